@@ -1,0 +1,66 @@
+"""digitnet reads handwritten digits: learn them, score them, see what a network makes of them.
+
+Importing this package imports neither torch nor numpy; each public name loads its module when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from digitnet.data import load
+    from digitnet.digits import Classifier, Digits
+    from digitnet.errors import DataError, DigitNetError, ModelError, TrainingError
+    from digitnet.evaluate import Scores, evaluate
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Classifier",
+    "DataError",
+    "DigitNetError",
+    "Digits",
+    "ModelError",
+    "Scores",
+    "TrainingError",
+    "__version__",
+    "evaluate",
+    "load",
+]
+
+_HOMES = {
+    "Classifier": "digits",
+    "DataError": "errors",
+    "DigitNetError": "errors",
+    "Digits": "digits",
+    "ModelError": "errors",
+    "Scores": "evaluate",
+    "TrainingError": "errors",
+    "evaluate": "evaluate",
+    "load": "data",
+}
+
+
+class _Package(ModuleType):
+    """This package, in which a public function wins over the module of the same name (`digitnet.evaluate`)."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'digitnet' has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"digitnet.{_HOMES[name]}"), name)
+        setattr(self, name, value)
+        return value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # The import system binds a submodule here once it is loaded.
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *__all__})
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,0 +1,198 @@
+"""A run on disk: its weights, the state that resuming needs, and its configuration.
+
+    run/NAME/config.json          what was asked for, with versions, seed, data hash and revision
+             history.jsonl        one line an epoch
+             model.safetensors    the weights to use
+             state.safetensors    everything that the next epoch depends on, while training goes on
+             scores.json          the test scores, once training is done
+             confusion_matrix.png
+
+Weights are read without executing anything: safetensors, or PyTorch's own loader restricted to tensors.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as safetensors_bytes
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from digitnet.errors import ModelError, TrainingError
+from digitnet.files import write_atomic
+from digitnet.models import MODELS
+
+MAX_WEIGHTS = 1 << 29
+"""Largest weights file that is opened, bytes."""
+
+WEIGHTS, STATE, HISTORY, CONFIG, SCORES = (
+    "model.safetensors",
+    "state.safetensors",
+    "history.jsonl",
+    "config.json",
+    "scores.json",
+)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> None:
+    """Write tensors and a few words about them as safetensors, atomically; the same input gives the same bytes."""
+    whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    write_atomic(path, safetensors_bytes(whole, dict(about)))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a safetensors file: its tensors and the words about them. Raises ModelError where it is damaged."""
+    _check_size(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 no dict, dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{path}: not a whole safetensors file ({_first_line(error)})") from error
+
+
+def save_network(path: Path, network: nn.Module, name: str) -> None:
+    """Write a network's weights, and its name in `MODELS`, to a safetensors file."""
+    save_tensors(path, network.state_dict(), {"format": "digitnet/1", "model": name})
+
+
+def load_network(path: str | Path) -> nn.Module:
+    """Load a network from a run's folder, a .safetensors file, or a state dict saved by torch.save.
+
+    A tutorial's `torch.save(model.state_dict(), "their.pt")` loads as DigitNet; so do checkpoints that hold one
+    under `state_dict` or `model_state_dict`. Nothing in the file is executed. The network is in evaluation mode, on
+    the CPU, float32. Raises ModelError naming what is missing, superfluous or of another shape.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        if not (path / WEIGHTS).is_file():
+            raise ModelError(f"{path}: no {WEIGHTS} in it; is it a run's folder, with an epoch done?")
+        path = path / WEIGHTS
+    if not path.is_file():
+        raise ModelError(f"{path}: no such run or file; train one with: digitnet train")
+    if path.suffix == ".safetensors":
+        tensors, about = load_tensors(path)
+        name = about.get("model", "digitnet")
+    else:
+        tensors, name = _load_pickled(path), "digitnet"
+    if name not in MODELS:
+        raise ModelError(f"{path}: holds a model named {name!r}; this version knows {', '.join(MODELS)}")
+    network = MODELS[name]()
+    _check_shapes(path, tensors, network.state_dict())
+    network.load_state_dict(tensors)
+    return network.eval()
+
+
+def _load_pickled(path: Path) -> dict[str, Tensor]:
+    _check_size(path)
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises nearly anything on a damaged file
+        if "weights_only" in str(error) or "Unsupported" in str(error):
+            raise ModelError(
+                f"{path}: holds more than weights, and digitnet does not execute what is in a file. "
+                "Save the weights alone: torch.save(model.state_dict(), PATH)"
+            ) from error
+        raise ModelError(f"{path}: not a file of PyTorch weights ({_first_line(error)})") from error
+    for key in ("state_dict", "model_state_dict"):
+        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
+            loaded = loaded[key]
+    if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
+        raise ModelError(f"{path}: not a state dict; save one with torch.save(model.state_dict(), PATH)")
+    # DataParallel and torch.compile put a word before every name.
+    return {str(key).removeprefix("module.").removeprefix("_orig_mod."): v for key, v in loaded.items()}
+
+
+def _check_shapes(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    for name, weight in expected.items():
+        if name not in tensors:
+            raise ModelError(f"{path}: no weights named {name} (it has {', '.join(tensors) or 'none'})")
+        if tensors[name].shape != weight.shape:
+            got, wanted = tuple(tensors[name].shape), tuple(weight.shape)
+            raise ModelError(f"{path}: {name} is {got}, expected {wanted}")
+        if not tensors[name].isfinite().all():
+            raise ModelError(f"{path}: {name} holds values that are not finite; train it again")
+    if more := sorted(set(tensors) - set(expected)):
+        raise ModelError(f"{path}: has weights that the network lacks: {', '.join(more)}")
+
+
+def _check_size(path: Path) -> None:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+    if size > MAX_WEIGHTS:
+        raise ModelError(f"{path}: {size} bytes, more than the {MAX_WEIGHTS} that digitnet opens")
+
+
+def save_state(path: Path, networks: Sequence[nn.Module], optimizers: Sequence[Optimizer], epochs_done: int) -> None:
+    """Write everything that the next epoch depends on: networks, optimizers, and the number of epochs done."""
+    tensors = {
+        f"network.{i}.{name}": tensor
+        for i, network in enumerate(networks)
+        for name, tensor in network.state_dict().items()
+    }
+    for i, optimizer in enumerate(optimizers):
+        for j, weight in enumerate(_weights(optimizer)):
+            for key, value in optimizer.state[weight].items():
+                tensors[f"optimizer.{i}.{j}.{key}"] = torch.as_tensor(value)
+    save_tensors(path, tensors, {"epochs_done": str(epochs_done)})
+
+
+def load_state(path: Path, networks: Sequence[nn.Module], optimizers: Sequence[Optimizer]) -> int:
+    """Put back what `save_state` wrote, and return the number of epochs done. Raises TrainingError if it differs."""
+    tensors, about = load_tensors(path)
+    try:
+        for i, network in enumerate(networks):
+            start = f"network.{i}."
+            network.load_state_dict({k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)})
+        for i, optimizer in enumerate(optimizers):
+            for j, weight in enumerate(_weights(optimizer)):
+                start = f"optimizer.{i}.{j}."
+                for key in [key for key in tensors if key.startswith(start)]:
+                    value = tensors[key]
+                    # Adam keeps its step counter beside a fused update's weights, others on the CPU.
+                    if value.ndim:
+                        value = torch.empty_like(weight).copy_(value)
+                    optimizer.state[weight][key[len(start) :]] = value.to(weight.device)
+        return int(about["epochs_done"])
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise TrainingError(f"{path}: belongs to another configuration ({_first_line(error)})") from error
+
+
+def _weights(optimizer: Optimizer) -> list[Tensor]:
+    return [weight for group in optimizer.param_groups for weight in group["params"]]
+
+
+def save_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a mapping as indented JSON, atomically."""
+    write_atomic(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object. Raises ModelError where the file is missing or damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise ModelError(f"{path}: not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{path}: not a JSON object")
+    return value
+
+
+def latest_run(folder: Path = Path("run")) -> Path:
+    """Return the run in `folder` whose weights are newest. Raises ModelError where there is none."""
+    runs = sorted(folder.glob(f"*/{WEIGHTS}"), key=lambda path: path.stat().st_mtime)
+    if not runs:
+        raise ModelError(f"no run in {folder.resolve()}; train one with: digitnet train, or name one with --model")
+    return runs[-1].parent
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,400 @@
+"""The command line: one command a verb. Whatever is heavy is imported inside the command that needs it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+import typer
+
+from digitnet import __version__
+from digitnet.errors import DataError, DigitNetError, TrainingError
+
+if TYPE_CHECKING:
+    from digitnet.digits import Digits
+    from digitnet.evaluate import Scores
+    from digitnet.train import Epoch, TrainConfig
+
+app = typer.Typer(
+    name="digitnet",
+    help="Handwritten digits: train a network, score it, see what it confuses.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="List the data sets that are known and those that are here; fetch one.")
+app.add_typer(data_app, name="data")
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="DIGITNET_DATA",
+        show_envvar=True,
+        show_default="the platform's cache folder",
+        help="Folder of named data sets.",
+    ),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        print(f"digitnet {__version__}")
+        raise typer.Exit
+
+
+@data_app.callback(invoke_without_command=True)
+def data(context: typer.Context, data_dir: DataDir = None) -> None:
+    """List the data sets that are known and those that are here."""
+    if context.invoked_subcommand:
+        return
+    from rich.table import Table
+
+    from digitnet.data import DATASETS, data_folder, find
+
+    table = Table("name", "what", "here")
+    for dataset in DATASETS.values():
+        found = [find(dataset, file, data_dir) for file in dataset.files]
+        places = sorted({str(hit[0].parent) for hit in found if hit})
+        state = ", ".join(places) if all(found) else f"no; get it: {program()} data get {dataset.name}"
+        table.add_row(dataset.name, dataset.about, state)
+    console().print(table)
+    print(f"Cache: {data_folder(data_dir)}")
+    print("Your own digits go by path: IDX, CSV, .npz, or a folder with a subfolder of 28x28 pictures per digit.")
+
+
+@data_app.command("get")
+def data_get(
+    name: Annotated[str, typer.Argument(help="A name that `digitnet data` lists.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Fetch a data set unless it is here. Example: digitnet data get mnist."""
+    from digitnet.data import DATASETS, get
+
+    if name not in DATASETS:
+        raise DataError(f"data set {name!r} is not known; choose one of {', '.join(DATASETS)}")
+    for path in get(DATASETS[name], data_dir):
+        print(path)
+
+
+@app.command()
+def train(
+    data: Annotated[
+        str | None, typer.Option(show_default="mnist", help="A data set's name, or the path of your own.")
+    ] = None,
+    recipe: Annotated[
+        Literal["tutorial", "quick", "best"] | None,
+        typer.Option(
+            show_default="best",
+            help="tutorial: as the tutorial has it. quick: 99 % in seconds. best: what two minutes on two cores give.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, show_default="the recipe's", help="Passes over the training digits.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, show_default="the recipe's", help="Digits per optimizer step.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, show_default="0", help="Of first weights, order and augmentation.")
+    ] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"] | None,
+        typer.Option(show_default="auto", help="Where to train."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(show_default="run/RECIPE-N", help="A new folder for the run.")] = None,
+    resume: Annotated[Path | None, typer.Option(show_default=False, help="Go on with the run in this folder.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Train DigitNet, then score it once on the test digits.
+
+    Examples: digitnet train --recipe quick; digitnet train --data my-digits/ --epochs 50.
+    """
+    from digitnet import checkpoint
+    from digitnet.data import splits
+    from digitnet.evaluate import evaluate
+    from digitnet.models import TorchClassifier
+    from digitnet.report import save_confusion
+    from digitnet.train import RECIPES, config_from_dict, config_to_dict, environment, new_network, settle
+    from digitnet.train import train as train_epochs
+
+    asked = {"data": data, "epochs": epochs, "batch_size": batch_size, "seed": seed, "device": device}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if resume is not None:
+        _refuse_settings(resume, {**asked, "recipe": recipe, "out": out})
+        if (resume / checkpoint.SCORES).is_file():
+            raise TrainingError(f"{resume}: is done; see it with: {program()} evaluate --model {resume}")
+        saved = checkpoint.load_json(resume / checkpoint.CONFIG)
+        config = config_from_dict(saved | ({"device": device} if device else {}))
+    else:
+        config = _settings(RECIPES[recipe or "best"], asked)
+    config = settle(config)
+    parts = splits(config.data, data_dir)
+    if resume is None:
+        folder = _new_folder(out, config.recipe)
+        about = config_to_dict(config) | {"data_sha256": parts.sha256} | environment()
+        checkpoint.save_json(folder / checkpoint.CONFIG, about)
+    else:
+        folder = resume
+        if saved.get("data_sha256") != parts.sha256:
+            raise TrainingError(f"{config.data}: no longer the digits that {folder} was trained on; train anew")
+
+    network = new_network(config)
+    print(
+        f"Training {config.model} by the recipe {config.recipe!r} on {len(parts.train):,} digits of {config.data}"
+        f" ({config.device}, {config.precision}) into {folder}"
+    )
+    try:
+        with _progress(config) as show:
+            for epoch in train_epochs(network, parts.train, parts.valid, config, folder, resume=resume is not None):
+                show(epoch)
+    except KeyboardInterrupt:
+        say(f"Stopped; every finished epoch is kept. Go on with: {program()} train --resume {folder}")
+        raise typer.Exit(130) from None
+
+    classifier = TorchClassifier(checkpoint.load_network(folder))
+    scores = _renumber(evaluate(classifier, parts.test), parts.test_rows)
+    picture = folder / "confusion_matrix.png"
+    save_confusion(scores, picture, _title(folder.name, config.data, scores))
+    checkpoint.save_json(folder / checkpoint.SCORES, _scores_dict(scores, parts.test))
+    (folder / checkpoint.STATE).unlink(missing_ok=True)
+    _print_scores(scores, parts.test)
+    print(f"Confusion matrix: {picture}\n")
+    print("Next:")
+    model = "" if out is None and folder.parent == Path("run") else f" --model {folder}"
+    print(f"  {program()} evaluate{model} --show            see the confusion matrix and the worst errors")
+    print(f"  {program()} evaluate{model} --data PATH       score it on digits of your own")
+    print(f"  {program()} train --recipe quick{' ' * len(model)}         the same in seconds, a little less exact")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[
+        Path | None,
+        typer.Option(show_default="the newest run", help="A run's folder, a .safetensors file, or a state dict (.pt)."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(show_default="the run's own", help="A data set's name (its test part), or a path."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Open the confusion matrix.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Score a model: accuracy, each digit, confusions, worst errors, and the confusion matrix as a picture.
+
+    Examples: digitnet evaluate; digitnet evaluate --model their.pt --data my-digits.csv --json.
+    """
+    from digitnet import checkpoint
+    from digitnet.evaluate import evaluate as score
+    from digitnet.models import TorchClassifier
+    from digitnet.report import save_confusion
+
+    model = checkpoint.latest_run() if model is None else model
+    classifier = TorchClassifier(checkpoint.load_network(model))
+    config = checkpoint.load_json(model / checkpoint.CONFIG) if (model / checkpoint.CONFIG).is_file() else {}
+    own = str(config.get("data", "mnist"))
+    source = data or own
+    digits, rows = _unseen(source, config, data_dir)
+    scores = _renumber(score(classifier, digits), rows)
+    name = "" if config and source == own else f"-{Path(source).name.split('.')[0]}"
+    picture = (model if model.is_dir() else Path()) / f"confusion_matrix{name}.png"
+    save_confusion(scores, picture, _title(model.name, source, scores))
+    if as_json:
+        print(json.dumps({"model": str(model), "data": source, **_scores_dict(scores, digits)}, indent=2))
+    else:
+        print(f"{model} on {source}")
+        _print_scores(scores, digits, errors=True)
+        print(f"Confusion matrix: {picture}")
+    if show and typer.launch(str(picture)):
+        say(f"No viewer could be opened; the picture is {picture}")
+
+
+def _settings(recipe: TrainConfig, asked: dict[str, Any]) -> TrainConfig:
+    from dataclasses import replace
+
+    if "data" in asked and os.path.exists(asked["data"]):  # noqa: PTH110 names of data sets are no paths
+        asked["data"] = os.path.abspath(asked["data"])  # noqa: PTH100 so that resuming works from anywhere
+    return replace(recipe, **asked)
+
+
+def _refuse_settings(resume: Path, asked: dict[str, Any]) -> None:
+    given = [name for name, value in asked.items() if value is not None and name != "device"]
+    if given:
+        flags = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise TrainingError(f"--resume goes on with the settings of {resume}; leave out {flags}")
+
+
+def _new_folder(out: Path | None, recipe: str) -> Path:
+    """Make the run's folder: the one asked for, or the first of run/RECIPE-1, -2, ... that is free."""
+    if out is not None:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise TrainingError(f"{out}: exists already; go on with it by --resume {out}, or name another --out")
+        out.mkdir(parents=True, exist_ok=True)
+        return out
+    number = 1
+    while True:
+        folder = Path("run") / f"{recipe}-{number}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def _unseen(source: str, config: dict[str, Any], data_dir: Path | None) -> tuple[Digits, Any]:
+    """Return the digits to score on and their rows in the source: of a run's own data those it never saw."""
+    import numpy as np
+
+    from digitnet.data import fingerprint, held_out_rows, load
+
+    digits = load(source, "test", data_dir)
+    if digits.labels is not None and config.get("data_sha256") == fingerprint(digits):
+        rows = np.flatnonzero(held_out_rows(digits))
+        say(f"The run learnt from {source}; scoring on the {len(rows):,} of its {len(digits):,} digits it never saw.")
+        return digits[rows], rows
+    return digits, np.arange(len(digits))
+
+
+def _renumber(scores: Scores, rows: Any) -> Scores:
+    """Give each digit its place in the source instead of its place among those scored."""
+    from dataclasses import replace
+
+    return replace(scores, index=rows)
+
+
+def _title(model: str, source: str, scores: Scores) -> str:
+    name = Path(source).name
+    return f"{model} on {name}: {scores.correct:,} of {scores.n:,} right ({percent(scores.accuracy)})"
+
+
+def _scores_dict(scores: Scores, digits: Digits) -> dict[str, Any]:
+    from digitnet.data import wrong_labels
+
+    wrong = wrong_labels(digits)
+    found = scores.to_dict()
+    if wrong:
+        rest = scores.without(wrong)
+        found["without_wrong_labels"] = {
+            "accuracy": rest.accuracy,
+            "n": rest.n,
+            "interval": list(rest.interval),
+        }
+    return found
+
+
+def _print_scores(scores: Scores, digits: Digits, errors: bool = False) -> None:
+    from rich.table import Table
+
+    from digitnet.data import wrong_labels
+
+    low, high = scores.interval
+    print(f"\nTest accuracy {percent(scores.accuracy)}  (95 % interval {percent(low)} to {percent(high)})")
+    print(f"{scores.n - scores.correct:,} of {scores.n:,} digits read wrong")
+    if wrong := wrong_labels(digits):
+        rest = scores.without(wrong)
+        print(f"Without the {len(wrong)} digits whose labels are known to be wrong: {percent(rest.accuracy)}")
+    table = Table("digit", *(["images", "errors", "precision", "recall", "F1"]))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for digit in range(10):
+        count = int(scores.confusion[digit].sum())
+        wrong_count = count - int(scores.confusion[digit, digit])
+        shares = [percent(float(s[digit])) if count else "-" for s in (scores.precision, scores.recall, scores.f1)]
+        table.add_row(str(digit), f"{count:,}", str(wrong_count), *shares)
+    console().print(table)
+    if pairs := scores.confused():
+        listed = ", ".join(f"{pair.true} read as {pair.predicted} ({pair.count})" for pair in pairs)
+        print(f"Most confused: {listed}")
+    if errors and (worst := scores.worst()):
+        print("Worst errors, by index in the data:")
+        for error in worst:
+            print(f"  {error.index:>6}: a {error.true} read as {error.predicted}, {percent(error.probability)} sure")
+
+
+@contextmanager
+def _progress(config: TrainConfig) -> Iterator[Any]:
+    """Show every epoch as a line, and on a terminal a bar with the time left below them."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
+    terminal = console()
+    columns = (
+        TextColumn("epoch"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeLeft(),
+    )
+    with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
+        task = bar.add_task("epochs", total=config.epochs)
+
+        def show(epoch: Epoch) -> None:
+            bar.update(task, completed=epoch.number)
+            left = epoch.seconds * (epoch.epochs - epoch.number)
+            line = (
+                f"epoch {epoch.number:>{len(str(epoch.epochs))}}/{epoch.epochs}  loss {epoch.loss:.4f}  "
+                f"valid {percent(epoch.scores.accuracy)}  {epoch.images_per_second:>7,.0f} images/s  "
+                f"{int(left) // 60}:{int(left) % 60:02} left"
+            )
+            bar.console.print(line, highlight=False) if terminal.is_terminal else print(line, flush=True)
+
+        yield show
+
+
+def percent(share: float) -> str:
+    """Return a share 0..1 as percent with two places; only 1 itself rounds to 100."""
+    text = f"{100 * share:.2f} %"
+    return "99.99 %" if text == "100.00 %" and share < 1 else text
+
+
+def console() -> Any:
+    """Return a Rich console on standard output."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def say(message: str) -> None:
+    """Print a note to standard error, where it never mixes with results."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def program() -> str:
+    """Return what the user must type to run this program: `digitnet` where the PATH leads to it."""
+    return "digitnet" if shutil.which("digitnet") or Path(sys.argv[0]).name != "digitnet" else sys.argv[0]
+
+
+def main() -> NoReturn:
+    """Run the command line; turn every error that a user can mend into one clear message and exit status 1."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    warnings.showwarning = lambda message, *_, **__: say(f"Warning: {message}")
+    try:
+        app()
+    except DigitNetError as error:
+        say(f"Error: {error}")
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "safetensors", "sklearn", "matplotlib"):
+            raise
+        say(f"Error: {error.name} is not installed; install it with: pip install 'digitnet[train]'")
+    except BrokenPipeError:
+        sys.stderr.close()
+    except OSError as error:
+        say(f"Error: {error.filename or 'the system'}: {error.strerror}")
+    except KeyboardInterrupt:
+        say("Stopped.")
+        sys.exit(130)
+    sys.exit(1)

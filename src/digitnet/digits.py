@@ -1,0 +1,84 @@
+"""The values that flow through digitnet, and the convention they keep.
+
+The MNIST convention: a digit is a (28, 28) uint8 image, 0 for paper and 255 for ink, upright and centred.
+Scaling to 0..1 happens inside the models, never outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitnet.errors import DataError
+
+SIDE = 28
+"""Height and width of a digit image, pixels."""
+
+Classifier = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+"""(n, 28, 28) uint8 images -> (n, 10) float32 probabilities; every row sums to 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Digits:
+    """Handwritten digits as MNIST draws them: parallel columns, one row a digit.
+
+    images: (n, 28, 28) uint8, 0 paper .. 255 ink.
+    labels: (n,) 0..9 of any integer type, kept as uint8: what a person says.
+    probs: (n, 10) floats in 0..1, kept as float32: what a model says.
+    boxes: (n, 4) integers, kept as int32: left, top, right, bottom on the page, pixels.
+
+    An index, slice, mask or index array selects rows of every column: `digits[digits.labels == 7]`.
+    Raises DataError where a column has the wrong shape, type, length or range.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8] | None = None
+    probs: NDArray[np.float32] | None = None
+    boxes: NDArray[np.int32] | None = None
+
+    def __post_init__(self) -> None:
+        """Check every column once, so that nobody has to again."""
+        images = np.asarray(self.images)
+        if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE) or images.dtype != np.uint8:
+            raise DataError(
+                f"images are {images.shape} {images.dtype}, expected (n, {SIDE}, {SIDE}) uint8 "
+                "with 0 for paper and 255 for ink"
+            )
+        object.__setattr__(self, "images", images)
+        if self.labels is not None:
+            labels = self._column("labels", self.labels, (), "iu")
+            if len(labels) and not (labels.min() >= 0 and labels.max() <= 9):
+                wrong = int(np.flatnonzero((labels < 0) | (labels > 9))[0])
+                raise DataError(f"label {labels[wrong]} at index {wrong}: labels are the digits 0..9")
+            object.__setattr__(self, "labels", labels.astype(np.uint8, copy=False))
+        if self.probs is not None:
+            probs = self._column("probs", self.probs, (10,), "f").astype(np.float32, copy=False)
+            if len(probs) and not (probs.min() >= 0 and probs.max() <= 1 + 1e-5):  # NaN fails this too
+                raise DataError("probs hold values outside 0..1")
+            object.__setattr__(self, "probs", probs)
+        if self.boxes is not None:
+            boxes = self._column("boxes", self.boxes, (4,), "iu")
+            object.__setattr__(self, "boxes", boxes.astype(np.int32, copy=False))
+
+    def _column(self, name: str, value: Any, tail: tuple[int, ...], kinds: str) -> NDArray[Any]:
+        column = np.asarray(value)
+        expected = (len(self), *tail)
+        if column.shape != expected or column.dtype.kind not in kinds:
+            kind = "integers" if kinds == "iu" else "floats"
+            raise DataError(f"{name} are {column.shape} {column.dtype}, expected {expected} {kind}")
+        return column
+
+    def __len__(self) -> int:
+        """Return the number of digits."""
+        return len(self.images)
+
+    def __getitem__(self, rows: Any) -> Digits:
+        """Select rows of every column; a single index gives `Digits` of length 1."""
+        if isinstance(rows, int | np.integer):
+            rows = [rows]
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: c[rows] for name, c in columns.items() if c is not None})

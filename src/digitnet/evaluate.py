@@ -1,0 +1,171 @@
+"""How good a classifier is: `evaluate(classifier, digits) -> Scores`.
+
+Everything is computed with numpy from two columns, what is true and what the classifier said; the tests check it
+against scikit-learn. Pictures of it are drawn in `report.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitnet.digits import Classifier, Digits
+from digitnet.errors import DataError
+
+
+@dataclass(frozen=True)
+class Error:
+    """One digit read wrong: its index in the data, both labels, and the probability given to the wrong one."""
+
+    index: int
+    true: int
+    predicted: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How many digits of one label were read as another."""
+
+    true: int
+    predicted: int
+    count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """A classifier's answers on labelled digits, and what follows from them.
+
+    labels: (n,) uint8 0..9, what is true. probs: (n, 10) float32, what the classifier said.
+    index: (n,) int64, each digit's place in the data scored; 0 .. n-1 unless some were left out.
+    """
+
+    labels: NDArray[np.uint8]
+    probs: NDArray[np.float32]
+    index: NDArray[np.int64]
+
+    @property
+    def n(self) -> int:
+        """Number of digits scored."""
+        return len(self.labels)
+
+    @cached_property
+    def predicted(self) -> NDArray[np.uint8]:
+        """The most probable digit of each row, (n,) uint8; the smaller one of equals."""
+        predicted: NDArray[np.uint8] = self.probs.argmax(axis=1).astype(np.uint8)
+        return predicted
+
+    @property
+    def correct(self) -> int:
+        """Number of digits read right."""
+        return int((self.predicted == self.labels).sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of digits read right, 0..1."""
+        return self.correct / self.n
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The accuracy's 95 % confidence interval, low and high, 0..1.
+
+        Wilson's score interval (1927): unlike the normal approximation it holds near 100 % and for few digits.
+        """
+        z = NormalDist().inv_cdf(0.975)
+        n, p = self.n, self.accuracy
+        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        # At 0 and at n right the exact bounds are 0 and 1; rounding would miss them by 1e-17.
+        return (0.0 if self.correct == 0 else centre - half, 1.0 if self.correct == n else centre + half)
+
+    @cached_property
+    def confusion(self) -> NDArray[np.int64]:
+        """The confusion matrix, (10, 10) int64 counts: rows are true digits, columns predicted ones."""
+        cells = self.labels.astype(np.int64) * 10 + self.predicted
+        return np.bincount(cells, minlength=100).reshape(10, 10)
+
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        """Of all answers of a digit, the share that was right, (10,) 0..1; 0 where it was never the answer."""
+        return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=0))
+
+    @property
+    def recall(self) -> NDArray[np.float64]:
+        """Of all images of a digit, the share that was read right, (10,) 0..1; 0 where there are none."""
+        return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=1))
+
+    @property
+    def f1(self) -> NDArray[np.float64]:
+        """Harmonic mean of precision and recall, (10,) 0..1; 0 where both are."""
+        return _ratio(2 * self.confusion.diagonal(), self.confusion.sum(axis=0) + self.confusion.sum(axis=1))
+
+    def confused(self, most: int = 5) -> list[Confusion]:
+        """Return the most frequent confusions, most frequent first; equals in order of the digits."""
+        counts = self.confusion - np.diag(self.confusion.diagonal())
+        order = np.argsort(-counts, axis=None, kind="stable")[:most]
+        cells = [(int(i) // 10, int(i) % 10) for i in order]
+        return [Confusion(t, p, int(counts[t, p])) for t, p in cells if counts[t, p]]
+
+    def worst(self, most: int = 10) -> list[Error]:
+        """Return the errors that the classifier was surest of, surest first."""
+        wrong = np.flatnonzero(self.predicted != self.labels)
+        said = self.probs[wrong, self.predicted[wrong]]
+        return [
+            Error(int(self.index[i]), int(self.labels[i]), int(self.predicted[i]), float(p))
+            for i, p in ((wrong[k], said[k]) for k in np.argsort(-said, kind="stable")[:most])
+        ]
+
+    def without(self, indices: Iterable[int]) -> Scores:
+        """Return the scores on the other digits, those whose index is not among `indices`."""
+        keep = ~np.isin(self.index, list(indices))
+        return Scores(self.labels[keep], self.probs[keep], self.index[keep])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the scores as plain numbers and lists, ready for JSON."""
+        return {
+            "accuracy": self.accuracy,
+            "n": self.n,
+            "errors": self.n - self.correct,
+            "interval": list(self.interval),
+            "confusion": self.confusion.tolist(),
+            "digits": [
+                {
+                    "digit": digit,
+                    "n": int(self.confusion[digit].sum()),
+                    "precision": float(self.precision[digit]),
+                    "recall": float(self.recall[digit]),
+                    "f1": float(self.f1[digit]),
+                }
+                for digit in range(10)
+            ],
+            "confused": [asdict(pair) for pair in self.confused()],
+            "worst": [asdict(error) for error in self.worst()],
+        }
+
+
+def evaluate(classifier: Classifier, digits: Digits) -> Scores:
+    """Score a classifier on labelled digits.
+
+    classifier: any function (n, 28, 28) uint8 -> (n, 10) probabilities; it is called once.
+    Raises DataError where the digits have no labels or there are none, or where the classifier's answers are not
+    probabilities (n, 10).
+    """
+    if digits.labels is None:
+        raise DataError("digits without labels cannot be scored; load them with their labels")
+    if not len(digits):
+        raise DataError("no digits to score")
+    answered = Digits(digits.images, digits.labels, np.asarray(classifier(digits.images)))
+    if answered.probs is None or answered.labels is None:
+        raise DataError("the classifier gave no probabilities")
+    return Scores(answered.labels, answered.probs, np.arange(len(digits)))
+
+
+def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.zeros(10), where=whole > 0)

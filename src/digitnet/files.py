@@ -1,0 +1,52 @@
+"""Whole files or none: how what digitnet keeps reaches the disk, and how packed bytes are unpacked."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import time
+import zlib
+from pathlib import Path
+
+from digitnet.errors import DataError
+
+STALE_SECONDS = 3600
+"""Age after which a part file belongs to a process that was killed, seconds."""
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write `data` to `path` so that nobody ever sees half of it, not even after a power cut.
+
+    The bytes go to a part file of this process beside it, reach the disk, and then take the name.
+    Part files are never read; those that killed processes left behind go with a later write.
+    Raises OSError where the disk is full or the folder cannot be written; the old file is whole then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    for stale in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
+        with contextlib.suppress(OSError):  # another process may be cleaning too
+            if time.time() - stale.stat().st_mtime > STALE_SECONDS:
+                stale.unlink()
+
+
+def gunzip(data: bytes, limit: int) -> bytes:
+    """Return gzip data unpacked. Raises DataError where it is damaged, truncated or over `limit` bytes."""
+    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        unpacked = unpacker.decompress(data, limit + 1)
+    except zlib.error as error:
+        raise DataError(f"not whole gzip data ({error})") from error
+    if len(unpacked) > limit:
+        raise DataError(f"unpacks to more than {limit} bytes")
+    if not unpacker.eof:
+        raise DataError("truncated gzip data")
+    return unpacked

@@ -1,0 +1,317 @@
+"""The main job, learning: `for epoch in train(network, digits, valid, config, out)`.
+
+The digits live in memory as one tensor and are augmented a batch at a time. Every epoch draws its randomness from
+its own seed and is saved before it is yielded, so that a run can be stopped anywhere and resumed to the same bits.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import platform
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+import digitnet
+from digitnet import checkpoint
+from digitnet.augment import augment
+from digitnet.digits import Digits
+from digitnet.errors import TrainingError
+from digitnet.evaluate import Scores, evaluate
+from digitnet.files import write_atomic
+from digitnet.models import MODELS, TorchClassifier, to_input
+from digitnet.muon import Muon
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides what is learnt; two runs with equal configurations give equal weights on a CPU."""
+
+    data: Annotated[str, "a named data set, or a path"] = "mnist"
+    model: Annotated[str, "a name of MODELS"] = "digitnet"
+    recipe: Annotated[str, "the name these settings go by"] = "best"
+    epochs: Annotated[int, "passes over the training digits"] = 30
+    batch_size: Annotated[int, "digits per optimizer step"] = 256
+    seed: Annotated[int, "of the first weights, the order and the augmentation"] = 0
+    device: Annotated[str, "auto, cpu, cuda or mps"] = "auto"
+    precision: Annotated[str, "float32, bfloat16, or auto: bfloat16 where the device computes in it"] = "auto"
+    optimizer: Annotated[str, "adam, or muon: Muon for the hidden layers and Adam for the others"] = "muon"
+    lr: Annotated[float, "Adam's highest learning rate"] = 1e-2
+    muon_lr: Annotated[float, "Muon's highest learning rate"] = 0.06
+    warmup: Annotated[float, "share of all steps in which the rate climbs before it falls to 0; 0: constant"] = 0.15
+    label_smoothing: Annotated[float, "share of the target spread over all ten digits, 0..1"] = 0.05
+    average: Annotated[float, "decay per step of the running average of the weights; 0: none"] = 0.0
+    augment: Annotated[bool, "whether digits are written anew every epoch"] = False
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        if self.epochs < 1 or self.batch_size < 1:
+            raise TrainingError(f"epochs {self.epochs}, batch size {self.batch_size}: each must be 1 or more")
+        if self.model not in MODELS:
+            raise TrainingError(f"model {self.model!r}: choose one of {', '.join(MODELS)}")
+        if not 0 <= self.seed < 2**32:
+            raise TrainingError(f"seed {self.seed}: choose one from 0 to {2**32 - 1}")
+
+
+RECIPES = {
+    "tutorial": TrainConfig(
+        recipe="tutorial",
+        epochs=5,
+        batch_size=64,
+        precision="float32",
+        optimizer="adam",
+        lr=1e-3,
+        warmup=0.0,
+        label_smoothing=0.0,
+    ),
+    "quick": TrainConfig(recipe="quick", epochs=1),
+    "best": TrainConfig(recipe="best", epochs=30, optimizer="adam", lr=5e-3, average=0.998, augment=True),
+}
+"""The recipes by name. How they were chosen, on validation digits alone, is told in docs/decisions.md."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training digits, done and saved.
+
+    number: 1-based, of `epochs`. loss: mean over the epoch's digits, label smoothing included. lr: the learning rate
+    of the last step. seconds: training alone. scores: on the validation digits, with the weights that are kept.
+    """
+
+    number: int
+    epochs: int
+    loss: float
+    lr: float
+    seconds: float
+    images_per_second: float
+    scores: Scores
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the epoch as one line of history: plain numbers."""
+        line = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "scores"}
+        return line | {"valid_accuracy": self.scores.accuracy, "valid_n": self.scores.n}
+
+
+def new_network(config: TrainConfig) -> nn.Module:
+    """Return the configuration's network with the first weights of its seed; global random state is kept."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return MODELS[config.model]()
+
+
+def train(
+    network: nn.Module,
+    digits: Digits,
+    valid: Digits,
+    config: TrainConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+) -> Iterator[Epoch]:
+    """Train a network and yield each epoch after saving it to the run's folder `out`.
+
+    network: from `new_network`; trained in place (its weights are the running average's once an epoch is yielded
+        only on disk). digits, valid: labelled; valid decides nothing, it is only scored.
+    resume: go on after the last epoch saved in `out`; on a CPU with as many threads the weights become those of an
+        uninterrupted run, bit for bit.
+
+    Nothing runs until iterated. Raises TrainingError where the loss is no longer finite; the last good epoch stays.
+    """
+    if digits.labels is None or not len(digits) or valid.labels is None or not len(valid):
+        raise TrainingError("training needs labelled digits to learn from and to validate on")
+    config = settle(config)
+    device = torch.device(config.device)
+    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = copy.deepcopy(network) if config.average else network
+    optimizers = _optimizers(network, config)
+    networks = [network, average] if config.average else [network]
+    state = out / checkpoint.STATE
+    done = checkpoint.load_state(state, networks, optimizers) if resume and state.is_file() else 0
+    history = _history(out, done)
+    images = torch.tensor(digits.images, device=device)
+    labels = torch.tensor(digits.labels, device=device).long()
+    total_steps = config.epochs * math.ceil(len(digits) / config.batch_size)
+
+    for number in range(done + 1, config.epochs + 1):
+        began = time.perf_counter()
+        loss, lr = _one_epoch(network, average, optimizers, images, labels, config, number, total_steps)
+        seconds = time.perf_counter() - began
+        if not math.isfinite(loss):
+            kept = f"{out} keeps epoch {number - 1}" if number > 1 else "nothing was kept"
+            raise TrainingError(
+                f"the loss became {loss} in epoch {number} (learning rate {lr:.3g}); {kept}. "
+                "Another --seed or --recipe tutorial may train; if not, look at the data"
+            )
+        scores = evaluate(TorchClassifier(average), valid)
+        epoch = Epoch(number, config.epochs, loss, lr, seconds, len(digits) / seconds, scores)
+        history.append(json.dumps(epoch.to_dict()))
+        # The state comes last: after a kill in between, resuming makes the same epoch again.
+        checkpoint.save_network(out / checkpoint.WEIGHTS, average, config.model)
+        write_atomic(out / checkpoint.HISTORY, "".join(line + "\n" for line in history).encode())
+        checkpoint.save_state(state, networks, optimizers, number)
+        yield epoch
+
+
+def _one_epoch(
+    network: nn.Module,
+    average: nn.Module,
+    optimizers: list[Optimizer],
+    images: Tensor,
+    labels: Tensor,
+    config: TrainConfig,
+    number: int,
+    total_steps: int,
+) -> tuple[float, float]:
+    """Train on every digit once; return the mean loss and the last learning rate."""
+    rng = torch.Generator(images.device).manual_seed(config.seed * 100_003 + number)
+    order = torch.randperm(len(images), generator=rng, device=images.device)
+    highest = [optimizer.param_groups[0].get("highest_lr", 0.0) for optimizer in optimizers]
+    step = (number - 1) * math.ceil(len(images) / config.batch_size)
+    total_loss = torch.zeros((), device=images.device)
+    network.train()
+    for rows in torch.split(order, config.batch_size):
+        rate = schedule(step / total_steps, config.warmup)
+        for optimizer, lr in zip(optimizers, highest, strict=True):
+            optimizer.param_groups[0]["lr"] = lr * rate
+        x = to_input(images[rows])
+        if config.augment:
+            x = augment(x, rng)
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            logits = network(x.contiguous(memory_format=torch.channels_last))
+        loss = F.cross_entropy(logits.float(), labels[rows], label_smoothing=config.label_smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        step += 1
+        total_loss += loss.detach() * len(rows)
+        if config.average:
+            _follow(average, network, min(config.average, step / (step + 10)))
+    return (total_loss / len(images)).item(), optimizers[0].param_groups[0]["lr"]
+
+
+def _optimizers(network: nn.Module, config: TrainConfig) -> list[Optimizer]:
+    """Return Adam, and Muon for the weights between the first and the last layer where the recipe has it."""
+    weights = list(network.parameters())
+    matrices = [weight for weight in weights if weight.ndim > 1]
+    hidden = {id(weight) for weight in matrices[1:-1]} if config.optimizer == "muon" else set()
+    fused = weights[0].device.type in ("cpu", "cuda")
+    others = [weight for weight in weights if id(weight) not in hidden]
+    optimizers: list[Optimizer] = [Adam(others, lr=config.lr, fused=fused)]
+    if hidden:
+        optimizers.append(Muon([weight for weight in matrices if id(weight) in hidden], lr=config.muon_lr))
+    for optimizer in optimizers:
+        optimizer.param_groups[0]["highest_lr"] = optimizer.param_groups[0]["lr"]
+    return optimizers
+
+
+def schedule(done: float, warmup: float) -> float:
+    """Return the learning rate's share of its highest value after a share `done` (0..1) of all steps.
+
+    It climbs in a straight line for the share `warmup` and falls in one to 0; without warm-up it stays at 1.
+    (Smith, "Super-Convergence", 2018: one cycle.)
+    """
+    if not warmup:
+        return 1.0
+    return done / warmup if done < warmup else (1 - done) / (1 - warmup)
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move the averaged weights towards the present ones."""
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device of that name; "auto" is the first of cuda, mps and cpu that is there.
+
+    Raises TrainingError where the name is unknown or the device is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, here in there.items() if here))
+    if name not in there:
+        raise TrainingError(f"device {name!r}: choose one of auto, {', '.join(there)}")
+    if not there[name]:
+        raise TrainingError(f"device {name!r} is not there on this machine; use --device auto")
+    return torch.device(name)
+
+
+def gains_from_bfloat16(device: torch.device) -> bool:
+    """Tell whether this device computes in bfloat16 itself; where it only emulates it, it would be slower."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        able = torch.cpu.get_capabilities()
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16"))
+    return False
+
+
+def settle(config: TrainConfig) -> TrainConfig:
+    """Return the configuration with "auto" replaced by this machine's device and precision."""
+    device = pick_device(config.device)
+    precision = config.precision
+    if precision == "auto":
+        precision = "bfloat16" if gains_from_bfloat16(device) else "float32"
+    return replace(config, device=device.type, precision=precision)
+
+
+def _history(out: Path, done: int) -> list[str]:
+    """Return the lines of the first `done` epochs."""
+    if not done:
+        return []
+    return (out / checkpoint.HISTORY).read_text(encoding="utf-8").splitlines()[:done]
+
+
+def environment() -> dict[str, Any]:
+    """Return what a run's numbers may depend on besides its configuration, as plain values."""
+    return {
+        "digitnet": digitnet.__version__,
+        "revision": _revision(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _revision() -> str | None:
+    """Return the git commit that this package's files are tracked in, with a + where they differ; or None."""
+    home = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(home), *words], capture_output=True, text=True, check=True, timeout=5
+        ).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def config_to_dict(config: TrainConfig) -> dict[str, Any]:
+    """Return a configuration as plain values."""
+    return asdict(config)
+
+
+def config_from_dict(values: dict[str, Any]) -> TrainConfig:
+    """Return the configuration in a run's config.json. Raises TrainingError where it is none."""
+    names = {field.name for field in fields(TrainConfig)}
+    try:
+        return TrainConfig(**{name: value for name, value in values.items() if name in names})
+    except TypeError as error:
+        raise TrainingError(f"not a run's configuration ({error})") from error

@@ -1,0 +1,61 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from digitnet import Digits
+from digitnet.errors import DataError
+
+
+def draw_digits(n: int, seed: int = 0) -> Digits:
+    """Digits set in Pillow's own font, a little off centre: something to learn in a second without MNIST."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(n) % 10).astype(np.uint8)
+    images = np.zeros((n, 28, 28), np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        page = Image.new("L", (28, 28))
+        place = tuple(float(v) for v in 14 + rng.uniform(-2, 2, 2))
+        font = ImageFont.load_default(float(rng.uniform(18, 24)))
+        ImageDraw.Draw(page).text(place, str(label), fill=int(rng.integers(180, 256)), font=font, anchor="mm")
+        image[:] = np.asarray(page)
+    return Digits(images, labels)
+
+
+@pytest.fixture(scope="session")
+def drawn() -> Digits:
+    return draw_digits(600)
+
+
+@pytest.fixture
+def drawn_npz(drawn, tmp_path):
+    path = tmp_path / "drawn.npz"
+    np.savez(path, images=drawn.images, labels=drawn.labels)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _alone(request, monkeypatch, tmp_path):
+    """Keep every test in its own folder, away from the user's cache and from the network."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    if "mnist" not in request.keywords:
+        monkeypatch.setenv("DIGITNET_DATA", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def mnist_folder():
+    """The folder with the real MNIST: the user's, or fetched once."""
+    from digitnet import data
+
+    try:
+        return data.get(data.MNIST)[0].parent
+    except DataError as error:
+        pytest.skip(f"MNIST is not here and cannot be fetched: {str(error).splitlines()[0]}")
+
+
+@pytest.fixture(scope="session")
+def environment():
+    """The environment for subprocesses: no network, no terminal."""
+    return {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
