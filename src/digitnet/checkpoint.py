@@ -39,25 +39,31 @@ WEIGHTS, STATE, HISTORY, CONFIG, SCORES = (
 )
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> None:
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
     """Write tensors and a few words about them as safetensors, atomically; the same input gives the same bytes."""
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_atomic(path, safetensors_bytes(whole, dict(about)))
+    # One entry of metadata: safetensors writes several in any order, and then equal runs would differ.
+    write_atomic(path, safetensors_bytes(whole, {"digitnet": json.dumps(about, sort_keys=True)}))
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read a safetensors file: its tensors and the words about them. Raises ModelError where it is damaged."""
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a safetensors file: its tensors and what digitnet wrote about them, if it did.
+
+    Raises ModelError where the file is damaged.
+    """
     _check_size(path)
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 no dict, dict(file.metadata() or {})
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+            names = list(file.keys())
+            about = json.loads((file.metadata() or {}).get("digitnet", "{}"))
+            return {name: file.get_tensor(name) for name in names}, dict(about)
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise ModelError(f"{path}: not a whole safetensors file ({_first_line(error)})") from error
 
 
 def save_network(path: Path, network: nn.Module, name: str) -> None:
     """Write a network's weights, and its name in `MODELS`, to a safetensors file."""
-    save_tensors(path, network.state_dict(), {"format": "digitnet/1", "model": name})
+    save_tensors(path, network.state_dict(), {"model": name})
 
 
 def load_network(path: str | Path) -> nn.Module:
@@ -76,7 +82,7 @@ def load_network(path: str | Path) -> nn.Module:
         raise ModelError(f"{path}: no such run or file; train one with: digitnet train")
     if path.suffix == ".safetensors":
         tensors, about = load_tensors(path)
-        name = about.get("model", "digitnet")
+        name = str(about.get("model", "digitnet"))
     else:
         tensors, name = _load_pickled(path), "digitnet"
     if name not in MODELS:
@@ -140,7 +146,7 @@ def save_state(path: Path, networks: Sequence[nn.Module], optimizers: Sequence[O
         for j, weight in enumerate(_weights(optimizer)):
             for key, value in optimizer.state[weight].items():
                 tensors[f"optimizer.{i}.{j}.{key}"] = torch.as_tensor(value)
-    save_tensors(path, tensors, {"epochs_done": str(epochs_done)})
+    save_tensors(path, tensors, {"epochs_done": epochs_done})
 
 
 def load_state(path: Path, networks: Sequence[nn.Module], optimizers: Sequence[Optimizer]) -> int:

@@ -1,0 +1,206 @@
+import json
+import os
+import pickle
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from digitnet import ModelError, TrainingError, checkpoint
+from digitnet.models import DigitNet
+from digitnet.train import TrainConfig, _optimizers
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return DigitNet().eval()
+
+
+def same(a, b):
+    return all((x == y).all() for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def test_a_network_comes_back_bit_for_bit(tmp_path, network):
+    checkpoint.save_network(tmp_path / "model.safetensors", network, "digitnet")
+    assert same(checkpoint.load_network(tmp_path / "model.safetensors"), network)
+    assert same(checkpoint.load_network(tmp_path), network)
+    assert not checkpoint.load_network(tmp_path).training
+
+
+def test_saving_twice_gives_the_same_bytes(tmp_path, network):
+    for name in ("a", "b"):
+        checkpoint.save_network(tmp_path / name, network.to(memory_format=torch.channels_last), "digitnet")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"model_state_dict": state, "epoch": 5, "loss": 0.1},
+        lambda state: {"state_dict": state},
+        lambda state: {f"module.{name}": weight for name, weight in state.items()},
+        lambda state: {name: weight.half() for name, weight in state.items()},
+    ],
+    ids=["bare", "checkpoint", "lightning", "data-parallel", "half"],
+)
+@pytest.mark.parametrize("old_format", [False, True])
+def test_a_tutorials_state_dict_loads(tmp_path, network, wrap, old_format):
+    torch.save(wrap(network.state_dict()), tmp_path / "their.pt", _use_new_zipfile_serialization=not old_format)
+    loaded = checkpoint.load_network(tmp_path / "their.pt")
+    x = torch.rand(3, 1, 28, 28)
+    torch.testing.assert_close(loaded(x), network(x), atol=1e-2, rtol=1e-2)
+    assert loaded.output_layer.bias.dtype == torch.float32
+
+
+class Hostile:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+def test_nothing_in_a_file_is_executed(tmp_path):
+    for name, save in (("a.pt", torch.save), ("b.pt", lambda value, path: path.write_bytes(pickle.dumps(value)))):
+        save({"weights": Hostile(tmp_path / "owned")}, tmp_path / name)
+        with pytest.raises(ModelError, match=r"save|not a file"):
+            checkpoint.load_network(tmp_path / name)
+        assert not (tmp_path / "owned").exists()
+
+
+def test_a_whole_pickled_model_is_refused_with_the_way_out(tmp_path, network):
+    torch.save(network, tmp_path / "their.pt")
+    with pytest.raises(ModelError, match=r"torch\.save\(model\.state_dict\(\), PATH\)"):
+        checkpoint.load_network(tmp_path / "their.pt")
+
+
+def change(state, **changes):
+    return {name: changes.get(name.replace(".", "_"), weight) for name, weight in state.items()}
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda s: {k: v for k, v in s.items() if k != "output_layer.bias"}, "no weights named output_layer.bias"),
+        (lambda s: change(s, output_layer_bias=torch.zeros(7)), "output_layer.bias is (7,), expected (10,)"),
+        (lambda s: change(s, output_layer_bias=torch.full((10,), torch.nan)), "not finite"),
+        (lambda s: s | {"extra": torch.zeros(1)}, "that the network lacks: extra"),
+        (lambda s: [1, 2], "not a state dict"),
+        (lambda s: torch.zeros(3), "not a state dict"),
+        (lambda s: {"a": 1}, "not a state dict"),
+        (lambda s: nn.Linear(2, 2).state_dict(), "no weights named feature_stage_1.0.weight (it has weight, bias)"),
+    ],
+)
+def test_other_weights_are_refused_in_words(tmp_path, network, damage, words):
+    torch.save(damage(network.state_dict()), tmp_path / "their.pt")
+    with pytest.raises(ModelError) as caught:
+        checkpoint.load_network(tmp_path / "their.pt")
+    assert words in str(caught.value)
+    assert "their.pt" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.pt"])
+@pytest.mark.parametrize("keep", [0, 7, 100, 5000])
+def test_a_truncated_file_is_a_model_error(tmp_path, network, name, keep):
+    path = tmp_path / name
+    if name.endswith(".pt"):
+        torch.save(network.state_dict(), path)
+    else:
+        checkpoint.save_network(path, network, "digitnet")
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ModelError, match="not a"):
+        checkpoint.load_network(path)
+
+
+def test_a_model_of_another_name_is_refused(tmp_path, network):
+    checkpoint.save_network(tmp_path / "model.safetensors", network, "bignet")
+    with pytest.raises(ModelError, match="a model named 'bignet'; this version knows digitnet"):
+        checkpoint.load_network(tmp_path)
+
+
+def test_what_is_not_there_is_said(tmp_path):
+    with pytest.raises(ModelError, match="train one with: digitnet train"):
+        checkpoint.load_network(tmp_path / "nothing.pt")
+    with pytest.raises(ModelError, match=r"no model\.safetensors in it"):
+        checkpoint.load_network(tmp_path)
+    with pytest.raises(ModelError, match="no run in"):
+        checkpoint.latest_run(tmp_path)
+
+
+def test_a_file_too_large_is_not_opened(tmp_path, monkeypatch, network):
+    checkpoint.save_network(tmp_path / "model.safetensors", network, "digitnet")
+    monkeypatch.setattr(checkpoint, "MAX_WEIGHTS", 1000)
+    with pytest.raises(ModelError, match="more than the 1000"):
+        checkpoint.load_network(tmp_path)
+
+
+def step(network, optimizers, x):
+    network(x).square().sum().backward()
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_state_brings_back_networks_and_optimizers_so_that_the_next_step_is_the_same(tmp_path, network, optimizer):
+    config = TrainConfig(optimizer=optimizer)
+    network.to(memory_format=torch.channels_last)
+    optimizers = _optimizers(network, config)
+    x = torch.rand(4, 1, 28, 28)
+    step(network, optimizers, x)
+    checkpoint.save_state(tmp_path / "state", [network], optimizers, 3)
+
+    other = DigitNet().to(memory_format=torch.channels_last)
+    others = _optimizers(other, config)
+    assert checkpoint.load_state(tmp_path / "state", [other], others) == 3
+    step(network, optimizers, x)
+    step(other, others, x)
+    assert same(network, other)
+
+
+def test_state_of_another_configuration_is_refused(tmp_path, network):
+    checkpoint.save_state(tmp_path / "state", [network], [], 1)
+    with pytest.raises(TrainingError, match="another configuration"):
+        checkpoint.load_state(tmp_path / "state", [nn.Linear(2, 2)], [])
+
+
+def test_the_latest_run_is_the_one_whose_weights_are_newest(tmp_path, network):
+    for age, name in enumerate(("new", "old", "older")):
+        checkpoint.save_network(tmp_path / name / "model.safetensors", network, "digitnet")
+        os.utime(tmp_path / name / "model.safetensors", (time.time() - age,) * 2)
+    assert checkpoint.latest_run(tmp_path).name == "new"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "\xff"])
+def test_damaged_json_is_a_model_error(tmp_path, text):
+    (tmp_path / "config.json").write_text(text, encoding="latin1")
+    with pytest.raises(ModelError, match="not"):
+        checkpoint.load_json(tmp_path / "config.json")
+
+
+def test_a_failed_write_keeps_the_old_file_and_leaves_no_part(tmp_path, network, monkeypatch):
+    path = tmp_path / "scores.json"
+    checkpoint.save_json(path, {"a": 1})
+
+    def full(fd):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.save_json(path, {"a": 2})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_parts_that_killed_processes_left_go_with_a_later_write(tmp_path):
+    old, new = tmp_path / "scores.json.1.part", tmp_path / "scores.json.2.part"
+    for part in (old, new):
+        part.write_text("half")
+    os.utime(old, (time.time() - 7200,) * 2)
+    checkpoint.save_json(tmp_path / "scores.json", {})
+    assert not old.exists()
+    assert new.exists(), "it may belong to a process at work"

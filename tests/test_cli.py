@@ -1,0 +1,263 @@
+import json
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn import metrics
+
+from digitnet import __version__, checkpoint, cli, data, load
+from digitnet.models import DigitNet, TorchClassifier
+
+QUICK = ("--recipe", "quick", "--epochs", "6", "--batch-size", "32", "--device", "cpu")
+
+
+@pytest.fixture
+def digitnet(monkeypatch, capsys):
+    """Run the command line in this process: digitnet("train", ...) -> (exit status, stdout, stderr)."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["digitnet", *map(str, words)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        out, err = capsys.readouterr()
+        return caught.value.code or 0, out, err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(drawn, tmp_path_factory):
+    """A folder with drawn.npz and a finished run on it."""
+    folder = tmp_path_factory.mktemp("trained")
+    np.savez(folder / "drawn.npz", images=drawn.images, labels=drawn.labels)
+    command = [sys.executable, "-m", "digitnet", "train", "--data", "drawn.npz", *QUICK]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return folder, done.stdout
+
+
+def test_train_ends_with_accuracy_table_picture_and_next_commands(trained):
+    folder, printed = trained
+    scores = json.loads((folder / "run/quick-1/scores.json").read_text())
+    assert f"Test accuracy {100 * scores['accuracy']:.2f} %  (95 % interval" in printed
+    assert re.findall(r"│ (\d) +│ +10 │", printed) == list("0123456789")
+    assert "Confusion matrix: run/quick-1/confusion_matrix.png" in printed
+    assert "evaluate --show" in printed
+    assert [line.split()[1] for line in printed.splitlines() if line.startswith("epoch")] == [
+        f"{i}/6" for i in range(1, 7)
+    ]
+
+
+def test_a_runs_folder_holds_what_is_promised(trained, drawn):
+    run = trained[0] / "run/quick-1"
+    names = {"config.json", "history.jsonl", "model.safetensors", "confusion_matrix.png", "scores.json"}
+    assert {path.name for path in run.iterdir()} == names
+    config = json.loads((run / "config.json").read_text())
+    assert config["data_sha256"] == data.fingerprint(drawn)
+    assert config["seed"] == 0
+    assert {"digitnet", "torch", "numpy", "python", "revision"} <= set(config)
+    assert re.fullmatch(r"[0-9a-f]{40}\+?", config["revision"] or "0" * 40)
+    history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
+    assert [line["number"] for line in history] == [1, 2, 3, 4, 5, 6]
+    assert {"loss", "lr", "seconds", "images_per_second", "valid_accuracy"} <= set(history[0])
+    scores = json.loads((run / "scores.json").read_text())
+    assert scores["n"] == 100
+    assert scores["interval"][0] < scores["accuracy"] < scores["interval"][1] or scores["accuracy"] in (0, 1)
+    with Image.open(run / "confusion_matrix.png") as picture:
+        picture.load()
+
+
+def test_evaluate_scores_a_run_only_on_digits_it_never_saw(trained, digitnet, monkeypatch):
+    monkeypatch.chdir(trained[0])
+    code, out, err = digitnet("evaluate", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert "scoring on the 100 of its 600 digits it never saw" in err
+    kept = json.loads((trained[0] / "run/quick-1/scores.json").read_text())
+    assert {name: found[name] for name in kept} == kept
+
+
+def test_evaluate_agrees_with_scikit_learn_on_a_stateless_classifier(trained, digitnet, drawn, tmp_path):
+    run = trained[0] / "run/quick-1"
+    np.savez(tmp_path / "mine.npz", images=drawn.images[::3], labels=drawn.labels[::3])
+    found = json.loads(digitnet("evaluate", "--model", run, "--data", "mine.npz", "--json")[1])
+    predicted = TorchClassifier(checkpoint.load_network(run))(drawn.images[::3]).argmax(axis=1)
+    assert found["n"] == 200
+    assert found["accuracy"] == metrics.accuracy_score(drawn.labels[::3], predicted)
+    assert found["confusion"] == metrics.confusion_matrix(drawn.labels[::3], predicted, labels=range(10)).tolist()
+    assert (run / "confusion_matrix-mine.png").is_file()
+
+
+def test_evaluate_scores_a_state_dict_from_a_tutorials_notebook(trained, digitnet, tmp_path):
+    torch.save(DigitNet().state_dict(), tmp_path / "their.pt")
+    code, out, _ = digitnet("evaluate", "--model", "their.pt", "--data", trained[0] / "drawn.npz")
+    assert code == 0
+    assert "of 600 digits read wrong" in out
+    assert "Most confused:" in out
+    assert "Worst errors, by index in the data:" in out
+    assert (tmp_path / "confusion_matrix-drawn.png").is_file()
+
+
+def test_errors_are_numbered_by_their_place_in_the_users_file(trained, digitnet, drawn, monkeypatch):
+    monkeypatch.chdir(trained[0])
+    torch.manual_seed(0)
+    checkpoint.save_network(trained[0] / "run/quick-1/other.safetensors", DigitNet(), "digitnet")
+    (trained[0] / "run/quick-1/other.safetensors").replace(trained[0] / "other.safetensors")
+    found = json.loads(digitnet("evaluate", "--model", "other.safetensors", "--data", "drawn.npz", "--json")[1])
+    assert all(drawn.labels[error["index"]] == error["true"] for error in found["worst"])
+    held_out = json.loads((trained[0] / "run/quick-1/scores.json").read_text())
+    assert all(drawn.labels[error["index"]] == error["true"] for error in held_out["worst"])
+
+
+def test_show_opens_the_saved_picture(trained, digitnet, monkeypatch):
+    opened = []
+    monkeypatch.chdir(trained[0])
+    monkeypatch.setattr("typer.launch", lambda path: opened.append(path) or 0)
+    assert digitnet("evaluate", "--show")[0] == 0
+    assert opened == ["run/quick-1/confusion_matrix.png"]
+
+
+def test_every_new_run_has_its_own_folder(trained, digitnet, drawn_npz, tmp_path):
+    for expected in ("tutorial-1", "tutorial-2"):
+        assert digitnet("train", "--data", drawn_npz, "--recipe", "tutorial", "--epochs", 1)[0] == 0
+        assert (tmp_path / "run" / expected / "scores.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("train", "--data", "nowhere"), "Error: nowhere: no such file or folder, and no data set of that name"),
+        (("train", "--resume", "nowhere"), "Error: nowhere/config.json: cannot be read"),
+        (("train", "--resume", "x", "--epochs", 3), "leave out --epochs"),
+        (("evaluate",), "Error: no run in"),
+        (("evaluate", "--model", "their.pt"), "Error: their.pt: no such run or file"),
+        (("data", "get", "mnits"), "Error: data set 'mnits' is not known; choose one of mnist"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_status_1(digitnet, words, message):
+    code, out, err = digitnet(*words)
+    assert code == 1
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert not out
+
+
+@pytest.mark.parametrize(
+    "words", [("train", "--epochs", 0), ("train", "--recipe", "slow"), ("tarin",), ("data", "got")]
+)
+def test_a_wrong_word_is_exit_status_2(digitnet, words):
+    assert digitnet(*words)[0] == 2
+
+
+def test_a_folder_in_use_is_not_written_over(digitnet, drawn_npz, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/precious.txt").write_text("keep")
+    code, _, err = digitnet("train", "--data", drawn_npz, "--out", "mine", *QUICK)
+    assert code == 1
+    assert "mine: exists already" in err
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["precious.txt"]
+
+
+def test_a_finished_run_and_changed_data_are_not_resumed(trained, digitnet, drawn, tmp_path):
+    assert "is done" in digitnet("train", "--resume", trained[0] / "run/quick-1")[2]
+    np.savez(tmp_path / "mine.npz", images=drawn.images, labels=drawn.labels)
+    digitnet("train", "--data", "mine.npz", "--out", "mine", *QUICK)
+    (tmp_path / "mine/scores.json").unlink()
+    np.savez(tmp_path / "mine.npz", images=drawn.images, labels=drawn.labels[::-1])
+    code, _, err = digitnet("train", "--resume", "mine")
+    assert code == 1
+    assert "no longer the digits that mine was trained on" in err
+
+
+def test_ctrl_c_keeps_the_epochs_and_says_how_to_go_on(drawn_npz, tmp_path, environment, digitnet):
+    command = [sys.executable, "-m", "digitnet", "train", "--data", drawn_npz.name, *QUICK[:2], "--batch-size", "32"]
+    command += ["--epochs", "400", "--out", "mine", "--device", "cpu"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path
+    ) as process:
+        while "epoch   2/400" not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "train --resume mine" in err
+    assert "Traceback" not in err
+    done = len((tmp_path / "mine/history.jsonl").read_text().splitlines())
+    config = json.loads((tmp_path / "mine/config.json").read_text())
+    (tmp_path / "mine/config.json").write_text(json.dumps(config | {"epochs": done + 1}))
+    code, out, _ = digitnet("train", "--resume", "mine")
+    assert code == 0
+    assert [line.split()[1] for line in out.splitlines() if line.startswith("epoch")] == [f"{done + 1}/{done + 1}"]
+
+
+def test_data_lists_what_is_known_and_where_things_are(digitnet, tmp_path):
+    code, out, _ = digitnet("data")
+    assert code == 0
+    assert "mnist" in out
+    assert "no; get it: digitnet data get mnist" in out
+    assert f"Cache: {tmp_path / 'cache'}" in out
+
+
+def test_dark_ink_is_warned_of_on_one_line(digitnet, drawn, tmp_path):
+    np.savez(tmp_path / "dark.npz", images=255 - drawn.images, labels=drawn.labels)
+    torch.save(DigitNet().state_dict(), tmp_path / "their.pt")
+    _, out, err = digitnet("evaluate", "--model", "their.pt", "--data", "dark.npz", "--json")
+    assert json.loads(out)["n"] == 600
+    assert err.startswith("Warning: dark.npz: 100% of the images look like dark ink")
+    assert len(err.splitlines()) == 1
+
+
+def test_without_the_train_extra_the_way_to_it_is_said(digitnet, monkeypatch):
+    monkeypatch.setitem(sys.modules, "digitnet.checkpoint", None)
+    monkeypatch.delattr("digitnet.checkpoint", raising=False)
+
+    def missing(*_, **__):
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(cli, "app", missing)
+    code, _, err = digitnet("train")
+    assert code == 1
+    assert err == "Error: torch is not installed; install it with: pip install 'digitnet[train]'\n"
+
+
+def test_a_full_disk_is_a_clear_error(digitnet, drawn_npz, monkeypatch):
+    def full(path, data):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(checkpoint, "write_atomic", full)
+    code, _, err = digitnet("train", "--data", drawn_npz, "--out", "mine", *QUICK)
+    assert code == 1
+    assert err == "Error: mine/config.json: No space left on device\n"
+
+
+@pytest.mark.parametrize("words", [("--help",), ("train", "-h"), ("evaluate", "--help"), ("data", "--help"), ()])
+def test_help_is_there_for_every_command(digitnet, words):
+    code, out, err = digitnet(*words)
+    assert code in (0, 2) if not words else code == 0
+    assert "Usage: digitnet" in out + err
+
+
+def test_the_version_is_the_packages(digitnet):
+    assert digitnet("--version")[1] == f"digitnet {__version__}\n"
+
+
+def test_percentages_never_round_up_to_perfect():
+    assert cli.percent(1.0) == "100.00 %"
+    assert cli.percent(0.99996) == "99.99 %"
+    assert cli.percent(0.996) == "99.60 %"
+
+
+@pytest.mark.mnist
+def test_the_quick_recipe_reads_the_real_mnist(mnist_folder, digitnet, tmp_path):
+    code, out, _ = digitnet("train", "--recipe", "quick", "--data-dir", mnist_folder)
+    scores = json.loads((tmp_path / "run/quick-1/scores.json").read_text())
+    assert code == 0
+    assert scores["n"] == 10_000
+    assert scores["accuracy"] > 0.985
+    assert scores["without_wrong_labels"]["n"] == 9_985
+    assert "Without the 15 digits whose labels are known to be wrong" in out
+    assert len(load("mnist", data_dir=mnist_folder)) == 10_000

@@ -1,0 +1,109 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import digitnet
+
+PACKAGE = Path(digitnet.__file__).parent
+
+MAY_IMPORT = {
+    "__init__": {"data", "digits", "errors", "evaluate"},
+    "__main__": {"cli"},
+    "errors": set(),
+    "files": {"errors"},
+    "digits": {"errors"},
+    "fetch": {"errors", "files"},
+    "formats": {"digits", "errors", "files"},
+    "data": {"digits", "errors", "fetch", "files", "formats"},
+    "evaluate": {"digits", "errors"},
+    "report": {"evaluate", "files"},
+    "models": {"digits"},
+    "muon": set(),
+    "augment": set(),
+    "checkpoint": {"errors", "files", "models"},
+    "train": {"__init__", "augment", "checkpoint", "digits", "errors", "evaluate", "files", "models", "muon"},
+}
+"""Who may import whom: arrows point to digits.py, and nobody imports cli."""
+
+KNOW_TORCH = {"models", "muon", "augment", "checkpoint", "train"}
+
+
+def imported(path):
+    """Return the names of the digitnet modules and of the other top-level packages that a file imports."""
+    ours, others = set(), set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == "digitnet":
+            names = [f"digitnet.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module]
+        for name in names:
+            top, _, rest = name.partition(".")
+            if top == "digitnet":
+                module = rest.split(".")[0]
+                ours.add(module if (PACKAGE / f"{module}.py").is_file() else "__init__")
+            else:
+                others.add(top)
+    return ours, others
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
+def test_a_module_imports_only_what_it_may(path):
+    ours, others = imported(path)
+    if path.stem != "cli":
+        assert ours <= MAY_IMPORT[path.stem]
+    assert ("torch" in others) <= (path.stem in KNOW_TORCH)
+
+
+@pytest.mark.parametrize("heavy", ["torch", "numpy", "sklearn", "matplotlib", "PIL"])
+def test_importing_the_package_or_its_command_line_loads_nothing_heavy(heavy, environment):
+    code = f"import digitnet.cli, sys; assert {heavy!r} not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_loading_and_scoring_need_no_torch(environment, drawn_npz):
+    code = (
+        "import digitnet, sys, numpy as np\n"
+        f"digits = digitnet.load({str(drawn_npz)!r})\n"
+        "scores = digitnet.evaluate(lambda images: np.full((len(images), 10), 0.1), digits)\n"
+        "assert scores.n == 600\n"
+        "assert not {'torch', 'sklearn', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_every_public_name_is_there_and_listed():
+    assert set(digitnet.__all__) - {"__version__"} == set(digitnet._HOMES)
+    for name in digitnet.__all__:
+        assert getattr(digitnet, name) is not None
+        assert name in dir(digitnet)
+    with pytest.raises(AttributeError, match="no attribute 'missing'"):
+        digitnet.missing  # noqa: B018
+
+
+def test_a_public_function_wins_over_the_module_of_its_name(environment):
+    code = (
+        "import digitnet.evaluate, digitnet\n"
+        "from digitnet.evaluate import Scores\n"
+        "assert callable(digitnet.evaluate) and digitnet.Scores is Scores"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_every_public_function_and_class_is_documented():
+    for path in PACKAGE.glob("*.py"):
+        tree = ast.parse(path.read_text())
+        classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+        for node in [*tree.body, *(part for one in classes for part in one.body)]:
+            public = isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+            assert not public or ast.get_docstring(node), f"{path.name}: {node.name}"
+
+
+def test_no_file_outgrows_a_sitting():
+    for path in PACKAGE.glob("*.py"):
+        assert len(path.read_text().splitlines()) <= 400, path.name

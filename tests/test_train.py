@@ -1,0 +1,226 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from digitnet import Digits, TrainingError, checkpoint, evaluate
+from digitnet.models import TorchClassifier
+from digitnet.train import (
+    RECIPES,
+    TrainConfig,
+    config_from_dict,
+    config_to_dict,
+    new_network,
+    pick_device,
+    schedule,
+    settle,
+    train,
+)
+
+SMALL = TrainConfig(epochs=3, batch_size=32, device="cpu", augment=True, average=0.9)
+
+
+def run(digits, config, out, **how):
+    return list(train(new_network(config), digits[:500], digits[500:], config, out, **how))
+
+
+@pytest.mark.parametrize("recipe", ["tutorial", "quick", "best"])
+def test_every_recipe_learns_drawn_digits(drawn, tmp_path, recipe):
+    config = replace(RECIPES[recipe], epochs=12, batch_size=32, average=0.9 if recipe == "best" else 0.0)
+    epochs = run(drawn, config, tmp_path)
+    assert [epoch.number for epoch in epochs] == list(range(1, 13))
+    assert epochs[-1].scores.accuracy > 0.9
+    assert epochs[-1].loss < epochs[0].loss
+    network = checkpoint.load_network(tmp_path)
+    assert evaluate(TorchClassifier(network), drawn[500:]).accuracy == epochs[-1].scores.accuracy
+
+
+def test_the_tutorials_recipe_is_the_tutorials():
+    recipe = RECIPES["tutorial"]
+    assert (recipe.epochs, recipe.batch_size, recipe.lr, recipe.optimizer) == (5, 64, 1e-3, "adam")
+    assert (recipe.precision, recipe.augment, recipe.label_smoothing) == ("float32", False, 0.0)
+    assert recipe.average == recipe.warmup == 0.0
+
+
+def test_one_epoch_of_the_tutorials_recipe_is_its_plain_loop(drawn, tmp_path):
+    """Adam, cross-entropy and the batches in order, written out as a tutorial would."""
+    config = replace(RECIPES["tutorial"], epochs=1)
+    digits = drawn[:500]
+    network = new_network(config)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    order = torch.randperm(500, generator=torch.Generator().manual_seed(config.seed * 100_003 + 1))
+    images = torch.tensor(digits.images)[:, None] / 255
+    labels = torch.tensor(digits.labels).long()
+    for rows in order.split(64):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(network(images[rows]), labels[rows]).backward()
+        optimizer.step()
+    run(drawn, config, tmp_path)
+    saved = load_file(tmp_path / "model.safetensors")
+    for name, weight in network.state_dict().items():
+        torch.testing.assert_close(saved[name], weight, atol=2e-4, rtol=0)
+
+
+def test_nothing_runs_until_iterated_and_no_mode_leaks(drawn, tmp_path):
+    epochs = train(new_network(SMALL), drawn[:500], drawn[500:], SMALL, tmp_path)
+    assert not list(tmp_path.iterdir())
+    next(epochs)
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
+    assert (tmp_path / "model.safetensors").is_file()
+
+
+def test_an_epoch_is_saved_before_it_is_yielded(drawn, tmp_path):
+    for epoch in train(new_network(SMALL), drawn[:500], drawn[500:], SMALL, tmp_path):
+        lines = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+        assert len(lines) == epoch.number
+        assert lines[-1] == epoch.to_dict()
+        network = checkpoint.load_network(tmp_path)
+        assert evaluate(TorchClassifier(network), drawn[500:]).accuracy == epoch.scores.accuracy
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+@pytest.mark.parametrize("precision", ["float32", "auto"])
+def test_resuming_gives_the_weights_of_an_uninterrupted_run(drawn, tmp_path, optimizer, precision):
+    config = replace(SMALL, optimizer=optimizer, precision=precision)
+    run(drawn, config, tmp_path / "whole")
+    for _ in train(new_network(config), drawn[:500], drawn[500:], config, tmp_path / "parts"):
+        break
+    rest = run(drawn, config, tmp_path / "parts", resume=True)
+    assert [epoch.number for epoch in rest] == [2, 3]
+    assert (tmp_path / "whole/model.safetensors").read_bytes() == (tmp_path / "parts/model.safetensors").read_bytes()
+    assert len((tmp_path / "parts/history.jsonl").read_text().splitlines()) == 3
+
+
+def test_resuming_before_the_first_epoch_was_saved_starts_anew(drawn, tmp_path):
+    assert [epoch.number for epoch in run(drawn, SMALL, tmp_path, resume=True)] == [1, 2, 3]
+
+
+def test_another_seed_gives_other_weights_and_the_same_seed_the_same(drawn, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run(drawn, replace(SMALL, epochs=1, seed=seed), tmp_path / name)
+    a, b, c = ((tmp_path / name / "model.safetensors").read_bytes() for name in "abc")
+    assert a == b
+    assert a != c
+
+
+def test_a_first_network_leaves_the_global_random_state_alone():
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    new_network(SMALL)
+    assert (torch.rand(3) == expected).all()
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_epoch(drawn, tmp_path):
+    epochs = train(network := new_network(SMALL), drawn[:500], drawn[500:], SMALL, tmp_path)
+    next(epochs)
+    good = (tmp_path / "model.safetensors").read_bytes()
+    with torch.no_grad():
+        network.output_layer.bias.fill_(torch.nan)
+    with pytest.raises(TrainingError, match=r"the loss became nan in epoch 2 .* keeps epoch 1"):
+        next(epochs)
+    assert (tmp_path / "model.safetensors").read_bytes() == good
+
+
+def test_a_runaway_learning_rate_is_told_before_anything_is_kept(drawn, tmp_path):
+    with pytest.raises(TrainingError, match="nothing was kept"):
+        run(drawn, replace(SMALL, optimizer="adam", lr=1e30, precision="float32"), tmp_path)
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_unlabelled_digits_are_refused(drawn, tmp_path):
+    with pytest.raises(TrainingError, match="labelled"):
+        next(train(new_network(SMALL), Digits(drawn.images), drawn, SMALL, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"epochs": 0}, "epochs 0"),
+        ({"batch_size": 0}, "batch size 0"),
+        ({"model": "x"}, "digitnet"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_impossible_settings_are_refused(wrong, words):
+    with pytest.raises(TrainingError, match=words):
+        TrainConfig(**wrong)
+
+
+def test_the_schedule_climbs_and_falls_in_straight_lines():
+    assert schedule(0.0, 0.2) == 0
+    assert schedule(0.1, 0.2) == pytest.approx(0.5)
+    assert schedule(0.2, 0.2) == 1
+    assert schedule(0.6, 0.2) == pytest.approx(0.5)
+    assert schedule(1.0, 0.2) == 0
+    assert schedule(0.7, 0.0) == 1
+
+
+def test_devices_are_found_or_refused():
+    assert pick_device("cpu").type == "cpu"
+    assert pick_device("auto").type in ("cpu", "cuda", "mps")
+    with pytest.raises(TrainingError, match="choose one of auto, cuda, mps, cpu"):
+        pick_device("tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(TrainingError, match="not there"):
+            pick_device("cuda")
+
+
+def test_bfloat16_is_used_where_the_processor_says_it_has_it(monkeypatch):
+    for ability, expected in (({}, "float32"), ({"avx512_bf16": True}, "bfloat16"), ({"amx_bf16": True}, "bfloat16")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda ability=ability: ability)
+        assert settle(TrainConfig(device="cpu")).precision == expected
+    assert settle(RECIPES["tutorial"]).precision == "float32"
+
+
+def test_a_configuration_survives_json():
+    config = settle(RECIPES["best"])
+    assert config_from_dict(json.loads(json.dumps(config_to_dict(config) | {"torch": "2"}))) == config
+
+
+def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(drawn, drawn_npz, tmp_path, environment):
+    script = textwrap.dedent(
+        f"""
+        import sys
+        from pathlib import Path
+        import torch
+        from digitnet import data
+        from digitnet.train import TrainConfig, new_network, train
+        torch.set_num_threads(1)
+        config = TrainConfig(epochs=3, batch_size=32, device="cpu", augment=True, average=0.9)
+        parts = data.splits({str(drawn_npz)!r})
+        out = Path(sys.argv[1])
+        for epoch in train(new_network(config), parts.train, parts.valid, config, out, resume=True):
+            print(epoch.number, flush=True)
+        """
+    )
+
+    def start(out):
+        return subprocess.Popen(
+            [sys.executable, "-c", script, str(out)], stdout=subprocess.PIPE, text=True, env=environment
+        )
+
+    with start(tmp_path / "whole") as process:
+        assert process.communicate(timeout=120)[0].split() == ["1", "2", "3"]
+    expected = (tmp_path / "whole/model.safetensors").read_bytes()
+
+    killed = tmp_path / "killed"
+    for delay in (0.0, 0.05):
+        with start(killed) as process:
+            line = process.stdout.readline()
+            time.sleep(delay)
+            os.kill(process.pid, signal.SIGKILL)
+            assert line
+    with start(killed) as process:
+        process.communicate(timeout=120)
+        assert process.returncode == 0
+    assert (killed / "model.safetensors").read_bytes() == expected
