@@ -202,19 +202,17 @@ def test_data_lists_what_is_known_and_where_things_are(digitnet, tmp_path):
     assert f"Cache: {tmp_path / 'cache'}" in out
 
 
-def test_dark_ink_is_warned_of_on_one_line(digitnet, drawn, tmp_path):
+def test_dark_ink_is_warned_of_on_one_line(environment, drawn, tmp_path):
     np.savez(tmp_path / "dark.npz", images=255 - drawn.images, labels=drawn.labels)
     torch.save(DigitNet().state_dict(), tmp_path / "their.pt")
-    _, out, err = digitnet("evaluate", "--model", "their.pt", "--data", "dark.npz", "--json")
-    assert json.loads(out)["n"] == 600
-    assert err.startswith("Warning: dark.npz: 100% of the images look like dark ink")
-    assert len(err.splitlines()) == 1
+    command = [sys.executable, "-m", "digitnet", "evaluate", "--model", "their.pt", "--data", "dark.npz", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert json.loads(done.stdout)["n"] == 600
+    assert done.stderr.startswith("Warning: dark.npz: 100% of the images look like dark ink")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_without_the_train_extra_the_way_to_it_is_said(digitnet, monkeypatch):
-    monkeypatch.setitem(sys.modules, "digitnet.checkpoint", None)
-    monkeypatch.delattr("digitnet.checkpoint", raising=False)
-
     def missing(*_, **__):
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 

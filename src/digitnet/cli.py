@@ -380,7 +380,8 @@ def program() -> str:
 
 def main() -> NoReturn:
     """Run the command line; turn every error that a user can mend into one clear message and exit status 1."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("digitnet").setLevel(logging.INFO)
     warnings.showwarning = lambda message, *_, **__: say(f"Warning: {message}")
     try:
         app()

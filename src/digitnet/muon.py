@@ -26,7 +26,7 @@ def orthogonal(g: Tensor) -> Tensor:
     a polynomial in XX', so the steps are taken on the small square matrix XX' alone and g is multiplied once.
     """
     if g.shape[0] > g.shape[1]:
-        return orthogonal(g.T).T
+        return orthogonal(g.mT).mT
     x = g / (g.norm() + 1e-7)
     gram = x @ x.T
     total = torch.eye(len(g), dtype=g.dtype, device=g.device)
@@ -36,7 +36,8 @@ def orthogonal(g: Tensor) -> Tensor:
         total = factor @ total
         if step < STEPS - 1:
             gram = factor @ gram @ factor
-    return total @ x
+    result: Tensor = total @ x
+    return result
 
 
 class Muon(Optimizer):
