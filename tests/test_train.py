@@ -16,8 +16,6 @@ from digitnet.models import TorchClassifier
 from digitnet.train import (
     RECIPES,
     TrainConfig,
-    config_from_dict,
-    config_to_dict,
     new_network,
     pick_device,
     schedule,
@@ -180,11 +178,6 @@ def test_bfloat16_is_used_where_the_processor_says_it_has_it(monkeypatch):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda ability=ability: ability)
         assert settle(TrainConfig(device="cpu")).precision == expected
     assert settle(RECIPES["tutorial"]).precision == "float32"
-
-
-def test_a_configuration_survives_json():
-    config = settle(RECIPES["best"])
-    assert config_from_dict(json.loads(json.dumps(config_to_dict(config) | {"torch": "2"}))) == config
 
 
 def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(drawn, drawn_npz, tmp_path, environment):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -121,61 +121,39 @@ def train(
 
     Examples: digitnet train --recipe quick; digitnet train --data my-digits/ --epochs 50.
     """
-    from digitnet import checkpoint
-    from digitnet.data import splits
-    from digitnet.evaluate import evaluate
-    from digitnet.models import TorchClassifier
-    from digitnet.report import save_confusion
-    from digitnet.train import RECIPES, config_from_dict, config_to_dict, environment, new_network, settle
-    from digitnet.train import train as train_epochs
+    from digitnet.run import reopen, start
+    from digitnet.train import RECIPES
 
-    asked = {"data": data, "epochs": epochs, "batch_size": batch_size, "seed": seed, "device": device}
+    asked: dict[str, Any] = {"data": data, "epochs": epochs, "batch_size": batch_size, "seed": seed}
     asked = {name: value for name, value in asked.items() if value is not None}
-    if resume is not None:
-        _refuse_settings(resume, {**asked, "recipe": recipe, "out": out})
-        if (resume / checkpoint.SCORES).is_file():
-            raise TrainingError(f"{resume}: is done; see it with: {program()} evaluate --model {resume}")
-        saved = checkpoint.load_json(resume / checkpoint.CONFIG)
-        config = config_from_dict(saved | ({"device": device} if device else {}))
-    else:
-        config = _settings(RECIPES[recipe or "best"], asked)
-    config = settle(config)
-    parts = splits(config.data, data_dir)
     if resume is None:
-        folder = _new_folder(out, config.recipe)
-        about = config_to_dict(config) | {"data_sha256": parts.sha256} | environment()
-        checkpoint.save_json(folder / checkpoint.CONFIG, about)
+        run = start(replace(RECIPES[recipe or "best"], device=device or "auto", **asked), out, data_dir)
     else:
-        folder = resume
-        if saved.get("data_sha256") != parts.sha256:
-            raise TrainingError(f"{config.data}: no longer the digits that {folder} was trained on; train anew")
+        if given := [*asked, *(["recipe"] if recipe else []), *(["out"] if out else [])]:
+            flags = ", ".join("--" + name.replace("_", "-") for name in given)
+            raise TrainingError(f"--resume goes on with the settings of {resume}; leave out {flags}")
+        run = reopen(resume, device, data_dir)
 
-    network = new_network(config)
+    config = run.config
     print(
-        f"Training {config.model} by the recipe {config.recipe!r} on {len(parts.train):,} digits of {config.data}"
-        f" ({config.device}, {config.precision}) into {folder}"
+        f"Training {config.model} by the recipe {config.recipe!r} on {len(run.parts.train):,} digits of {config.data}"
+        f" ({config.device}, {config.precision}) into {run.folder}"
     )
     try:
         with _progress(config) as show:
-            for epoch in train_epochs(network, parts.train, parts.valid, config, folder, resume=resume is not None):
+            for epoch in run.train():
                 show(epoch)
     except KeyboardInterrupt:
-        say(f"Stopped; every finished epoch is kept. Go on with: {program()} train --resume {folder}")
+        say(f"Stopped; every finished epoch is kept. Go on with: {program()} train --resume {run.folder}")
         raise typer.Exit(130) from None
-
-    classifier = TorchClassifier(checkpoint.load_network(folder))
-    scores = _renumber(evaluate(classifier, parts.test), parts.test_rows)
-    picture = folder / "confusion_matrix.png"
-    save_confusion(scores, picture, _title(folder.name, config.data, scores))
-    checkpoint.save_json(folder / checkpoint.SCORES, _scores_dict(scores, parts.test))
-    (folder / checkpoint.STATE).unlink(missing_ok=True)
-    _print_scores(scores, parts.test)
-    print(f"Confusion matrix: {picture}\n")
+    scores = run.finish()
+    _print_scores(scores, run.parts.test)
+    print(f"Confusion matrix: {run.folder / 'confusion_matrix.png'}\n")
+    evaluate = f"{program()} evaluate" + ("" if run.folder.parent == Path("run") else f" --model {run.folder}")
     print("Next:")
-    model = "" if out is None and folder.parent == Path("run") else f" --model {folder}"
-    print(f"  {program()} evaluate{model} --show            see the confusion matrix and the worst errors")
-    print(f"  {program()} evaluate{model} --data PATH       score it on digits of your own")
-    print(f"  {program()} train --recipe quick{' ' * len(model)}         the same in seconds, a little less exact")
+    print(f"  {evaluate} --show\n      opens the confusion matrix and lists the worst errors")
+    print(f"  {evaluate} --data PATH\n      scores the network on digits of your own")
+    print(f"  {program()} train --recipe quick\n      learns nearly as well in seconds")
 
 
 @app.command()
@@ -196,103 +174,20 @@ def evaluate(
 
     Examples: digitnet evaluate; digitnet evaluate --model their.pt --data my-digits.csv --json.
     """
-    from digitnet import checkpoint
-    from digitnet.evaluate import evaluate as score
-    from digitnet.models import TorchClassifier
-    from digitnet.report import save_confusion
+    from digitnet.run import score, summary
 
-    model = checkpoint.latest_run() if model is None else model
-    classifier = TorchClassifier(checkpoint.load_network(model))
-    config = checkpoint.load_json(model / checkpoint.CONFIG) if (model / checkpoint.CONFIG).is_file() else {}
-    own = str(config.get("data", "mnist"))
-    source = data or own
-    digits, rows = _unseen(source, config, data_dir)
-    scores = _renumber(score(classifier, digits), rows)
-    name = "" if config and source == own else f"-{Path(source).name.split('.')[0]}"
-    picture = (model if model.is_dir() else Path()) / f"confusion_matrix{name}.png"
-    save_confusion(scores, picture, _title(model.name, source, scores))
+    done = score(model, data, data_dir)
+    if done.kept_back:
+        say(f"The run learnt from {done.source}; scoring only the {len(done.digits):,} digits kept back from it.")
     if as_json:
-        print(json.dumps({"model": str(model), "data": source, **_scores_dict(scores, digits)}, indent=2))
+        found = {"model": str(done.model), "data": done.source, **summary(done.scores, done.digits)}
+        print(json.dumps(found, indent=2))
     else:
-        print(f"{model} on {source}")
-        _print_scores(scores, digits, errors=True)
-        print(f"Confusion matrix: {picture}")
-    if show and typer.launch(str(picture)):
-        say(f"No viewer could be opened; the picture is {picture}")
-
-
-def _settings(recipe: TrainConfig, asked: dict[str, Any]) -> TrainConfig:
-    from dataclasses import replace
-
-    if "data" in asked and os.path.exists(asked["data"]):  # noqa: PTH110 names of data sets are no paths
-        asked["data"] = os.path.abspath(asked["data"])  # noqa: PTH100 so that resuming works from anywhere
-    return replace(recipe, **asked)
-
-
-def _refuse_settings(resume: Path, asked: dict[str, Any]) -> None:
-    given = [name for name, value in asked.items() if value is not None and name != "device"]
-    if given:
-        flags = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise TrainingError(f"--resume goes on with the settings of {resume}; leave out {flags}")
-
-
-def _new_folder(out: Path | None, recipe: str) -> Path:
-    """Make the run's folder: the one asked for, or the first of run/RECIPE-1, -2, ... that is free."""
-    if out is not None:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise TrainingError(f"{out}: exists already; go on with it by --resume {out}, or name another --out")
-        out.mkdir(parents=True, exist_ok=True)
-        return out
-    number = 1
-    while True:
-        folder = Path("run") / f"{recipe}-{number}"
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            number += 1
-        else:
-            return folder
-
-
-def _unseen(source: str, config: dict[str, Any], data_dir: Path | None) -> tuple[Digits, Any]:
-    """Return the digits to score on and their rows in the source: of a run's own data those it never saw."""
-    import numpy as np
-
-    from digitnet.data import fingerprint, held_out_rows, load
-
-    digits = load(source, "test", data_dir)
-    if digits.labels is not None and config.get("data_sha256") == fingerprint(digits):
-        rows = np.flatnonzero(held_out_rows(digits))
-        say(f"The run learnt from {source}; scoring on the {len(rows):,} of its {len(digits):,} digits it never saw.")
-        return digits[rows], rows
-    return digits, np.arange(len(digits))
-
-
-def _renumber(scores: Scores, rows: Any) -> Scores:
-    """Give each digit its place in the source instead of its place among those scored."""
-    from dataclasses import replace
-
-    return replace(scores, index=rows)
-
-
-def _title(model: str, source: str, scores: Scores) -> str:
-    name = Path(source).name
-    return f"{model} on {name}: {scores.correct:,} of {scores.n:,} right ({percent(scores.accuracy)})"
-
-
-def _scores_dict(scores: Scores, digits: Digits) -> dict[str, Any]:
-    from digitnet.data import wrong_labels
-
-    wrong = wrong_labels(digits)
-    found = scores.to_dict()
-    if wrong:
-        rest = scores.without(wrong)
-        found["without_wrong_labels"] = {
-            "accuracy": rest.accuracy,
-            "n": rest.n,
-            "interval": list(rest.interval),
-        }
-    return found
+        print(f"{done.model} on {done.source}")
+        _print_scores(done.scores, done.digits, errors=True)
+        print(f"Confusion matrix: {done.picture}")
+    if show and typer.launch(str(done.picture)):
+        say(f"No viewer could be opened; the picture is {done.picture}")
 
 
 def _print_scores(scores: Scores, digits: Digits, errors: bool = False) -> None:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 
 from digitnet.errors import DataError
 from digitnet.files import gunzip, write_atomic
@@ -71,7 +72,7 @@ def fetch(files: Sequence[File], sources: Sequence[Source], folder: Path) -> Non
     faults = []
     missing = list(files)
     for source in sources:
-        log.info("fetching %s from %s", ", ".join(file.name for file in missing), source.name)
+        log.info("Fetching %d files from %s", len(missing), source.name)
         try:
             for file, data in source.get(tuple(missing)):
                 if fault := file.fault(data):
@@ -81,12 +82,17 @@ def fetch(files: Sequence[File], sources: Sequence[Source], folder: Path) -> Non
         except _UnwritableError:
             raise
         except (OSError, DataError) as error:
-            faults.append(f"{source.name}: {error}")
-            log.info("%s", faults[-1])
+            faults.append(f"{source.name}: {_reason(error)}")
         if not missing:
             return
     tried = "\n  ".join(faults)
     raise DataError(f"{', '.join(file.name for file in missing)} could not be fetched:\n  {tried}")
+
+
+def _reason(error: Exception) -> str:
+    """Return what happened, without the words that urllib and the system wrap around it."""
+    cause = error if isinstance(error, HTTPError) else getattr(error, "reason", error)
+    return getattr(cause, "strerror", None) or str(cause)
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -176,7 +182,7 @@ def _run(command: Sequence[str], folder: str) -> None:
     except subprocess.TimeoutExpired as error:
         raise DataError(f"slower than {TRANSFER_SECONDS:.0f} s") from error
     except subprocess.CalledProcessError as error:
-        words = [line for line in (error.stderr or error.stdout or "").splitlines() if "rror" in line]
+        words = [line for line in (error.stderr or error.stdout or "").splitlines() if "error" in line.lower()]
         raise DataError(words[-1].strip() if words else f"exit status {error.returncode}") from error
 
 

@@ -9,21 +9,17 @@ from __future__ import annotations
 import copy
 import json
 import math
-import platform
-import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-import digitnet
 from digitnet import checkpoint
 from digitnet.augment import augment
 from digitnet.digits import Digits
@@ -272,46 +268,3 @@ def _history(out: Path, done: int) -> list[str]:
     if not done:
         return []
     return (out / checkpoint.HISTORY).read_text(encoding="utf-8").splitlines()[:done]
-
-
-def environment() -> dict[str, Any]:
-    """Return what a run's numbers may depend on besides its configuration, as plain values."""
-    return {
-        "digitnet": digitnet.__version__,
-        "revision": _revision(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "machine": f"{platform.system()} {platform.machine()}",
-        "threads": torch.get_num_threads(),
-    }
-
-
-def _revision() -> str | None:
-    """Return the git commit that this package's files are tracked in, with a + where they differ; or None."""
-    home = Path(__file__).parent
-
-    def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(home), *words], capture_output=True, text=True, check=True, timeout=5
-        ).stdout.strip()
-
-    try:
-        git("ls-files", "--error-unmatch", Path(__file__).name)
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def config_to_dict(config: TrainConfig) -> dict[str, Any]:
-    """Return a configuration as plain values."""
-    return asdict(config)
-
-
-def config_from_dict(values: dict[str, Any]) -> TrainConfig:
-    """Return the configuration in a run's config.json. Raises TrainingError where it is none."""
-    names = {field.name for field in fields(TrainConfig)}
-    try:
-        return TrainConfig(**{name: value for name, value in values.items() if name in names})
-    except TypeError as error:
-        raise TrainingError(f"not a run's configuration ({error})") from error
