@@ -26,6 +26,10 @@ def test_columns_take_their_documented_types():
     assert (digits.labels.dtype, digits.probs.dtype, digits.boxes.dtype) == (np.uint8, np.float32, np.int32)
 
 
+def test_digits_show_themselves_in_a_few_words():
+    assert repr(blank(labels=[1, 2, 3])) == "<3 Digits: images, labels>"
+
+
 def test_digits_are_frozen():
     with pytest.raises(AttributeError):
         blank().labels = None

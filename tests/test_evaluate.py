@@ -78,6 +78,10 @@ def test_the_dictionary_holds_the_promised_plain_values():
     assert found["worst"] == [{"index": 1, "true": 2, "predicted": 0, "probability": pytest.approx(0.9)}]
 
 
+def test_scores_show_themselves_in_a_few_words():
+    assert repr(score([1, 2], [1, 0])) == "<Scores: 50.00% of 2 right, 95 % interval 9.45% to 90.55%>"
+
+
 @pytest.mark.parametrize(
     ("digits", "answer", "words"),
     [

@@ -58,6 +58,7 @@ def _options(
 def data(context: typer.Context, data_dir: DataDir = None) -> None:
     """List the data sets that are known and those that are here."""
     if context.invoked_subcommand:
+        context.obj = data_dir  # `digitnet data --data-dir DIR get mnist` means DIR too
         return
     from rich.table import Table
 
@@ -76,6 +77,7 @@ def data(context: typer.Context, data_dir: DataDir = None) -> None:
 
 @data_app.command("get")
 def data_get(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(help="A name that `digitnet data` lists.")],
     data_dir: DataDir = None,
 ) -> None:
@@ -84,7 +86,7 @@ def data_get(
 
     if name not in DATASETS:
         raise DataError(f"data set {name!r} is not known; choose one of {', '.join(DATASETS)}")
-    for path in get(DATASETS[name], data_dir):
+    for path in get(DATASETS[name], data_dir or context.obj):
         print(path)
 
 

@@ -22,7 +22,7 @@ Classifier = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """(n, 28, 28) uint8 images -> (n, 10) float32 probabilities; every row sums to 1."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Digits:
     """Handwritten digits as MNIST draws them: parallel columns, one row a digit.
 
@@ -71,6 +71,11 @@ class Digits:
             kind = "integers" if kinds == "iu" else "floats"
             raise DataError(f"{name} are {column.shape} {column.dtype}, expected {expected} {kind}")
         return column
+
+    def __repr__(self) -> str:
+        """Say how many digits there are and which columns they have."""
+        columns = [field.name for field in fields(self) if getattr(self, field.name) is not None]
+        return f"<{len(self)} Digits: {', '.join(columns)}>"
 
     def __len__(self) -> int:
         """Return the number of digits."""

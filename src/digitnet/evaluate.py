@@ -39,7 +39,7 @@ class Confusion:
     count: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Scores:
     """A classifier's answers on labelled digits, and what follows from them.
 
@@ -50,6 +50,11 @@ class Scores:
     labels: NDArray[np.uint8]
     probs: NDArray[np.float32]
     index: NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        """Say the accuracy, its interval and the count."""
+        low, high = self.interval
+        return f"<Scores: {self.accuracy:.2%} of {self.n} right, 95 % interval {low:.2%} to {high:.2%}>"
 
     @property
     def n(self) -> int:
