@@ -25,9 +25,9 @@ def warp(
     rng: Generator,
     degrees: float = 12.0,
     stretch: float = 0.12,
-    slant: float = 0.15,
-    shift: float = 2.0,
-    bend: float = 1.2,
+    slant: float = 0.12,
+    shift: float = 1.5,
+    bend: float = 0.3,
     knots: int = 5,
 ) -> Tensor:
     """Move every digit's ink by its own random affine map and its own smooth elastic field, in one resampling.
@@ -67,7 +67,7 @@ def _basis(size: int, knots: int) -> Tensor:
     return torch.cat([torch.stack([x, y, torch.ones_like(x)]), weights[0]]).flatten(1)
 
 
-def thickness(x: Tensor, rng: Generator, share: float = 0.6, most: float = 0.9) -> Tensor:
+def thickness(x: Tensor, rng: Generator, share: float = 0.2, most: float = 0.5) -> Tensor:
     """Draw half of a random `share` of the digits with a broader pen, the other half with a finer one.
 
     Broader blends an image with its 3x3 maximum, finer with its 3x3 minimum, by a random amount up to `most`

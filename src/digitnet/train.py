@@ -72,7 +72,9 @@ RECIPES = {
         label_smoothing=0.0,
     ),
     "quick": TrainConfig(recipe="quick", epochs=1),
-    "best": TrainConfig(recipe="best", epochs=30, optimizer="adam", lr=5e-3, average=0.998, augment=True),
+    "best": TrainConfig(
+        recipe="best", epochs=30, batch_size=128, optimizer="adam", lr=5e-3, average=0.998, augment=True
+    ),
 }
 """The recipes by name. How they were chosen, on validation digits alone, is told in docs/decisions.md."""
 
