@@ -52,10 +52,10 @@ def _alone(request, monkeypatch, tmp_path):
 @pytest.fixture(scope="session")
 def mnist_folder():
     """The folder with the real MNIST: the user's, or fetched once."""
-    from digitnet import data
+    from digitnet import data, mnist
 
     try:
-        return data.get(data.MNIST)[0].parent
+        return data.get(mnist.MNIST)[0].parent
     except DataError as error:
         pytest.skip(f"MNIST is not here and cannot be fetched: {str(error).splitlines()[0]}")
 

@@ -202,7 +202,9 @@ def test_data_lists_what_is_known_and_where_things_are(digitnet, tmp_path):
     assert f"Cache: {tmp_path / 'cache'}" in out
 
 
-@pytest.mark.parametrize("words", [("data", "get", "mnist", "--data-dir", "x"), ("data", "--data-dir", "x", "get", "mnist")])
+@pytest.mark.parametrize(
+    "words", [("data", "get", "mnist", "--data-dir", "x"), ("data", "--data-dir", "x", "get", "mnist")]
+)
 def test_data_get_takes_the_folder_before_or_after(digitnet, monkeypatch, tmp_path, words):
     asked = []
     monkeypatch.setattr(data, "get", lambda dataset, data_dir: asked.append((dataset.name, str(data_dir))) or [])

