@@ -124,7 +124,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_epoch(drawn, tmp
     good = (tmp_path / "model.safetensors").read_bytes()
     with torch.no_grad():
         network.output_layer.bias.fill_(torch.nan)
-    with pytest.raises(TrainingError, match=r"the loss became nan in epoch 2 .* keeps epoch 1"):
+    with pytest.raises(TrainingError, match=r"ran away in epoch 2 \(loss nan, .* keeps epoch 1"):
         next(epochs)
     assert (tmp_path / "model.safetensors").read_bytes() == good
 
@@ -133,6 +133,18 @@ def test_a_runaway_learning_rate_is_told_before_anything_is_kept(drawn, tmp_path
     with pytest.raises(TrainingError, match="nothing was kept"):
         run(drawn, replace(SMALL, optimizer="adam", lr=1e30, precision="float32"), tmp_path)
     assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_weights_that_run_away_in_the_last_step_are_not_saved(drawn, tmp_path, monkeypatch):
+    class Leap(torch.optim.Adam):
+        def step(self, closure=None):
+            with torch.no_grad():
+                self.param_groups[0]["params"][0].fill_(torch.inf)
+
+    config = replace(SMALL, epochs=1, batch_size=500)
+    monkeypatch.setattr("digitnet.train.Adam", Leap)
+    with pytest.raises(TrainingError, match=r"ran away in epoch 1 \(loss 2\.\d+"):
+        run(drawn, config, tmp_path)
 
 
 def test_unlabelled_digits_are_refused(drawn, tmp_path):

@@ -37,9 +37,7 @@ app.add_typer(data_app, name="data")
 DataDir = Annotated[
     Path | None,
     typer.Option(
-        envvar="DIGITNET_DATA",
-        show_envvar=True,
-        show_default="the platform's cache folder",
+        show_default="DIGITNET_DATA, else the platform's cache folder",
         help="Folder of named data sets.",
     ),
 ]

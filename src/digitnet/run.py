@@ -63,10 +63,10 @@ def start(config: TrainConfig, out: Path | None = None, data_dir: str | Path | N
     out: a folder that is new or empty; by default the first of run/RECIPE-1, -2, ... that is free.
     Raises DataError where the digits cannot be had, TrainingError where `out` is in use.
     """
-    if config.data not in DATASETS:
-        config = replace(config, data=str(Path(config.data).expanduser().absolute()))  # resumable from anywhere
     config = settle(config)
     parts = splits(config.data, data_dir)
+    if config.data not in DATASETS:
+        config = replace(config, data=str(Path(config.data).expanduser().absolute()))  # resumable from anywhere
     folder = _new_folder(out, config.recipe)
     about = asdict(config) | {"data_sha256": parts.sha256} | environment()
     checkpoint.save_json(folder / checkpoint.CONFIG, about)

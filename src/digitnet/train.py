@@ -119,12 +119,14 @@ def train(
 ) -> Iterator[Epoch]:
     """Train a network and yield each epoch after saving it to the run's folder `out`.
 
-    network: from `new_network`; trained in place (its weights are the running average's once an epoch is yielded
-        only on disk). digits, valid: labelled; valid decides nothing, it is only scored.
+    network: from `new_network`; trained in place. Where the recipe keeps a running average of the weights, that is
+        what is saved and scored, and `network` itself holds the latest ones.
+    digits, valid: labelled; valid decides nothing, it is only scored.
     resume: go on after the last epoch saved in `out`; on a CPU with as many threads the weights become those of an
         uninterrupted run, bit for bit.
 
-    Nothing runs until iterated. Raises TrainingError where the loss is no longer finite; the last good epoch stays.
+    Nothing runs until iterated. Raises TrainingError where loss or weights are no longer finite; the last good epoch
+    stays.
     """
     if digits.labels is None or not len(digits) or valid.labels is None or not len(valid):
         raise TrainingError("training needs labelled digits to learn from and to validate on")
@@ -145,10 +147,10 @@ def train(
         began = time.perf_counter()
         loss, lr = _one_epoch(network, average, optimizers, images, labels, config, number, total_steps)
         seconds = time.perf_counter() - began
-        if not math.isfinite(loss):
+        if not (math.isfinite(loss) and all(weight.isfinite().all() for weight in network.parameters())):
             kept = f"{out} keeps epoch {number - 1}" if number > 1 else "nothing was kept"
             raise TrainingError(
-                f"the loss became {loss} in epoch {number} (learning rate {lr:.3g}); {kept}. "
+                f"the loss or the weights ran away in epoch {number} (loss {loss}, learning rate {lr:.3g}); {kept}. "
                 "Another --seed or --recipe tutorial may train; if not, look at the data"
             )
         scores = evaluate(TorchClassifier(average), valid)
@@ -174,13 +176,12 @@ def _one_epoch(
     """Train on every digit once; return the mean loss and the last learning rate."""
     rng = torch.Generator(images.device).manual_seed(config.seed * 100_003 + number)
     order = torch.randperm(len(images), generator=rng, device=images.device)
-    highest = [optimizer.param_groups[0].get("highest_lr", 0.0) for optimizer in optimizers]
     step = (number - 1) * math.ceil(len(images) / config.batch_size)
     total_loss = torch.zeros((), device=images.device)
     network.train()
     for rows in torch.split(order, config.batch_size):
         rate = schedule(step / total_steps, config.warmup)
-        for optimizer, lr in zip(optimizers, highest, strict=True):
+        for optimizer, lr in zip(optimizers, (config.lr, config.muon_lr), strict=False):
             optimizer.param_groups[0]["lr"] = lr * rate
         x = to_input(images[rows])
         if config.augment:
@@ -200,7 +201,7 @@ def _one_epoch(
 
 
 def _optimizers(network: nn.Module, config: TrainConfig) -> list[Optimizer]:
-    """Return Adam, and Muon for the weights between the first and the last layer where the recipe has it."""
+    """Return Adam, and after it Muon for the weights between first and last layer where the recipe has it."""
     weights = list(network.parameters())
     matrices = [weight for weight in weights if weight.ndim > 1]
     hidden = {id(weight) for weight in matrices[1:-1]} if config.optimizer == "muon" else set()
@@ -209,8 +210,6 @@ def _optimizers(network: nn.Module, config: TrainConfig) -> list[Optimizer]:
     optimizers: list[Optimizer] = [Adam(others, lr=config.lr, fused=fused)]
     if hidden:
         optimizers.append(Muon([weight for weight in matrices if id(weight) in hidden], lr=config.muon_lr))
-    for optimizer in optimizers:
-        optimizer.param_groups[0]["highest_lr"] = optimizer.param_groups[0]["lr"]
     return optimizers
 
 
