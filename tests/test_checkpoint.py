@@ -175,6 +175,19 @@ def test_the_latest_run_is_the_one_whose_weights_are_newest(tmp_path, network):
     assert checkpoint.latest_run(tmp_path).name == "new"
 
 
+def test_json_is_written_for_people_and_reads_back(tmp_path):
+    value = {
+        "confusion": [[1, 2], [3, -4]],
+        "interval": [0.5, 1e-9],
+        "words": ["[1,\n 2]"],
+        "none": [],
+        "deep": [{"a": 1}],
+    }
+    checkpoint.save_json(tmp_path / "a.json", value)
+    assert checkpoint.load_json(tmp_path / "a.json") == value
+    assert "[1, 2]" in (tmp_path / "a.json").read_text()
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1]", "\xff"])
 def test_damaged_json_is_a_model_error(tmp_path, text):
     (tmp_path / "config.json").write_text(text, encoding="latin1")

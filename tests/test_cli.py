@@ -102,6 +102,18 @@ def test_evaluate_scores_a_state_dict_from_a_tutorials_notebook(trained, digitne
     assert (tmp_path / "confusion_matrix-drawn.png").is_file()
 
 
+def test_errors_in_a_folder_of_pictures_are_named_by_their_files(digitnet, drawn, tmp_path):
+    for i in range(20):
+        (tmp_path / f"mine/{drawn.labels[i]}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(drawn.images[i]).save(tmp_path / f"mine/{drawn.labels[i]}/{i}.png")
+    torch.save(DigitNet().state_dict(), tmp_path / "their.pt")
+    code, out, _ = digitnet("evaluate", "--model", "their.pt", "--data", "mine")
+    assert code == 0
+    named = re.findall(r"^  mine/(\d)/\d+\.png: a (\d) read as \d", out, re.MULTILINE)
+    assert len(named) == 10
+    assert all(folder == true for folder, true in named)
+
+
 def test_errors_are_numbered_by_their_place_in_the_users_file(trained, digitnet, drawn, monkeypatch):
     monkeypatch.chdir(trained[0])
     torch.manual_seed(0)

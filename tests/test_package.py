@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "checkpoint": {"errors", "files", "models"},
     "train": {"augment", "checkpoint", "digits", "errors", "evaluate", "files", "models", "muon"},
     "run": {
-        *{"__init__", "checkpoint", "data", "digits", "errors"},
+        *{"__init__", "checkpoint", "data", "digits", "errors", "formats"},
         *{"evaluate", "models", "report", "train"},
     },
 }

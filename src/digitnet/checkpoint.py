@@ -13,6 +13,7 @@ Weights are read without executing anything: safetensors, or PyTorch's own loade
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,9 @@ def _load_pickled(path: Path) -> dict[str, Tensor]:
                 f"{path}: holds more than weights, and digitnet does not execute what is in a file. "
                 "Save the weights alone: torch.save(model.state_dict(), PATH)"
             ) from error
-        raise ModelError(f"{path}: not a file of PyTorch weights ({_first_line(error)})") from error
+        raise ModelError(
+            f"{path}: not a file of PyTorch weights; expected what torch.save(model.state_dict(), PATH) writes"
+        ) from error
     for key in ("state_dict", "model_state_dict"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
             loaded = loaded[key]
@@ -175,8 +178,14 @@ def _weights(optimizer: Optimizer) -> list[Tensor]:
 
 
 def save_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a mapping as indented JSON, atomically."""
-    write_atomic(path, (json.dumps(value, indent=2) + "\n").encode())
+    """Write a mapping as JSON for people, atomically."""
+    write_atomic(path, (to_json(value) + "\n").encode())
+
+
+def to_json(value: Mapping[str, Any]) -> str:
+    """Return a mapping as indented JSON with every list of numbers on one line."""
+    text = json.dumps(value, indent=2)
+    return re.sub(r"\[\s+([-+.\deE,\s]+?)\s+\]", lambda match: f"[{' '.join(match[1].split())}]", text)
 
 
 def load_json(path: Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import sys
@@ -147,7 +146,7 @@ def train(
         say(f"Stopped; every finished epoch is kept. Go on with: {program()} train --resume {run.folder}")
         raise typer.Exit(130) from None
     scores = run.finish()
-    _print_scores(scores, run.parts.test)
+    _print_scores("\nTest accuracy", scores, run.parts.test)
     print(f"Confusion matrix: {run.folder / 'confusion_matrix.png'}\n")
     evaluate = f"{program()} evaluate" + ("" if run.folder.parent == Path("run") else f" --model {run.folder}")
     print("Next:")
@@ -174,6 +173,7 @@ def evaluate(
 
     Examples: digitnet evaluate; digitnet evaluate --model their.pt --data my-digits.csv --json.
     """
+    from digitnet.checkpoint import to_json
     from digitnet.run import score, summary
 
     done = score(model, data, data_dir)
@@ -181,22 +181,27 @@ def evaluate(
         say(f"The run learnt from {done.source}; scoring only the {len(done.digits):,} digits kept back from it.")
     if as_json:
         found = {"model": str(done.model), "data": done.source, **summary(done.scores, done.digits)}
-        print(json.dumps(found, indent=2))
+        print(to_json(found))
     else:
-        print(f"{done.model} on {done.source}")
-        _print_scores(done.scores, done.digits, errors=True)
+        print(f"{done.model} on {done.source}\n")
+        _print_scores("Accuracy", done.scores, done.digits)
+        if worst := done.scores.worst():
+            print("Worst errors, by file:" if done.files else "Worst errors, by index in the data:")
+        for error in worst:
+            name = str(done.files[error.index]) if done.files else f"{error.index:>6}"
+            print(f"  {name}: a {error.true} read as {error.predicted}, {percent(error.probability)} sure")
         print(f"Confusion matrix: {done.picture}")
     if show and typer.launch(str(done.picture)):
         say(f"No viewer could be opened; the picture is {done.picture}")
 
 
-def _print_scores(scores: Scores, digits: Digits, errors: bool = False) -> None:
+def _print_scores(heading: str, scores: Scores, digits: Digits) -> None:
     from rich.table import Table
 
     from digitnet.data import wrong_labels
 
     low, high = scores.interval
-    print(f"\nTest accuracy {percent(scores.accuracy)}  (95 % interval {percent(low)} to {percent(high)})")
+    print(f"{heading} {percent(scores.accuracy)}  (95 % interval {percent(low)} to {percent(high)})")
     print(f"{scores.n - scores.correct:,} of {scores.n:,} digits read wrong")
     if wrong := wrong_labels(digits):
         rest = scores.without(wrong)
@@ -213,10 +218,6 @@ def _print_scores(scores: Scores, digits: Digits, errors: bool = False) -> None:
     if pairs := scores.confused():
         listed = ", ".join(f"{pair.true} read as {pair.predicted} ({pair.count})" for pair in pairs)
         print(f"Most confused: {listed}")
-    if errors and (worst := scores.worst()):
-        print("Worst errors, by index in the data:")
-        for error in worst:
-            print(f"  {error.index:>6}: a {error.true} read as {error.predicted}, {percent(error.probability)} sure")
 
 
 @contextmanager

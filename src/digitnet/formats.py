@@ -217,17 +217,22 @@ def read_folder(path: Path) -> Arrays:
     Pictures are grey or become so, and what is transparent is paper (black). Hidden files and other suffixes than
     `PICTURES` are passed over. Raises DataError on an unreadable picture, another size, or where there are none.
     """
-    files = [
-        (file, int(folder.name))
+    files = pictures(path)
+    if not files:
+        raise DataError(f"{path}: no pictures in subfolders named 0 to 9 ({', '.join(sorted(PICTURES))})")
+    images = np.stack([_read_picture(file) for file in files])
+    return images, np.array([int(file.parent.name) for file in files], np.uint8)
+
+
+def pictures(path: Path) -> list[Path]:
+    """Return the pictures of a folder with one subfolder per digit, in the order in which `read_folder` reads them."""
+    return [
+        file
         for folder in sorted(path.iterdir())
         if folder.is_dir() and is_digit_name(folder.name)
         for file in sorted(folder.iterdir())
         if file.suffix.lower() in PICTURES and not file.name.startswith(".")
     ]
-    if not files:
-        raise DataError(f"{path}: no pictures in subfolders named 0 to 9 ({', '.join(sorted(PICTURES))})")
-    images = np.stack([_read_picture(file) for file, _ in files])
-    return images, np.array([label for _, label in files], np.uint8)
 
 
 def is_digit_name(name: str) -> bool:

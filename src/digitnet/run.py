@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 import digitnet
-from digitnet import checkpoint
+from digitnet import checkpoint, formats
 from digitnet.data import DATASETS, Splits, fingerprint, held_out_rows, load, splits, wrong_labels
 from digitnet.digits import Digits
 from digitnet.errors import TrainingError
@@ -112,14 +112,18 @@ def _new_folder(out: Path | None, recipe: str) -> Path:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model's scores on some digits. picture: where its confusion matrix was saved. kept_back: whether the digits
-    are only those of the run's own data that it never learnt from."""
+    """A model's scores on some digits.
+
+    picture: where the confusion matrix was saved. files: of a folder of pictures, the file of each index in
+    `scores.index`; else empty. kept_back: whether these are only the digits that the run itself kept for testing.
+    """
 
     model: Path
     source: str
     digits: Digits
     scores: Scores
     picture: Path
+    files: list[Path]
     kept_back: bool
 
 
@@ -145,7 +149,9 @@ def score(model: Path | None = None, source: str | None = None, data_dir: str | 
     name = PICTURE if config and source == own else PICTURE.replace(".", f"-{Path(source).name.split('.')[0]}.")
     path = (model if model.is_dir() else Path()) / name
     picture(scores, path, model.name, source)
-    return Evaluation(model, source, digits, scores, path, kept_back)
+    folder = Path(source)
+    files = formats.pictures(folder) if source not in DATASETS and folder.is_dir() else []
+    return Evaluation(model, source, digits, scores, path, files, kept_back)
 
 
 def picture(scores: Scores, path: Path, model: str, source: str) -> None:
