@@ -206,7 +206,7 @@ def _print_scores(heading: str, scores: Scores, digits: Digits) -> None:
     if wrong := wrong_labels(digits):
         rest = scores.without(wrong)
         print(f"Without the {len(wrong)} digits whose labels are known to be wrong: {percent(rest.accuracy)}")
-    table = Table("digit", *(["images", "errors", "precision", "recall", "F1"]))
+    table = Table("digit", "images", "errors", "precision", "recall", "F1")
     for column in table.columns[1:]:
         column.justify = "right"
     for digit in range(10):
@@ -246,7 +246,10 @@ def _progress(config: TrainConfig) -> Iterator[Any]:
                 f"valid {percent(epoch.scores.accuracy)}  {epoch.images_per_second:>7,.0f} images/s  "
                 f"{int(left) // 60}:{int(left) % 60:02} left"
             )
-            bar.console.print(line, highlight=False) if terminal.is_terminal else print(line, flush=True)
+            if terminal.is_terminal:
+                bar.console.print(line)
+            else:
+                print(line, flush=True)
 
         yield show
 

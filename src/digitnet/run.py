@@ -1,9 +1,11 @@
 """A run from its first setting to its scores: start or reopen it, train it, finish it; and score any model.
 
-run = start(RECIPES["quick"])
-for epoch in run.train():
-    print(epoch)
-print(run.finish().accuracy)
+    run = start(RECIPES["quick"])
+    for epoch in run.train():
+        print(epoch)
+    print(run.finish().accuracy)
+
+The command line adds the printing and nothing else.
 """
 
 from __future__ import annotations
