@@ -69,6 +69,19 @@ def test_scoring_takes_the_newest_run_by_default(config):
     assert done.picture == second.folder / "confusion_matrix.png"
 
 
+def test_scores_survive_a_folder_that_cannot_be_written(config, monkeypatch, caplog):
+    def refuse(path, data):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    run = start(config)
+    list(run.train())
+    monkeypatch.setattr("digitnet.report.write_atomic", refuse)
+    done = score(run.folder)
+    assert done.scores.n == len(run.parts.test)
+    assert not done.picture.exists()
+    assert "Permission denied" in caplog.text
+
+
 def test_an_interrupted_first_epoch_can_be_resumed_but_not_scored(config):
     run = start(config)
     with pytest.raises(ModelError, match=rf"no {checkpoint.WEIGHTS} in it"):

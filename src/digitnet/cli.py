@@ -190,7 +190,8 @@ def evaluate(
         for error in worst:
             name = str(done.files[error.index]) if done.files else f"{error.index:>6}"
             print(f"  {name}: a {error.true} read as {error.predicted}, {percent(error.probability)} sure")
-        print(f"Confusion matrix: {done.picture}")
+        if done.picture.is_file():
+            print(f"Confusion matrix: {done.picture}")
     if show and typer.launch(str(done.picture)):
         say(f"No viewer could be opened; the picture is {done.picture}")
 

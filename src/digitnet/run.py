@@ -10,6 +10,7 @@ The command line adds the printing and nothing else.
 
 from __future__ import annotations
 
+import logging
 import platform
 import subprocess
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ from digitnet.evaluate import Scores, evaluate
 from digitnet.models import TorchClassifier
 from digitnet.report import save_confusion
 from digitnet.train import Epoch, TrainConfig, new_network, settle, train
+
+log = logging.getLogger("digitnet")
 
 RUNS = Path("run")
 """Where runs go unless another folder is named."""
@@ -116,7 +119,7 @@ def _new_folder(out: Path | None, recipe: str) -> Path:
 class Evaluation:
     """A model's scores on some digits.
 
-    picture: where the confusion matrix was saved. files: of a folder of pictures, the file of each index in
+    picture: where the confusion matrix was saved, unless the folder cannot be written. files: of a folder of pictures, the file of each index in
     `scores.index`; else empty. kept_back: whether these are only the digits that the run itself kept for testing.
     """
 
@@ -150,7 +153,10 @@ def score(model: Path | None = None, source: str | None = None, data_dir: str | 
     scores = replace(evaluate(classifier, digits), index=rows)
     name = PICTURE if config and source == own else PICTURE.replace(".", f"-{Path(source).name.split('.')[0]}.")
     path = (model if model.is_dir() else Path()) / name
-    picture(scores, path, model.name, source)
+    try:
+        picture(scores, path, model.name, source)
+    except OSError as error:
+        log.warning("%s: cannot be written (%s); the scores come without their picture", path, error.strerror)
     folder = Path(source)
     files = formats.pictures(folder) if source not in DATASETS and folder.is_dir() else []
     return Evaluation(model, source, digits, scores, path, files, kept_back)
