@@ -119,8 +119,9 @@ def _new_folder(out: Path | None, recipe: str) -> Path:
 class Evaluation:
     """A model's scores on some digits.
 
-    picture: where the confusion matrix was saved, unless the folder cannot be written. files: of a folder of pictures, the file of each index in
-    `scores.index`; else empty. kept_back: whether these are only the digits that the run itself kept for testing.
+    picture: where the confusion matrix was saved, unless that folder cannot be written. files: of a folder of
+    pictures, the file of each index in `scores.index`; else empty. kept_back: whether these are only the digits that
+    the run itself kept for testing.
     """
 
     model: Path
