@@ -159,6 +159,8 @@ def test_unlabelled_digits_are_refused(drawn, tmp_path):
         ({"batch_size": 0}, "batch size 0"),
         ({"model": "x"}, "digitnet"),
         ({"seed": -1}, "seed"),
+        ({"optimizer": "sgd"}, "choose adam or muon"),
+        ({"precision": "bf16"}, "choose auto, float32 or bfloat16"),
     ],
 )
 def test_impossible_settings_are_refused(wrong, words):

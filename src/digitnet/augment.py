@@ -87,7 +87,7 @@ def thickness(x: Tensor, rng: Generator, share: float = 0.2, most: float = 0.5) 
 
 def _highest(x: Tensor) -> Tensor:
     """Return each pixel's maximum over its 3x3 neighbourhood, with 0 beyond the border."""
-    # The same as max_pool2d(x, 3, 1, 1) for ink, at a fifth of its time on a CPU.
+    # The same as max_pool2d(x, 3, 1, 1) for ink, and faster on a CPU.
     x = F.pad(x, (1, 1, 1, 1))
     x = torch.maximum(torch.maximum(x[..., :-2], x[..., 1:-1]), x[..., 2:])
     return torch.maximum(torch.maximum(x[..., :-2, :], x[..., 1:-1, :]), x[..., 2:, :])

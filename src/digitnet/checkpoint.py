@@ -13,7 +13,6 @@ Weights are read without executing anything: safetensors, or PyTorch's own loade
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -164,8 +163,7 @@ def load_state(path: Path, networks: Sequence[nn.Module], optimizers: Sequence[O
                 start = f"optimizer.{i}.{j}."
                 for key in [key for key in tensors if key.startswith(start)]:
                     value = tensors[key]
-                    # Adam keeps its step counter beside a fused update's weights, others on the CPU.
-                    if value.ndim:
+                    if value.ndim:  # all but Adam's step counter lies in memory as its weight does
                         value = torch.empty_like(weight).copy_(value)
                     optimizer.state[weight][key[len(start) :]] = value.to(weight.device)
         return int(about["epochs_done"])
@@ -183,9 +181,9 @@ def save_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def to_json(value: Mapping[str, Any]) -> str:
-    """Return a mapping as indented JSON with every list of numbers on one line."""
-    text = json.dumps(value, indent=2)
-    return re.sub(r"\[\s+([-+.\deE,\s]+?)\s+\]", lambda match: f"[{' '.join(match[1].split())}]", text)
+    """Return a mapping as JSON with a line a name."""
+    lines = [f"  {json.dumps(name)}: {json.dumps(item)}" for name, item in value.items()]
+    return "{\n" + ",\n".join(lines) + "\n}"
 
 
 def load_json(path: Path) -> dict[str, Any]:
@@ -201,7 +199,7 @@ def load_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def latest_run(folder: Path = Path("run")) -> Path:
+def latest_run(folder: Path) -> Path:
     """Return the run in `folder` whose weights are newest. Raises ModelError where there is none."""
     runs = sorted(folder.glob(f"*/{WEIGHTS}"), key=lambda path: path.stat().st_mtime)
     if not runs:

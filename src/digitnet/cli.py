@@ -120,7 +120,7 @@ def train(
 
     Examples: digitnet train --recipe quick; digitnet train --data my-digits/ --epochs 50.
     """
-    from digitnet.run import reopen, start
+    from digitnet.run import PICTURE, RUNS, reopen, start
     from digitnet.train import RECIPES
 
     asked: dict[str, Any] = {"data": data, "epochs": epochs, "batch_size": batch_size, "seed": seed}
@@ -147,8 +147,8 @@ def train(
         raise typer.Exit(130) from None
     scores = run.finish()
     _print_scores("\nTest accuracy", scores, run.parts.test)
-    print(f"Confusion matrix: {run.folder / 'confusion_matrix.png'}\n")
-    evaluate = f"{program()} evaluate" + ("" if run.folder.parent == Path("run") else f" --model {run.folder}")
+    print(f"Confusion matrix: {run.folder / PICTURE}\n")
+    evaluate = f"{program()} evaluate" + ("" if run.folder.parent == RUNS else f" --model {run.folder}")
     print("Next:")
     print(f"  {evaluate} --show\n      opens the confusion matrix and lists the worst errors")
     print(f"  {evaluate} --data PATH\n      scores the network on digits of your own")

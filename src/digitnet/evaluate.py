@@ -21,7 +21,7 @@ from digitnet.errors import DataError
 
 
 @dataclass(frozen=True)
-class Error:
+class Misread:
     """One digit read wrong: its index in the data, both labels, and the probability given to the wrong one."""
 
     index: int
@@ -118,12 +118,12 @@ class Scores:
         cells = [(int(i) // 10, int(i) % 10) for i in order]
         return [Confusion(t, p, int(counts[t, p])) for t, p in cells if counts[t, p]]
 
-    def worst(self, most: int = 10) -> list[Error]:
+    def worst(self, most: int = 10) -> list[Misread]:
         """Return the errors that the classifier was surest of, surest first."""
         wrong = np.flatnonzero(self.predicted != self.labels)
         said = self.probs[wrong, self.predicted[wrong]]
         return [
-            Error(int(self.index[i]), int(self.labels[i]), int(self.predicted[i]), float(p))
+            Misread(int(self.index[i]), int(self.labels[i]), int(self.predicted[i]), float(p))
             for i, p in ((wrong[k], said[k]) for k in np.argsort(-said, kind="stable")[:most])
         ]
 
@@ -151,7 +151,7 @@ class Scores:
                 for digit in range(10)
             ],
             "confused": [asdict(pair) for pair in self.confused()],
-            "worst": [asdict(error) for error in self.worst()],
+            "worst": [asdict(misread) for misread in self.worst()],
         }
 
 

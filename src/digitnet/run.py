@@ -37,6 +37,7 @@ RUNS = Path("run")
 """Where runs go unless another folder is named."""
 
 PICTURE = "confusion_matrix.png"
+"""The confusion matrix in a run's folder."""
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,10 @@ class TrainConfig:
             raise TrainingError(f"epochs {self.epochs}, batch size {self.batch_size}: each must be 1 or more")
         if self.model not in MODELS:
             raise TrainingError(f"model {self.model!r}: choose one of {', '.join(MODELS)}")
+        if self.optimizer not in ("adam", "muon"):
+            raise TrainingError(f"optimizer {self.optimizer!r}: choose adam or muon")
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise TrainingError(f"precision {self.precision!r}: choose auto, float32 or bfloat16")
         if not 0 <= self.seed < 2**32:
             raise TrainingError(f"seed {self.seed}: choose one from 0 to {2**32 - 1}")
 
@@ -246,7 +250,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def gains_from_bfloat16(device: torch.device) -> bool:
-    """Tell whether this device computes in bfloat16 itself; where it only emulates it, it would be slower."""
+    """Tell whether this device computes in bfloat16 itself instead of emulating it."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
