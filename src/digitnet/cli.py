@@ -226,19 +226,11 @@ def _print_scores(heading: str, scores: Scores, digits: Digits) -> None:
 
 @contextmanager
 def _progress(config: TrainConfig) -> Iterator[Any]:
-    """Show every epoch as a line, and on a terminal a bar with the time left below them."""
+    """Show every epoch as a line that ends with the time left, and on a terminal a bar below them."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-    from rich.progress import TimeRemainingColumn as TimeLeft
 
     terminal = console()
-    columns = (
-        TextColumn("epoch"),
-        MofNCompleteColumn(),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeLeft(),
-    )
+    columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
         task = bar.add_task("epochs", total=config.epochs)
 
