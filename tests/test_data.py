@@ -190,7 +190,7 @@ def test_a_folder_as_torchvision_lays_it_out_loads_by_path(small, tmp_path):
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("mnits", "no such file or folder, and no data set of that name (known: mnist)"),
+        ("mnits", "no such file or folder, and no data set of that name (known: mnist, fonts)"),
         ("empty", "no digits found"),
         ("strange.bin", "unknown kind of file"),
         ("labels.npz", "label 12 at index 1"),

@@ -9,15 +9,38 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
 
-def augment(x: Tensor, rng: Generator) -> Tensor:
-    """Write each digit as another hand might: turned, stretched, slanted, bent, and with another pen."""
+def gentle(x: Tensor, rng: Generator) -> Tensor:
+    """Write each digit as another hand might: turned, stretched, slanted, bent a little, and with another pen."""
     return thickness(warp(x, rng), rng)
+
+
+def lively(x: Tensor, rng: Generator) -> Tensor:
+    """As `gentle`, with more of each: for networks with room to learn it."""
+    x = warp(x, rng, degrees=15.0, stretch=0.15, slant=0.2, bend=0.5)
+    return thickness(x, rng, share=0.5, most=0.7)
+
+
+def transfer(x: Tensor, rng: Generator) -> Tensor:
+    """Write each digit as strangers would and see it as bad scanners, cameras and screens do."""
+    x = warp(x, rng, degrees=15.0, stretch=0.2, slant=0.25, shift=2.0, bend=0.5)
+    x = thickness(x, rng, share=0.6, most=1.0)
+    for change, share in (
+        (coarsen, 0.3),
+        (occlude, 0.12),
+        (shade, 0.12),
+        (contrast, 0.35),
+        (blend, 0.25),
+        (noise, 0.2),
+    ):
+        x = some(change, x, rng, share)
+    return x
 
 
 def warp(
@@ -91,3 +114,92 @@ def _highest(x: Tensor) -> Tensor:
     x = F.pad(x, (1, 1, 1, 1))
     x = torch.maximum(torch.maximum(x[..., :-2], x[..., 1:-1]), x[..., 2:])
     return torch.maximum(torch.maximum(x[..., :-2, :], x[..., 1:-1, :]), x[..., 2:, :])
+
+
+def some(change: Callable[[Tensor, Generator], Tensor], x: Tensor, rng: Generator, share: float) -> Tensor:
+    """Apply a change to a random `share` (0..1) of the batch."""
+    count = int(len(x) * share)
+    if not count:
+        return x
+    rows = torch.randperm(len(x), generator=rng, device=x.device)[:count]
+    x = x.clone()
+    x[rows] = change(x[rows], rng)
+    return x
+
+
+def coarsen(x: Tensor, rng: Generator) -> Tensor:
+    """Scan the digits at 9 to 24 pixels a side, half of them in black and white, and enlarge them again."""
+    side = int(torch.randint(9, 25, (), generator=rng, device=x.device))
+    small = F.interpolate(x, (side, side), mode="area")
+    threshold = _uniform(x, rng, 0.2, 0.6)
+    small = torch.where(_uniform(x, rng, 0, 1) < 0.5, (small > threshold).float(), small)
+    smooth = F.interpolate(small, x.shape[-2:], mode="bilinear", align_corners=False)
+    blocks = F.interpolate(small, x.shape[-2:], mode="nearest")
+    return torch.where(_uniform(x, rng, 0, 1) < 0.5, smooth, blocks)
+
+
+def contrast(x: Tensor, rng: Generator) -> Tensor:
+    """Harden or soften the edges, and fade the ink to as little as a third."""
+    gain, middle, ink = _uniform(x, rng, -0.7, 2.0).exp(), _uniform(x, rng, 0.2, 0.6), _uniform(x, rng, 0.35, 1)
+    return ((x - middle) * gain + middle).clamp(0, 1) * ink
+
+
+def shade(x: Tensor, rng: Generator) -> Tensor:
+    """Lay an uneven grey over the paper, the ink keeping the rest of the range."""
+    knots = torch.rand(len(x), 1, 4, 4, generator=rng, device=x.device)
+    grey = F.interpolate(knots, x.shape[-2:], mode="bilinear", align_corners=True) * _uniform(x, rng, 0, 0.8)
+    return torch.maximum(x, grey).lerp(grey + x * (1 - grey), _uniform(x, rng, 0, 1))
+
+
+def blend(x: Tensor, rng: Generator) -> Tensor:
+    """Pass each image through its own random 5x5 filter: blurred, smeared, sharpened, embossed.
+
+    Half are mixed from positive weights (a blur), half from weights of both signs, whose answer is taken as absolute
+    value (after Xu et al., "Robust and Generalizable Visual Representation Learning via Random Convolutions", 2021).
+    """
+    n, side = len(x), 5
+    weights = torch.randn(n, 1, side, side, generator=rng, device=x.device)
+    blur = _uniform(x, rng, 0, 1) < 0.5
+    weights = torch.where(blur, weights.abs() ** 2, weights)
+    weights = weights / weights.abs().sum((2, 3), keepdim=True)
+    weights = torch.where(blur, weights, weights * 3)
+    y = F.conv2d(x.transpose(0, 1), weights, padding=side // 2, groups=n).transpose(0, 1).abs().clamp(0, 1)
+    return x.lerp(y, _uniform(x, rng, 0.3, 1))
+
+
+def noise(x: Tensor, rng: Generator) -> Tensor:
+    """Add grain to all pixels, and give a few of them any value at all."""
+    grain = torch.randn(x.shape, generator=rng, device=x.device) * _uniform(x, rng, 0, 0.25)
+    lost = torch.rand(x.shape, generator=rng, device=x.device) < _uniform(x, rng, -0.15, 0.25)
+    return torch.where(lost, torch.rand(x.shape, generator=rng, device=x.device), x + grain).clamp(0, 1)
+
+
+def occlude(x: Tensor, rng: Generator) -> Tensor:
+    """Cover a band or a patch with one grey, or cross the digit with a thin straight line."""
+    side = x.shape[-1]
+    steps = torch.arange(side, device=x.device) + 0.5
+    across, down = steps.view(1, 1, 1, -1), steps.view(1, 1, -1, 1)
+    turn = _uniform(x, rng, 0, math.pi)
+    x0, y0 = _uniform(x, rng, 4, side - 4), _uniform(x, rng, 4, side - 4)
+    along = (across - x0) * turn.cos() + (down - y0) * turn.sin()
+    beside = (down - y0) * turn.cos() - (across - x0) * turn.sin()
+    kind = _uniform(x, rng, 0, 1)
+    wide = torch.where(kind < 0.4, _uniform(x, rng, 2, 4), torch.where(kind < 0.6, _uniform(x, rng, 1, 3), 0.6))
+    long = torch.where(kind < 0.4, _uniform(x, rng, 2, 5), 99.0)
+    inside = ((along.abs() < long) & (beside.abs() < wide)).float()
+    grey = torch.where(kind < 0.6, _uniform(x, rng, 0, 1), _uniform(x, rng, 0.5, 1))
+    return x + inside * (grey - x)
+
+
+def _uniform(x: Tensor, rng: Generator, low: float, high: float) -> Tensor:
+    """Return one random number an image, (n, 1, 1, 1)."""
+    return torch.rand(len(x), 1, 1, 1, generator=rng, device=x.device) * (high - low) + low
+
+
+AUGMENTS: dict[str, Callable[[Tensor, Generator], Tensor]] = {
+    "none": lambda x, rng: x,
+    "gentle": gentle,
+    "lively": lively,
+    "transfer": transfer,
+}
+"""The ways to write a batch anew, by the name that a recipe gives."""

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from digitnet.errors import ModelError, TrainingError
-from digitnet.files import write_atomic
+from digitnet.files import to_json, write_atomic
 from digitnet.models import MODELS
 
 MAX_WEIGHTS = 1 << 29
@@ -178,12 +178,6 @@ def _weights(optimizer: Optimizer) -> list[Tensor]:
 def save_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a mapping as JSON for people, atomically."""
     write_atomic(path, (to_json(value) + "\n").encode())
-
-
-def to_json(value: Mapping[str, Any]) -> str:
-    """Return a mapping as JSON with a line a name."""
-    lines = [f"  {json.dumps(name)}: {json.dumps(item)}" for name, item in value.items()]
-    return "{\n" + ",\n".join(lines) + "\n}"
 
 
 def load_json(path: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from digitnet.errors import DataError, DigitNetError, TrainingError
 if TYPE_CHECKING:
     from digitnet.digits import Digits
     from digitnet.evaluate import Scores
+    from digitnet.score import Model
     from digitnet.train import Epoch, TrainConfig
 
 app = typer.Typer(
@@ -83,8 +84,9 @@ def data_get(
 
     if name not in DATASETS:
         raise DataError(f"data set {name!r} is not known; choose one of {', '.join(DATASETS)}")
-    for path in get(DATASETS[name], data_dir or context.obj):
-        print(path)
+    paths = get(DATASETS[name], data_dir or context.obj)
+    for place in paths if len(paths) <= 4 else sorted({path.parent for path in paths}):
+        print(place)
 
 
 @app.command()
@@ -93,7 +95,7 @@ def train(
         str | None, typer.Option(show_default="mnist", help="A data set's name, or the path of your own.")
     ] = None,
     recipe: Annotated[
-        Literal["tutorial", "quick", "best"] | None,
+        Literal["tutorial", "quick", "best", "strong", "transfer"] | None,
         typer.Option(
             show_default="best",
             help="tutorial: as the tutorial has it. quick: 99 % in seconds. best: what two minutes on two cores give.",
@@ -120,7 +122,8 @@ def train(
 
     Examples: digitnet train --recipe quick; digitnet train --data my-digits/ --epochs 50.
     """
-    from digitnet.run import PICTURE, RUNS, reopen, start
+    from digitnet.run import reopen, start
+    from digitnet.score import PICTURE, RUNS
     from digitnet.train import RECIPES
 
     asked: dict[str, Any] = {"data": data, "epochs": epochs, "batch_size": batch_size, "seed": seed}
@@ -161,33 +164,47 @@ def train(
 @app.command()
 def evaluate(
     model: Annotated[
-        Path | None,
-        typer.Option(show_default="the newest run", help="A run's folder, a .safetensors file, or a state dict (.pt)."),
+        str | None,
+        typer.Option(
+            show_default="the newest run, else strong",
+            help="A built-in model (strong, digitnet), an .onnx file, a run's folder, or weights (.safetensors, .pt).",
+        ),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(show_default="the run's own", help="A data set's name (its test part), or a path."),
+        typer.Option(show_default="the model's own", help="A data set's name (its test part), or a path."),
+    ] = None,
+    corrupt: Annotated[
+        str | None,
+        typer.Option(show_default=False, help="Score digits spoilt in this way, or in all fifteen: all."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Open the confusion matrix.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Score a model: accuracy, each digit, confusions, worst errors, and the confusion matrix as a picture.
+    """Score a model: accuracy, each digit, confusions, worst errors, how sure it is, and the confusion matrix.
 
-    Examples: digitnet evaluate; digitnet evaluate --model their.pt --data my-digits.csv --json.
+    Examples: digitnet evaluate; digitnet evaluate --model their.pt --data my-digits.csv --json; digitnet evaluate
+    --model strong --corrupt all.
     """
-    from digitnet.checkpoint import to_json
-    from digitnet.run import score, summary
+    from digitnet.files import to_json
+    from digitnet.score import open_model, score, summary
 
-    done = score(model, data, data_dir)
+    opened = open_model(model)
+    if corrupt is not None:
+        _evaluate_corrupted(opened, corrupt, data, data_dir, as_json)
+        return
+    done = score(opened, data, data_dir)
     if done.kept_back:
-        say(f"The run learnt from {done.source}; scoring only the {len(done.digits):,} digits kept back from it.")
+        say(f"{opened.name} learnt from {done.source}; scoring only the {len(done.digits):,} digits kept back from it.")
     if as_json:
-        found = {"model": str(done.model), "data": done.source, **summary(done.scores, done.digits)}
-        print(to_json(found))
+        print(to_json({"model": opened.name, "data": done.source, **summary(done.scores, done.digits)}))
     else:
-        print(f"{done.model} on {done.source}\n")
+        print(f"{opened.name} on {done.source}\n")
         _print_scores("Accuracy", done.scores, done.digits)
+        _print_selection(done.scores)
+        if done.refused is not None:
+            print(f"Refused as no digit: {percent(done.refused)}")
         if worst := done.scores.worst():
             print("Worst errors, by file:" if done.files else "Worst errors, by index in the data:")
         for error in worst:
@@ -195,8 +212,82 @@ def evaluate(
             print(f"  {name}: a {error.true} read as {error.predicted}, {percent(error.probability)} sure")
         if done.picture.is_file():
             print(f"Confusion matrix: {done.picture}")
-    if show and typer.launch(str(done.picture)):
+    if show and (not done.picture.is_file() or typer.launch(str(done.picture))):
         say(f"No viewer could be opened; the picture is {done.picture}")
+
+
+def _evaluate_corrupted(model: Model, name: str, data: str | None, data_dir: Path | None, as_json: bool) -> None:
+    from rich.table import Table
+
+    from digitnet.corrupt import CORRUPTIONS
+    from digitnet.files import to_json
+    from digitnet.score import score_corrupted
+
+    names = list(CORRUPTIONS) if name == "all" else [name]
+    found = dict(score_corrupted(model, names, data, data_dir))
+    mean = sum(scores.accuracy for scores in found.values()) / len(found)
+    if as_json:
+        shares = {name: scores.accuracy for name, scores in found.items()}
+        print(to_json({"model": model.name, "accuracy": shares, "mean": mean}))
+        return
+    table = Table("corruption", "right", "errors")
+    for name, scores in found.items():
+        table.add_row(name, percent(scores.accuracy), f"{scores.n - scores.correct:,}")
+    console().print(table)
+    print(f"Mean accuracy of {model.name}: {percent(mean)}")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    out: Annotated[Path, typer.Option(help="The .onnx file to write.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Write a trained network as one .onnx file, calibrated, that answers without torch.
+
+    Example: digitnet export run/best-1 --out mine.onnx; then: digitnet evaluate --model mine.onnx.
+    """
+    from digitnet.export import export_run
+
+    model = export_run(run, out, data_dir)
+    print(f"{out}: {out.stat().st_size:,} bytes, sha256 {model.sha256}")
+    print(f"temperature {model.about['temperature']:.3f}, images with a digit-ness below {model.threshold:g} refused")
+
+
+@app.command()
+def check() -> None:
+    """Say what is installed and whether the built-in models answer as they should. Exit status 1 if not."""
+    from digitnet.check import check as findings
+
+    wrong = 0
+    for found in findings():
+        print(f"{'ok' if found.good else 'WRONG':<5}  {found.what}")
+        wrong += not found.good
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _print_selection(scores: Scores) -> None:
+    """Print what is gained by sending the least sure digits to a person."""
+    from rich.table import Table
+
+    from digitnet.evaluate import SHARES
+
+    print(f"Calibration: confidence and accuracy differ by {percent(scores.calibration_error)} (ECE, 15 bins)")
+    table = Table("sent to a person", "less sure than", "of the rest wrong", "errors")
+    for column in table.columns:
+        column.justify = "right"
+    for selection in map(scores.sending, SHARES):
+        threshold = percent(selection.threshold) if selection.rejected else "-"
+        table.add_row(percent(selection.rejected), threshold, percent(selection.error), f"{selection.errors:,}")
+    console().print(table)
+    if (safe := scores.selection()) is None:
+        print("At most 0.1 % wrong, with 95 % certainty: these digits are too few or too often misread to show it")
+    else:
+        print(
+            f"At most 0.1 % wrong, with 95 % certainty: send the {percent(safe.rejected)} that are less sure than "
+            f"{100 * safe.threshold:.4g} % to a person"
+        )
 
 
 def _print_scores(heading: str, scores: Scores, digits: Digits) -> None:
@@ -283,7 +374,7 @@ def main() -> NoReturn:
     except DigitNetError as error:
         say(f"Error: {error}")
     except ModuleNotFoundError as error:
-        if error.name not in ("torch", "safetensors", "sklearn", "matplotlib"):
+        if error.name not in ("torch", "safetensors", "sklearn", "matplotlib", "onnx"):
             raise
         say(f"Error: {error.name} is not installed; install it with: pip install 'digitnet[train]'")
     except BrokenPipeError:

@@ -17,10 +17,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet import formats
+from digitnet import fonts, formats
 from digitnet.digits import Digits
 from digitnet.errors import DataError
 from digitnet.fetch import File, fetch
+from digitnet.fonts import FONTS, FontSet
 from digitnet.mnist import MNIST, WRONG_TEST_LABELS, Dataset
 
 log = logging.getLogger("digitnet")
@@ -31,7 +32,7 @@ SPLITS = ("train", "test", "all")
 SPLIT_SEED = 0
 """Seed of every split, so that all runs on the same data hold out the same digits."""
 
-DATASETS = {MNIST.name: MNIST}
+DATASETS: dict[str, Dataset | FontSet] = {MNIST.name: MNIST, FONTS.name: FONTS}
 """The named data sets."""
 
 
@@ -48,7 +49,7 @@ def data_folder(data_dir: str | Path | None = None) -> Path:
     return Path(platformdirs.user_cache_dir("digitnet", appauthor=False))
 
 
-def find(dataset: Dataset, file: File, data_dir: str | Path | None = None) -> tuple[Path, bytes] | None:
+def find(dataset: Dataset | FontSet, file: File, data_dir: str | Path | None = None) -> tuple[Path, bytes] | None:
     """Return where a file of a named set is, and its verified bytes; None where it is nowhere.
 
     Looked through: the cache (`DIR/mnist/NAME`, or NAME right in DIR), and torchvision's layout
@@ -73,7 +74,7 @@ def find(dataset: Dataset, file: File, data_dir: str | Path | None = None) -> tu
     return None
 
 
-def get(dataset: Dataset, data_dir: str | Path | None = None) -> list[Path]:
+def get(dataset: Dataset | FontSet, data_dir: str | Path | None = None) -> list[Path]:
     """Make sure that a named set is here, fetching what is missing; return the path of each of its files.
 
     Raises DataError saying what was tried and what to put where.
@@ -81,15 +82,19 @@ def get(dataset: Dataset, data_dir: str | Path | None = None) -> list[Path]:
     return [path for path, _ in _files(dataset, dataset.files, data_dir)]
 
 
-def _files(dataset: Dataset, files: Sequence[File], data_dir: str | Path | None) -> list[tuple[Path, bytes]]:
+def _files(dataset: Dataset | FontSet, files: Sequence[File], data_dir: str | Path | None) -> list[tuple[Path, bytes]]:
     found = {file: find(dataset, file, data_dir) for file in files}
     missing = [file for file, hit in found.items() if hit is None]
     folder = data_folder(data_dir) / dataset.name
     if missing:
         try:
-            fetch(missing, dataset.sources, folder)
+            if isinstance(dataset, FontSet):
+                dataset.fetch(missing, folder)
+            else:
+                fetch(missing, dataset.sources, folder)
         except DataError as error:
-            names = ", ".join(file.name for file in dataset.files)
+            names = ", ".join(file.name for file in dataset.files[:4])
+            names += f" and {len(dataset.files) - 4} more" if len(dataset.files) > 4 else ""
             raise DataError(
                 f"{error}\nWithout a network: put {names} (plain or .gz) into {folder}, "
                 "or name a folder that has them with --data-dir or DIGITNET_DATA."
@@ -131,6 +136,11 @@ def load(name_or_path: str | Path, split: str = "test", data_dir: str | Path | N
 def _parts(name_or_path: str | Path, data_dir: str | Path | None) -> dict[str, Callable[[], formats.Arrays]]:
     """Return the readers of a source's parts: of "train" and "test", or of "all"."""
     dataset = DATASETS.get(str(name_or_path))
+    if isinstance(dataset, FontSet):
+        return {
+            "train": lambda: _drawn(dataset, "train", data_dir),
+            "test": lambda: _drawn(dataset, "test", data_dir),
+        }
     if dataset is not None:
         return {
             "train": lambda: _idx_pair(dataset, dataset.files[:2], data_dir),
@@ -148,6 +158,11 @@ def _parts(name_or_path: str | Path, data_dir: str | Path | None) -> dict[str, C
 def _idx_pair(dataset: Dataset, files: Sequence[File], data_dir: str | Path | None) -> formats.Arrays:
     images, labels = (formats.parse_idx(data, path) for path, data in _files(dataset, files, data_dir))
     return images, labels
+
+
+def _drawn(dataset: FontSet, split: str, data_dir: str | Path | None) -> formats.Arrays:
+    digits = fonts.digits([path for path, _ in _files(dataset, dataset.part(split), data_dir)])
+    return digits.images, digits.labels
 
 
 def _reader(path: Path) -> Callable[[Path], formats.Arrays]:

@@ -19,6 +19,12 @@ from numpy.typing import NDArray
 from digitnet.digits import Classifier, Digits
 from digitnet.errors import DataError
 
+BINS = 15
+"""Bins of the expected calibration error."""
+
+SHARES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05)
+"""Shares sent to a person at which the error-versus-reject curve is told."""
+
 
 @dataclass(frozen=True)
 class Misread:
@@ -37,6 +43,25 @@ class Confusion:
     true: int
     predicted: int
     count: int
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is gained by sending the least sure digits to a person.
+
+    threshold: the confidence, 0..1, below which a digit is sent. rejected: the share sent, 0..1. n: digits kept.
+    errors: those of them that were read wrong.
+    """
+
+    threshold: float
+    rejected: float
+    n: int
+    errors: int
+
+    @property
+    def error(self) -> float:
+        """Share of the kept digits that were read wrong, 0..1; 0 where none are kept."""
+        return self.errors / self.n if self.n else 0.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -127,6 +152,49 @@ class Scores:
             for i, p in ((wrong[k], said[k]) for k in np.argsort(-said, kind="stable")[:most])
         ]
 
+    @cached_property
+    def confidence(self) -> NDArray[np.float32]:
+        """The probability of each row's predicted digit, (n,) float32 in 0.1..1."""
+        return self.probs.max(axis=1)
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error, 0..1: how far confidence and accuracy lie apart, over `BINS` equal bins.
+
+        The mean over all digits of |accuracy - mean confidence| of their bin (Naeini et al. 2015, Guo et al. 2017).
+        """
+        bins = np.minimum((self.confidence * BINS).astype(int), BINS - 1)
+        excess = self.confidence.astype(np.float64) - (self.predicted == self.labels)
+        return float(np.abs(np.bincount(bins, excess, BINS)).sum() / self.n)
+
+    def sending(self, share: float) -> Selection:
+        """Return what is gained by sending a share (0..1) of the digits, the least sure ones, to a person."""
+        return self._keeping(self.n - round(share * self.n))
+
+    def selection(self, error: float = 0.001, certainty: float = 0.95) -> Selection | None:
+        """Return the largest selection whose error rate is at most `error` with `certainty` (both 0..1).
+
+        Certain is meant as Clopper and Pearson (1934) do: were the true rate higher than `error`, so few errors would
+        be seen with a probability of at most 1 - certainty. Digits of equal confidence go together. None where even
+        the surest digits prove no such rate.
+        """
+        order = np.argsort(-self.confidence, kind="stable")
+        errors = np.cumsum((self.predicted != self.labels)[order])
+        ends = np.flatnonzero(np.append(np.diff(self.confidence[order]) != 0, True))  # between equals is no threshold
+        # Between two errors more digits are the stronger proof: it is enough to look where the next error would come.
+        last = np.append(np.diff(errors[ends]) != 0, True)
+        for end in ends[last][::-1]:
+            if _binomial_cdf(int(errors[end]), int(end) + 1, error) <= 1 - certainty:
+                return self._keeping(int(end) + 1)
+        return None
+
+    def _keeping(self, count: int) -> Selection:
+        """Return the selection of the `count` surest digits."""
+        order = np.argsort(-self.confidence, kind="stable")[:count]
+        threshold = float(self.confidence[order[-1]]) if count else 1.0
+        wrong = int((self.predicted[order] != self.labels[order]).sum())
+        return Selection(threshold, 1 - count / self.n, count, wrong)
+
     def without(self, indices: Iterable[int]) -> Scores:
         """Return the scores on the other digits, those whose index is not among `indices`."""
         keep = ~np.isin(self.index, list(indices))
@@ -139,6 +207,8 @@ class Scores:
             "n": self.n,
             "errors": self.n - self.correct,
             "interval": list(self.interval),
+            "calibration_error": self.calibration_error,
+            "selection": [asdict(self.sending(share)) for share in SHARES],
             "confusion": self.confusion.tolist(),
             "digits": [
                 {
@@ -174,3 +244,12 @@ def evaluate(classifier: Classifier, digits: Digits) -> Scores:
 
 def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.divide(part, whole, out=np.zeros(10), where=whole > 0)
+
+
+def _binomial_cdf(k: int, n: int, p: float) -> float:
+    """Return the probability of at most k of n where each happens with probability p, 0 < p < 1."""
+    log = [
+        math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) + i * math.log(p) + (n - i) * math.log1p(-p)
+        for i in range(k + 1)
+    ]
+    return math.fsum(math.exp(each) for each in log)

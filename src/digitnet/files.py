@@ -1,13 +1,16 @@
-"""Whole files or none: how what digitnet keeps reaches the disk, and how packed bytes are unpacked."""
+"""Whole files or none: how what digitnet keeps reaches the disk, how JSON is laid out, how bytes are unpacked."""
 
 from __future__ import annotations
 
 import contextlib
 import glob
+import json
 import os
 import time
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from digitnet.errors import DataError
 
@@ -36,6 +39,12 @@ def write_atomic(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):  # another process may be cleaning too
             if time.time() - stale.stat().st_mtime > STALE_SECONDS:
                 stale.unlink()
+
+
+def to_json(value: Mapping[str, Any]) -> str:
+    """Return a mapping as JSON with a line a name."""
+    lines = [f"  {json.dumps(name)}: {json.dumps(item)}" for name, item in value.items()]
+    return "{\n" + ",\n".join(lines) + "\n}"
 
 
 def gunzip(data: bytes, limit: int) -> bytes:

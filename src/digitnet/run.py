@@ -1,4 +1,4 @@
-"""A run from its first setting to its scores: start or reopen it, train it, finish it; and score any model.
+"""A run from its first setting to its scores: start or reopen it, train it, finish it.
 
     run = start(RECIPES["quick"])
     for epoch in run.train():
@@ -10,7 +10,6 @@ The command line adds the printing and nothing else.
 
 from __future__ import annotations
 
-import logging
 import platform
 import subprocess
 from collections.abc import Iterator
@@ -22,22 +21,15 @@ import numpy as np
 import torch
 
 import digitnet
-from digitnet import checkpoint, formats
-from digitnet.data import DATASETS, Splits, fingerprint, held_out_rows, load, splits, wrong_labels
+from digitnet import checkpoint, fonts
+from digitnet.data import DATASETS, Splits, get, load, splits
 from digitnet.digits import Digits
 from digitnet.errors import TrainingError
 from digitnet.evaluate import Scores, evaluate
+from digitnet.hands import hands
 from digitnet.models import TorchClassifier
-from digitnet.report import save_confusion
+from digitnet.score import PICTURE, RUNS, picture, summary
 from digitnet.train import Epoch, TrainConfig, new_network, settle, train
-
-log = logging.getLogger("digitnet")
-
-RUNS = Path("run")
-"""Where runs go unless another folder is named."""
-
-PICTURE = "confusion_matrix.png"
-"""The confusion matrix in a run's folder."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +39,13 @@ class Run:
     folder: Path
     config: TrainConfig
     parts: Splits
+    letters: Digits | None = None
 
     def train(self) -> Iterator[Epoch]:
         """Train from the first epoch that is not saved yet; see `train.train`."""
         network = new_network(self.config)
-        return train(network, self.parts.train, self.parts.valid, self.config, self.folder, resume=True)
+        train_digits, valid = self.parts.train, self.parts.valid
+        return train(network, train_digits, valid, self.config, self.folder, letters=self.letters, resume=True)
 
     def finish(self) -> Scores:
         """Score the trained weights once on the test digits; keep the scores and the confusion matrix."""
@@ -76,7 +70,7 @@ def start(config: TrainConfig, out: Path | None = None, data_dir: str | Path | N
     folder = _new_folder(out, config.recipe)
     about = asdict(config) | {"data_sha256": parts.sha256} | environment()
     checkpoint.save_json(folder / checkpoint.CONFIG, about)
-    return Run(folder, config, parts)
+    return _with_more(Run(folder, config, parts), data_dir)
 
 
 def reopen(folder: Path, device: str | None = None, data_dir: str | Path | None = None) -> Run:
@@ -96,7 +90,26 @@ def reopen(folder: Path, device: str | None = None, data_dir: str | Path | None 
     parts = splits(config.data, data_dir)
     if saved.get("data_sha256") != parts.sha256:
         raise TrainingError(f"{config.data}: no longer the digits that {folder} was trained on; train anew")
-    return Run(folder, config, parts)
+    return _with_more(Run(folder, config, parts), data_dir)
+
+
+def _with_more(run: Run, data_dir: str | Path | None) -> Run:
+    """Add the drawn digits and the letters that the recipe asks for, fetching the fonts unless they are here."""
+    config, parts, letters = run.config, [run.parts.train], None
+    if config.fonts:
+        parts += [load("fonts", "all", data_dir)] * config.fonts
+    if config.hands:
+        parts.append(hands(config.hands))
+    if config.negatives:
+        paths = get(fonts.FONTS, data_dir)
+        count = len(fonts.FONTS.hand)
+        made = [fonts.letters(paths[:count]), fonts.letters(paths[count:], fonts.PRINTED_LETTERS)]
+        letters = Digits(np.concatenate([each.images for each in made]))
+    if len(parts) > 1:
+        labels = [part.labels for part in parts if part.labels is not None]
+        more = Digits(np.concatenate([part.images for part in parts]), np.concatenate(labels))
+        run = replace(run, parts=run.parts._replace(train=more))
+    return replace(run, letters=letters)
 
 
 def _new_folder(out: Path | None, recipe: str) -> Path:
@@ -114,69 +127,6 @@ def _new_folder(out: Path | None, recipe: str) -> Path:
             number += 1
         else:
             return folder
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """A model's scores on some digits.
-
-    picture: where the confusion matrix was saved, unless that folder cannot be written. files: of a folder of
-    pictures, the file of each index in `scores.index`; else empty. kept_back: whether these are only the digits that
-    the run itself kept for testing.
-    """
-
-    model: Path
-    source: str
-    digits: Digits
-    scores: Scores
-    picture: Path
-    files: list[Path]
-    kept_back: bool
-
-
-def score(model: Path | None = None, source: str | None = None, data_dir: str | Path | None = None) -> Evaluation:
-    """Score a run or a file of weights, and save the confusion matrix.
-
-    model: see `checkpoint.load_network`; by default the newest run. source: a data set's name (its test part is
-    scored) or a path; by default the run's own data, or MNIST. Of data that the run learnt from, known by its
-    SHA-256, only the digits kept back for testing are scored.
-    """
-    model = checkpoint.latest_run(RUNS) if model is None else model
-    classifier = TorchClassifier(checkpoint.load_network(model))
-    config = checkpoint.load_json(model / checkpoint.CONFIG) if (model / checkpoint.CONFIG).is_file() else {}
-    own = str(config.get("data", "mnist"))
-    source = source or own
-    digits = load(source, "test", data_dir)
-    rows = np.arange(len(digits))
-    kept_back = digits.labels is not None and config.get("data_sha256") == fingerprint(digits)
-    if kept_back:
-        rows = np.flatnonzero(held_out_rows(digits))
-        digits = digits[rows]
-    scores = replace(evaluate(classifier, digits), index=rows)
-    name = PICTURE if config and source == own else PICTURE.replace(".", f"-{Path(source).name.split('.')[0]}.")
-    path = (model if model.is_dir() else Path()) / name
-    try:
-        picture(scores, path, model.name, source)
-    except OSError as error:
-        log.warning("%s: cannot be written (%s); the scores come without their picture", path, error.strerror)
-    folder = Path(source)
-    files = formats.pictures(folder) if source not in DATASETS and folder.is_dir() else []
-    return Evaluation(model, source, digits, scores, path, files, kept_back)
-
-
-def picture(scores: Scores, path: Path, model: str, source: str) -> None:
-    """Save a confusion matrix with a title that says whose it is."""
-    title = f"{model} on {Path(source).name}: {scores.correct:,} of {scores.n:,} right ({scores.accuracy:.2%})"
-    save_confusion(scores, path, title)
-
-
-def summary(scores: Scores, digits: Digits) -> dict[str, object]:
-    """Return `scores.to_dict()`, on MNIST's test set with the scores without its known wrong labels beside it."""
-    found = scores.to_dict()
-    if wrong := wrong_labels(digits):
-        rest = scores.without(wrong)
-        found["without_wrong_labels"] = {"accuracy": rest.accuracy, "n": rest.n, "interval": list(rest.interval)}
-    return found
 
 
 def environment() -> dict[str, Any]:

@@ -21,13 +21,17 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from digitnet import checkpoint
-from digitnet.augment import augment
+from digitnet.augment import AUGMENTS
 from digitnet.digits import Digits
 from digitnet.errors import TrainingError
 from digitnet.evaluate import Scores, evaluate
 from digitnet.files import write_atomic
 from digitnet.models import MODELS, TorchClassifier, to_input
 from digitnet.muon import Muon
+from digitnet.negatives import negatives
+
+NO_DIGIT = 10
+"""The class of images that are no digit."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,10 @@ class TrainConfig:
     warmup: Annotated[float, "share of all steps in which the rate climbs before it falls to 0; 0: constant"] = 0.15
     label_smoothing: Annotated[float, "share of the target spread over all ten digits, 0..1"] = 0.05
     average: Annotated[float, "decay per step of the running average of the weights; 0: none"] = 0.0
-    augment: Annotated[bool, "whether digits are written anew every epoch"] = False
+    fonts: Annotated[int, "times that the digits of handwriting fonts are added to the training digits"] = 0
+    hands: Annotated[int, "digits drawn in the shapes of other countries' hands, added to the training digits"] = 0
+    negatives: Annotated[float, "images that are no digit in a batch, as a share of its digits, 0..1"] = 0.0
+    augment: Annotated[str, "a name of AUGMENTS: how digits are written anew every epoch"] = "none"
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
@@ -58,6 +65,8 @@ class TrainConfig:
             raise TrainingError(f"model {self.model!r}: choose one of {', '.join(MODELS)}")
         if self.optimizer not in ("adam", "muon"):
             raise TrainingError(f"optimizer {self.optimizer!r}: choose adam or muon")
+        if self.augment not in AUGMENTS:
+            raise TrainingError(f"augment {self.augment!r}: choose one of {', '.join(AUGMENTS)}")
         if self.precision not in ("auto", "float32", "bfloat16"):
             raise TrainingError(f"precision {self.precision!r}: choose auto, float32 or bfloat16")
         if not 0 <= self.seed < 2**32:
@@ -77,7 +86,22 @@ RECIPES = {
     ),
     "quick": TrainConfig(recipe="quick", epochs=1),
     "best": TrainConfig(
-        recipe="best", epochs=30, batch_size=128, optimizer="adam", lr=5e-3, average=0.998, augment=True
+        recipe="best", epochs=30, batch_size=128, optimizer="adam", lr=5e-3, average=0.998, augment="gentle"
+    ),
+    "strong": TrainConfig(
+        model="strong", recipe="strong", epochs=20, optimizer="adam", lr=1e-2, average=0.998, augment="lively"
+    ),
+    "transfer": TrainConfig(
+        model="strong",
+        recipe="transfer",
+        epochs=36,
+        optimizer="adam",
+        lr=1e-2,
+        average=0.998,
+        fonts=5,
+        hands=15_000,
+        negatives=0.25,
+        augment="transfer",
     ),
 }
 """The recipes by name. How they were chosen, on validation digits alone, is told in docs/decisions.md."""
@@ -119,6 +143,7 @@ def train(
     config: TrainConfig,
     out: Path,
     *,
+    letters: Digits | None = None,
     resume: bool = False,
 ) -> Iterator[Epoch]:
     """Train a network and yield each epoch after saving it to the run's folder `out`.
@@ -126,6 +151,7 @@ def train(
     network: from `new_network`; trained in place. Where the recipe keeps a running average of the weights, that is
         what is saved and scored, and `network` itself holds the latest ones.
     digits, valid: labelled; valid decides nothing, it is only scored.
+    letters: images that are no digit, for recipes with negatives.
     resume: go on after the last epoch saved in `out`; on a CPU with as many threads the weights become those of an
         uninterrupted run, bit for bit.
 
@@ -134,6 +160,8 @@ def train(
     """
     if digits.labels is None or not len(digits) or valid.labels is None or not len(valid):
         raise TrainingError("training needs labelled digits to learn from and to validate on")
+    if config.negatives and (letters is None or not len(letters)):
+        raise TrainingError(f"the recipe {config.recipe!r} learns what is no digit as well; give it letters")
     config = settle(config)
     device = torch.device(config.device)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -145,11 +173,12 @@ def train(
     history = _history(out, done)
     images = torch.tensor(digits.images, device=device)
     labels = torch.tensor(digits.labels, device=device).long()
+    others = None if letters is None else to_input(torch.tensor(letters.images, device=device))
     total_steps = config.epochs * math.ceil(len(digits) / config.batch_size)
 
     for number in range(done + 1, config.epochs + 1):
         began = time.perf_counter()
-        loss, lr = _one_epoch(network, average, optimizers, images, labels, config, number, total_steps)
+        loss, lr = _one_epoch(network, average, optimizers, images, labels, others, config, number, total_steps)
         seconds = time.perf_counter() - began
         if not (math.isfinite(loss) and all(weight.isfinite().all() for weight in network.parameters())):
             kept = f"{out} keeps epoch {number - 1}" if number > 1 else "nothing was kept"
@@ -173,6 +202,7 @@ def _one_epoch(
     optimizers: list[Optimizer],
     images: Tensor,
     labels: Tensor,
+    letters: Tensor | None,
     config: TrainConfig,
     number: int,
     total_steps: int,
@@ -187,12 +217,16 @@ def _one_epoch(
         rate = schedule(step / total_steps, config.warmup)
         for optimizer, lr in zip(optimizers, (config.lr, config.muon_lr), strict=False):
             optimizer.param_groups[0]["lr"] = lr * rate
-        x = to_input(images[rows])
-        if config.augment:
-            x = augment(x, rng)
+        x, y = to_input(images[rows]), labels[rows]
+        if config.negatives and letters is not None:
+            others = negatives(x, letters, int(config.negatives * len(rows)), rng)
+            x, y = torch.cat([x, others]), F.pad(y, (0, len(others)), value=NO_DIGIT)
+        x = AUGMENTS[config.augment](x, rng)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            logits = network(x.contiguous(memory_format=torch.channels_last))
-        loss = F.cross_entropy(logits.float(), labels[rows], label_smoothing=config.label_smoothing)
+            logits = network(x.contiguous(memory_format=torch.channels_last)).float()
+        if config.negatives:
+            logits = F.pad(logits, (0, 1))  # "no digit" has the logit 0: the ten others rise above it or sink below
+        loss = F.cross_entropy(logits, y, label_smoothing=config.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
         for optimizer in optimizers:
             optimizer.step()
@@ -232,6 +266,12 @@ def schedule(done: float, warmup: float) -> float:
 def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the averaged weights towards the present ones."""
     torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
+    # The statistics of batch normalisation belong to the weights they were gathered with.
+    for kept, latest in zip(average.buffers(), network.buffers(), strict=True):
+        if kept.is_floating_point():
+            kept.lerp_(latest, 1 - decay)
+        else:
+            kept.copy_(latest)
 
 
 def pick_device(name: str) -> torch.device:

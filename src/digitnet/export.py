@@ -1,0 +1,171 @@
+"""A run -> one `.onnx` file, calibrated and proven equal to torch before it is written.
+
+Two things are fitted here, on the run's validation digits alone. The temperature divides the logits so that the
+probabilities mean what they say (Guo et al., "On Calibration of Modern Neural Networks", 2017). Digit-ness is the
+energy of the logits, their log-sum-exp (Liu et al., "Energy-based Out-of-distribution Detection", 2020), on a scale
+on which a share `REFUSED` of validation digits lie below one half.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from digitnet import checkpoint
+from digitnet.data import splits
+from digitnet.digits import SIDE, Digits
+from digitnet.errors import DataError, ModelError
+from digitnet.files import write_atomic
+from digitnet.models import BATCH, to_input
+from digitnet.runtime import DIGITNESS, INPUT, METADATA, PROBABILITIES, OnnxClassifier
+
+REFUSED = 0.01
+"""Share of validation digits below the threshold of digit-ness, 0..1."""
+
+THRESHOLD = 0.5
+"""Digit-ness below which an image is refused: the scale is fitted so that it lies here."""
+
+OPSET = 17
+"""Version of ONNX's operators, of 2022: runtimes of the last years know it."""
+
+BATCHES = (1, 2, 7, 256)
+"""Batch sizes at which the file must equal torch."""
+
+TOLERANCE = 1e-4
+"""Largest difference of any probability or digit-ness between the file and torch."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns logits into answers: probabilities softmax(logits / temperature), digit-ness
+    sigmoid((energy - middle) / spread) with the energy log(sum(exp(logits))).
+    """
+
+    temperature: float
+    middle: float
+    spread: float
+
+
+class Calibrated(nn.Module):
+    """A network with its calibration: (n, 28, 28) uint8 -> (n, 10) probabilities and (n,) digit-ness."""
+
+    def __init__(self, network: nn.Module, calibration: Calibration) -> None:
+        """Wrap a network from (n, 1, 28, 28) floats in 0..1 to (n, 10) logits."""
+        super().__init__()
+        self.network = network
+        self.calibration = calibration
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return probabilities and digit-ness."""
+        logits = self.network(images.unsqueeze(1).float() / 255)
+        fitted = self.calibration
+        digitness = ((logits.logsumexp(1) - fitted.middle) / fitted.spread).sigmoid()
+        return (logits / fitted.temperature).softmax(1), digitness
+
+
+def calibrate(network: nn.Module, digits: Digits) -> Calibration:
+    """Fit temperature and digit-ness to a network's logits on labelled digits that it has not learnt from."""
+    logits = _logits(network, digits.images)
+    labels = torch.tensor(digits.labels).long()
+    # One number, and a loss that is convex in its inverse: the smallest of a fine grid is as good as any solver.
+    steps = torch.linspace(-1.6, 1.6, 641).exp()
+    losses = torch.stack([nn.functional.cross_entropy(logits / step, labels) for step in steps])
+    energy = logits.logsumexp(1)
+    return Calibration(
+        temperature=float(steps[losses.argmin()]),
+        middle=float(energy.quantile(REFUSED)),
+        spread=float(energy.std()) or 1.0,
+    )
+
+
+def export_run(folder: Path, path: Path, data_dir: str | Path | None = None) -> OnnxClassifier:
+    """Export a run: its weights, calibrated on its own validation digits, with its settings and scores as metadata.
+
+    Raises ModelError where `folder` is no run or the file would not equal torch, DataError where the run's data
+    cannot be had or is no longer what it was.
+    """
+    network = checkpoint.load_network(folder)
+    config = checkpoint.load_json(folder / checkpoint.CONFIG)
+    parts = splits(str(config["data"]), data_dir)
+    if parts.sha256 != config["data_sha256"]:
+        raise DataError(f"{config['data']}: no longer the digits that {folder} was trained on; export needs those")
+    about = {"name": path.stem, **config}
+    if (folder / checkpoint.SCORES).is_file():
+        scores = checkpoint.load_json(folder / checkpoint.SCORES)
+        about["test"] = {name: scores[name] for name in ("accuracy", "n", "errors", "interval")}
+    return export(network, parts.valid, about, path)
+
+
+def export(network: nn.Module, digits: Digits, about: dict[str, Any], path: Path) -> OnnxClassifier:
+    """Calibrate a network on validation digits and write it as one ONNX file, atomically.
+
+    about: goes into the metadata, with temperature, threshold and versions added; must have a `name`.
+    Returns the file as a classifier. Raises ModelError, and writes nothing, where the file's answers differ from
+    torch's by more than `TOLERANCE` at any of `BATCHES`.
+    """
+    network = network.cpu().float().eval()
+    model = Calibrated(network, calibrate(network, digits)).eval()
+    about = about | {
+        "temperature": model.calibration.temperature,
+        "threshold": THRESHOLD,
+        "onnx": onnx.__version__,
+    }
+    content = _to_onnx(model, about)
+    with TemporaryDirectory() as folder:
+        trial = Path(folder) / "trial.onnx"
+        trial.write_bytes(content)
+        difference = _difference(model, OnnxClassifier(trial), digits.images)
+    if not difference <= TOLERANCE:
+        raise ModelError(f"{path}: not written, for its answers differ from torch's by {difference:.2g}")
+    write_atomic(path, content)
+    return OnnxClassifier(path)
+
+
+def _to_onnx(model: Calibrated, about: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The exporter by tracing is the one that needs no further packages; both write the same graph here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        torch.onnx.export(
+            model,
+            (torch.zeros(2, SIDE, SIDE, dtype=torch.uint8),),
+            buffer,
+            input_names=[INPUT],
+            output_names=[PROBABILITIES, DIGITNESS],
+            dynamic_axes={name: {0: "n"} for name in (INPUT, PROBABILITIES, DIGITNESS)},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    proto = onnx.load_from_string(buffer.getvalue())
+    onnx.helper.set_model_props(proto, {METADATA: json.dumps(about)})
+    onnx.checker.check_model(proto)
+    return proto.SerializeToString()  # type: ignore[no-any-return]
+
+
+def _difference(model: Calibrated, exported: OnnxClassifier, images: NDArray[np.uint8]) -> float:
+    """Return the largest difference between two models' answers, over all `BATCHES`."""
+    largest = 0.0
+    for size in BATCHES:
+        batch = np.resize(images, (size, SIDE, SIDE))
+        with torch.inference_mode():
+            answers = model(torch.tensor(batch))
+        for ours, theirs in zip(answers, exported.classify(batch), strict=True):
+            largest = max(largest, float(np.abs(ours.numpy() - theirs).max()))
+    return largest
+
+
+def _logits(network: nn.Module, images: NDArray[np.uint8]) -> Tensor:
+    with torch.inference_mode():
+        return torch.cat([network(to_input(batch)) for batch in torch.tensor(images).split(BATCH)])

@@ -1,0 +1,83 @@
+"""The one normaliser: ink of any size to the 28x28 frame of MNIST.
+
+How MNIST framed its digits was reconstructed by Yadav and Bottou, "Cold Case: The Lost MNIST Digits" (2019): the
+tight box of the ink, made square and at least 10 pixels wide; doubled until it is 20 or wider; area-resampled to
+20x20; scaled so that the brightest pixel is 255; moved by whole pixels until its centre of mass is in the middle.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from digitnet.digits import SIDE
+from digitnet.errors import DataError
+
+GLYPH = 20
+"""Height and width of the box that a digit's ink is scaled to, pixels."""
+
+SMALLEST = 10
+"""Least width of the square cut out of the source, pixels: a dot stays a dot instead of growing into a digit."""
+
+FAINT = 0.02
+"""Ink fainter than this share of the strongest one does not widen the box."""
+
+
+def frame(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Frame one digit as MNIST does: (h, w) uint8 of any size -> (28, 28) uint8, 0 paper .. 255 its strongest ink.
+
+    ink: one digit alone, brighter than its paper. Paper need not be 0, and an image with a bright border around
+    dark ink is turned round first.
+
+    An image of one value gives a frame of zeros. Raises DataError for anything but a (h, w) uint8 array with pixels.
+    """
+    ink = np.asarray(ink)
+    if ink.ndim != 2 or ink.dtype != np.uint8 or not ink.size:
+        raise DataError(f"ink is {ink.shape} {ink.dtype}, expected (height, width) uint8 with at least one pixel")
+    ink = _bright_on_zero(ink)
+    rows, columns = _extent(ink.max(axis=1)), _extent(ink.max(axis=0))
+    if rows is None or columns is None:
+        return np.zeros((SIDE, SIDE), np.uint8)
+    ink = ink[rows, columns]
+    height, width = ink.shape
+    side = max(height, width, SMALLEST)
+    above, left = (side - height) // 2, (side - width) // 2
+    square = np.pad(ink, ((above, side - height - above), (left, side - width - left)))
+    while side < GLYPH:
+        square, side = square.repeat(2, axis=0).repeat(2, axis=1), 2 * side
+    glyph = cv2.resize(square.astype(np.float32), (GLYPH, GLYPH), interpolation=cv2.INTER_AREA)
+    glyph *= 255 / glyph.max()
+    framed = np.zeros((SIDE, SIDE), np.uint8)
+    top, left = _shift(glyph.sum(axis=1)), _shift(glyph.sum(axis=0))
+    framed[top : top + GLYPH, left : left + GLYPH] = glyph.round()
+    return framed
+
+
+def _bright_on_zero(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Turn dark ink bright and take the paper's level away."""
+    low, high = int(ink.min()), int(ink.max())
+    bright = ink > (low + high) / 2
+    border = np.concatenate([bright[0], bright[-1], bright[1:-1, 0], bright[1:-1, -1]])
+    # Ink cut out tightly may cover much of its border, a 1 even all of it, but then nothing inside is dark.
+    if border.mean() > 0.8 and not bright[1:-1, 1:-1].all():
+        ink, bright = 255 - ink, ~bright
+    dark = ink[~bright]
+    if not len(dark):
+        return np.zeros_like(ink)
+    paper, rough = np.percentile(dark, (25, 75))
+    above = ink - np.minimum(ink, np.uint8(paper))
+    above[above <= 2 * (rough - paper)] = 0
+    return above
+
+
+def _extent(profile: NDArray[np.uint8]) -> slice | None:
+    """Return the part of a row or column profile that holds ink; None where there is none."""
+    inked = np.flatnonzero(profile > FAINT * profile.max())
+    return slice(inked[0], inked[-1] + 1) if len(inked) else None
+
+
+def _shift(mass: NDArray[np.float32]) -> int:
+    """Return where the glyph begins in the frame, so that its centre of mass comes to the middle."""
+    centre = (mass * (np.arange(GLYPH) + 0.5)).sum() / mass.sum()
+    return min(max(int(15 - centre), 0), SIDE - GLYPH)

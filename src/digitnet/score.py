@@ -1,0 +1,149 @@
+"""Any model on any digits, by their names: `score("strong", "my-digits/")`, which also draws the confusion matrix.
+
+Built-in models and `.onnx` files need the base install alone; a run or its weights need torch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitnet import formats, runtime
+from digitnet.corrupt import corrupt
+from digitnet.data import DATASETS, fingerprint, held_out_rows, load, wrong_labels
+from digitnet.digits import Classifier, Digits
+from digitnet.evaluate import Scores, evaluate
+
+log = logging.getLogger("digitnet")
+
+RUNS = Path("run")
+"""Where runs go unless another folder is named."""
+
+PICTURE = "confusion_matrix.png"
+"""The confusion matrix in a run's folder."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model opened for scoring.
+
+    name: what the user calls it. classifier: what answers. about: its run's configuration or its file's metadata;
+    empty where there is none. home: the run's folder, or the current one.
+    """
+
+    name: str
+    classifier: Classifier
+    about: dict[str, Any]
+    home: Path
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's scores on some digits.
+
+    picture: where the confusion matrix was saved, unless that folder cannot be written or matplotlib is not there.
+    files: of a folder of pictures, the file of each index in `scores.index`; else empty. kept_back: whether these are
+    only the digits that the model's own training kept for testing. refused: share that the model takes for no digit,
+    0..1; None where the model does not tell.
+    """
+
+    model: Model
+    source: str
+    digits: Digits
+    scores: Scores
+    picture: Path
+    files: list[Path]
+    kept_back: bool
+    refused: float | None
+
+
+def open_model(model: str | Path | None = None) -> Model:
+    """Open a built-in model by its name, an `.onnx` file, a run's folder, or a file of weights.
+
+    model: by default the newest run in `RUNS`, and where there is none the built-in `runtime.DEFAULT`.
+    Raises ModelError where there is no such model.
+    """
+    if model is None and not RUNS.is_dir():
+        model = runtime.DEFAULT
+    if model is not None and (str(model) in runtime.built_in() or Path(model).suffix == ".onnx"):
+        opened = runtime.classifier(model)
+        return Model(str(model), opened, opened.about, Path())
+
+    from digitnet import checkpoint
+    from digitnet.models import TorchClassifier
+
+    path = checkpoint.latest_run(RUNS) if model is None else Path(model)
+    classifier = TorchClassifier(checkpoint.load_network(path))
+    about = checkpoint.load_json(path / checkpoint.CONFIG) if (path / checkpoint.CONFIG).is_file() else {}
+    return Model(str(path), classifier, about, path if path.is_dir() else Path())
+
+
+def score(model: Model, source: str | None = None, data_dir: str | Path | None = None) -> Evaluation:
+    """Score a model on labelled digits, and save the confusion matrix where matplotlib is installed.
+
+    source: a data set's name (its test part is scored) or a path; by default the data that the model was trained on,
+    or MNIST. Of data that it learnt from, known by its SHA-256, only the digits kept back for testing are scored.
+    """
+    source = source or _own(model)
+    digits, rows, kept_back = _to_score(model, source, data_dir)
+    scores = replace(evaluate(model.classifier, digits), index=rows)
+    ours = model.home != Path() and source == _own(model)
+    name = PICTURE if ours else PICTURE.replace(".", f"-{Path(source).name.split('.')[0]}.")
+    path = model.home / name
+    try:
+        picture(scores, path, Path(model.name).name, source)
+    except OSError as error:
+        log.warning("%s: cannot be written (%s); the scores come without their picture", path, error.strerror)
+    except ModuleNotFoundError as error:
+        log.warning("no picture of the confusion matrix: %s comes with pip install 'digitnet[train]'", error.name)
+    refused = None
+    if isinstance(model.classifier, runtime.OnnxClassifier):
+        refused = float((model.classifier.digitness(digits.images) < model.classifier.threshold).mean())
+    folder = Path(source)
+    files = formats.pictures(folder) if source not in DATASETS and folder.is_dir() else []
+    return Evaluation(model, source, digits, scores, path, files, kept_back, refused)
+
+
+def score_corrupted(
+    model: Model, names: Sequence[str], source: str | None = None, data_dir: str | Path | None = None
+) -> Iterator[tuple[str, Scores]]:
+    """Score a model on the digits that `score` takes, corrupted in one way after the other; see `corrupt.py`."""
+    digits, _, _ = _to_score(model, source or _own(model), data_dir)
+    for name in names:
+        yield name, evaluate(model.classifier, corrupt(digits, name))
+
+
+def _own(model: Model) -> str:
+    return str(model.about.get("data", "mnist"))
+
+
+def _to_score(model: Model, source: str, data_dir: str | Path | None) -> tuple[Digits, NDArray[np.int64], bool]:
+    """Return a source's digits that the model has not learnt from, their rows, and whether some were left out."""
+    digits = load(source, "test", data_dir)
+    if digits.labels is None or model.about.get("data_sha256") != fingerprint(digits):
+        return digits, np.arange(len(digits)), False
+    rows = np.flatnonzero(held_out_rows(digits))
+    return digits[rows], rows, True
+
+
+def picture(scores: Scores, path: Path, model: str, source: str) -> None:
+    """Save a confusion matrix with a title that says whose it is."""
+    from digitnet.report import save_confusion
+
+    title = f"{model} on {Path(source).name}: {scores.correct:,} of {scores.n:,} right ({scores.accuracy:.2%})"
+    save_confusion(scores, path, title)
+
+
+def summary(scores: Scores, digits: Digits) -> dict[str, object]:
+    """Return `scores.to_dict()`, on MNIST's test set with the scores without its known wrong labels beside it."""
+    found = scores.to_dict()
+    if wrong := wrong_labels(digits):
+        rest = scores.without(wrong)
+        found["without_wrong_labels"] = {"accuracy": rest.accuracy, "n": rest.n, "interval": list(rest.interval)}
+    return found
