@@ -10,7 +10,7 @@ import digitnet
 PACKAGE = Path(digitnet.__file__).parent
 
 MAY_IMPORT = {
-    "__init__": {"data", "digits", "errors", "evaluate"},
+    "__init__": {"data", "digits", "errors", "evaluate", "frame", "runtime"},
     "__main__": {"cli"},
     "errors": set(),
     "files": {"errors"},
@@ -20,22 +20,35 @@ MAY_IMPORT = {
     "mnist": {"errors", "fetch", "files", "formats"},
     "fonts": {"digits", "errors", "fetch", "formats", "frame"},
     "data": {"digits", "errors", "fetch", "fonts", "formats", "mnist"},
+    "frame": {"digits", "errors"},
+    "hands": {"digits", "frame"},
     "corrupt": {"digits", "errors"},
     "evaluate": {"digits", "errors"},
+    "runtime": {"digits", "errors"},
+    "check": {"__init__", "digits", "errors", "hands", "runtime"},
     "report": {"evaluate", "files"},
+    "score": {
+        *{"checkpoint", "corrupt", "data", "digits", "evaluate"},
+        *{"formats", "models", "report", "runtime"},
+    },
     "models": {"digits"},
     "muon": set(),
     "augment": set(),
+    "negatives": {"digits"},
     "checkpoint": {"errors", "files", "models"},
-    "train": {"augment", "checkpoint", "digits", "errors", "evaluate", "files", "models", "muon"},
+    "train": {
+        *{"augment", "checkpoint", "digits", "errors", "evaluate"},
+        *{"files", "models", "muon", "negatives"},
+    },
+    "export": {"checkpoint", "data", "digits", "errors", "files", "models", "runtime"},
     "run": {
-        *{"__init__", "checkpoint", "data", "digits", "errors", "formats"},
-        *{"evaluate", "models", "report", "train"},
+        *{"__init__", "checkpoint", "data", "digits", "errors", "evaluate"},
+        *{"fonts", "hands", "models", "score", "train"},
     },
 }
 """Who may import whom: arrows point to digits.py, and nobody imports cli."""
 
-KNOW_TORCH = {"models", "muon", "augment", "checkpoint", "train", "run"}
+KNOW_TORCH = {"models", "muon", "augment", "negatives", "checkpoint", "train", "export", "run"}
 
 
 def imported(path):

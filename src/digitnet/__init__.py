@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from digitnet.digits import Classifier, Digits
     from digitnet.errors import DataError, DigitNetError, ModelError, TrainingError
     from digitnet.evaluate import Scores, evaluate
+    from digitnet.frame import frame
+    from digitnet.runtime import classifier
 
 __version__ = "0.1.0"
 
@@ -27,7 +29,9 @@ __all__ = [
     "Scores",
     "TrainingError",
     "__version__",
+    "classifier",
     "evaluate",
+    "frame",
     "load",
 ]
 
@@ -39,7 +43,9 @@ _HOMES = {
     "ModelError": "errors",
     "Scores": "evaluate",
     "TrainingError": "errors",
+    "classifier": "runtime",
     "evaluate": "evaluate",
+    "frame": "frame",
     "load": "data",
 }
 

@@ -155,7 +155,8 @@ class Scores:
     @cached_property
     def confidence(self) -> NDArray[np.float32]:
         """The probability of each row's predicted digit, (n,) float32 in 0.1..1."""
-        return self.probs.max(axis=1)
+        confidence: NDArray[np.float32] = self.probs.max(axis=1)
+        return confidence
 
     @property
     def calibration_error(self) -> float:

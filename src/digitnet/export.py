@@ -8,7 +8,6 @@ on which a share `REFUSED` of validation digits lie below one half.
 
 from __future__ import annotations
 
-import io
 import json
 import warnings
 from dataclasses import dataclass
@@ -121,37 +120,35 @@ def export(network: nn.Module, digits: Digits, about: dict[str, Any], path: Path
         "threshold": THRESHOLD,
         "onnx": onnx.__version__,
     }
-    content = _to_onnx(model, about)
     with TemporaryDirectory() as folder:
         trial = Path(folder) / "trial.onnx"
-        trial.write_bytes(content)
+        _write_onnx(model, about, trial)
         difference = _difference(model, OnnxClassifier(trial), digits.images)
+        content = trial.read_bytes()
     if not difference <= TOLERANCE:
         raise ModelError(f"{path}: not written, for its answers differ from torch's by {difference:.2g}")
     write_atomic(path, content)
     return OnnxClassifier(path)
 
 
-def _to_onnx(model: Calibrated, about: dict[str, Any]) -> bytes:
-    buffer = io.BytesIO()
+def _write_onnx(model: Calibrated, about: dict[str, Any], path: Path) -> None:
     with warnings.catch_warnings():
-        # The exporter by tracing is the one that needs no further packages; both write the same graph here.
+        # The exporter by tracing is the one that needs no further packages; it is announced as the older one.
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
         torch.onnx.export(
             model,
             (torch.zeros(2, SIDE, SIDE, dtype=torch.uint8),),
-            buffer,
+            path,
             input_names=[INPUT],
             output_names=[PROBABILITIES, DIGITNESS],
             dynamic_axes={name: {0: "n"} for name in (INPUT, PROBABILITIES, DIGITNESS)},
             opset_version=OPSET,
             dynamo=False,
         )
-    proto = onnx.load_from_string(buffer.getvalue())
+    proto = onnx.load(path)
     onnx.helper.set_model_props(proto, {METADATA: json.dumps(about)})
     onnx.checker.check_model(proto)
-    return proto.SerializeToString()  # type: ignore[no-any-return]
+    onnx.save(proto, path)
 
 
 def _difference(model: Calibrated, exported: OnnxClassifier, images: NDArray[np.uint8]) -> float:
@@ -168,4 +165,4 @@ def _difference(model: Calibrated, exported: OnnxClassifier, images: NDArray[np.
 
 def _logits(network: nn.Module, images: NDArray[np.uint8]) -> Tensor:
     with torch.inference_mode():
-        return torch.cat([network(to_input(batch)) for batch in torch.tensor(images).split(BATCH)])
+        return torch.cat([network(to_input(batch)) for batch in torch.split(torch.tensor(images), BATCH)])

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
+import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from digitnet.digits import SIDE, Classifier
@@ -117,9 +117,15 @@ def classifier(name_or_path: str | Path = DEFAULT, threads: int = 0) -> OnnxClas
     return OnnxClassifier(path, threads)
 
 
+def hashes() -> dict[str, str]:
+    """Return what the SHA-256 of each built-in model must be, by its name: what `WEIGHTS`/SHA256SUMS says."""
+    lines = (WEIGHTS / "SHA256SUMS").read_text(encoding="ascii").splitlines()
+    return {file.removesuffix(".onnx"): sha256 for sha256, file in map(str.split, lines)}
+
+
 def built_in() -> list[str]:
-    """Return the names of the built-in models, in order."""
-    return sorted(path.stem for path in WEIGHTS.glob("*.onnx"))
+    """Return the names of the built-in models."""
+    return list(hashes())
 
 
 def ensemble(members: Sequence[Classifier]) -> Classifier:

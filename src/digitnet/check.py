@@ -1,0 +1,71 @@
+"""Is this installation whole? Versions, and every built-in model: its hash, and what it says to drawings of our own."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+import digitnet
+from digitnet import runtime
+from digitnet.digits import SIDE
+from digitnet.errors import ModelError
+from digitnet.hands import hands
+
+PACKAGES = ("numpy", "onnxruntime", "opencv-python-headless", "pillow", "torch")
+"""The packages whose versions are told; torch is for training alone."""
+
+DRAWN = 100
+"""Digits drawn for the self-test."""
+
+LEAST = 0.9
+"""Share of the drawn digits that a model in order reads right; of images without ink or of noise it refuses all."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: whether it is as it should be, and a line that says what was found."""
+
+    good: bool
+    what: str
+
+
+def check() -> Iterator[Finding]:
+    """Look at the installation, one finding after the other; takes about a second and needs no network."""
+    system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    yield Finding(True, f"digitnet {digitnet.__version__}, Python {platform.python_version()}, {system}")
+    yield Finding(True, ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
+    expected = runtime.hashes()
+    yield Finding(bool(expected), f"built-in models: {', '.join(expected) or 'none'}")
+    digits = hands(DRAWN)
+    rng = np.random.default_rng(0)
+    nothing = np.concatenate(
+        [
+            np.stack([np.full((SIDE, SIDE), grey, np.uint8) for grey in (0, 128, 255)]),
+            rng.integers(0, 256, (17, SIDE, SIDE), np.uint8),
+        ]
+    )
+    for name, sha256 in expected.items():
+        try:
+            model = runtime.classifier(name)
+        except ModelError as error:
+            yield Finding(False, str(error))
+            continue
+        yield Finding(model.sha256 == sha256, f"{name}: sha256 {model.sha256}")
+        right = float((model(digits.images).argmax(axis=1) == digits.labels).mean())
+        refused = float((model.digitness(nothing) < model.threshold).mean())
+        told = (
+            f"{name}: reads {right:.0%} of {DRAWN} drawn digits, refuses {refused:.0%} of {len(nothing)} empty images"
+        )
+        yield Finding(right >= LEAST and refused == 1, told)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
