@@ -183,8 +183,10 @@ class Scores:
         errors = np.cumsum((self.predicted != self.labels)[order])
         ends = np.flatnonzero(np.append(np.diff(self.confidence[order]) != 0, True))  # between equals is no threshold
         # Between two errors more digits are the stronger proof: it is enough to look where the next error would come.
-        last = np.append(np.diff(errors[ends]) != 0, True)
-        for end in ends[last][::-1]:
+        ends = ends[np.append(np.diff(errors[ends]) != 0, True)]
+        # Markov's inequality rules most of them out without a sum: P(more than k of n) <= n * error / (k + 1).
+        possible = (errors[ends] + 1) * certainty <= (ends + 1) * error
+        for end in ends[possible][::-1]:
             if _binomial_cdf(int(errors[end]), int(end) + 1, error) <= 1 - certainty:
                 return self._keeping(int(end) + 1)
         return None
@@ -194,7 +196,7 @@ class Scores:
         order = np.argsort(-self.confidence, kind="stable")[:count]
         threshold = float(self.confidence[order[-1]]) if count else 1.0
         wrong = int((self.predicted[order] != self.labels[order]).sum())
-        return Selection(threshold, 1 - count / self.n, count, wrong)
+        return Selection(threshold, (self.n - count) / self.n, count, wrong)
 
     def without(self, indices: Iterable[int]) -> Scores:
         """Return the scores on the other digits, those whose index is not among `indices`."""

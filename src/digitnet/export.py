@@ -96,6 +96,8 @@ def export_run(folder: Path, path: Path, data_dir: str | Path | None = None) -> 
     """
     network = checkpoint.load_network(folder)
     config = checkpoint.load_json(folder / checkpoint.CONFIG)
+    if not {"data", "data_sha256"} <= config.keys():
+        raise ModelError(f"{folder / checkpoint.CONFIG}: not a run's configuration (no data or data_sha256)")
     parts = splits(str(config["data"]), data_dir)
     if parts.sha256 != config["data_sha256"]:
         raise DataError(f"{config['data']}: no longer the digits that {folder} was trained on; export needs those")
@@ -153,14 +155,14 @@ def _write_onnx(model: Calibrated, about: dict[str, Any], path: Path) -> None:
 
 def _difference(model: Calibrated, exported: OnnxClassifier, images: NDArray[np.uint8]) -> float:
     """Return the largest difference between two models' answers, over all `BATCHES`."""
-    largest = 0.0
+    differences = []
     for size in BATCHES:
         batch = np.resize(images, (size, SIDE, SIDE))
         with torch.inference_mode():
             answers = model(torch.tensor(batch))
         for ours, theirs in zip(answers, exported.classify(batch), strict=True):
-            largest = max(largest, float(np.abs(ours.numpy() - theirs).max()))
-    return largest
+            differences.append(np.abs(ours.numpy() - theirs).max())
+    return float(np.max(differences))  # NaN if any is: unlike the built-in max, numpy's never drops one
 
 
 def _logits(network: nn.Module, images: NDArray[np.uint8]) -> Tensor:

@@ -23,11 +23,12 @@ import torch
 import digitnet
 from digitnet import checkpoint, fonts
 from digitnet.data import DATASETS, Splits, get, load, splits
-from digitnet.digits import Digits
+from digitnet.digits import Classifier, Digits
 from digitnet.errors import TrainingError
 from digitnet.evaluate import Scores, evaluate
 from digitnet.hands import hands
 from digitnet.models import TorchClassifier
+from digitnet.runtime import classifier
 from digitnet.score import PICTURE, RUNS, picture, summary
 from digitnet.train import Epoch, TrainConfig, new_network, settle, train
 
@@ -40,12 +41,18 @@ class Run:
     config: TrainConfig
     parts: Splits
     letters: Digits | None = None
+    teacher: Classifier | None = None
 
     def train(self) -> Iterator[Epoch]:
         """Train from the first epoch that is not saved yet; see `train.train`."""
         network = new_network(self.config)
         train_digits, valid = self.parts.train, self.parts.valid
-        return train(network, train_digits, valid, self.config, self.folder, letters=self.letters, resume=True)
+        return train(
+            *(network, train_digits, valid, self.config, self.folder),
+            letters=self.letters,
+            teacher=self.teacher,
+            resume=True,
+        )
 
     def finish(self) -> Scores:
         """Score the trained weights once on the test digits; keep the scores and the confusion matrix."""
@@ -94,8 +101,9 @@ def reopen(folder: Path, device: str | None = None, data_dir: str | Path | None 
 
 
 def _with_more(run: Run, data_dir: str | Path | None) -> Run:
-    """Add the drawn digits and the letters that the recipe asks for, fetching the fonts unless they are here."""
+    """Add the drawn digits, letters and teacher that the recipe asks for, fetching the fonts unless they are here."""
     config, parts, letters = run.config, [run.parts.train], None
+    teacher = classifier(config.teacher) if config.teacher else None
     if config.fonts:
         parts += [load("fonts", "all", data_dir)] * config.fonts
     if config.hands:
@@ -109,7 +117,7 @@ def _with_more(run: Run, data_dir: str | Path | None) -> Run:
         labels = [part.labels for part in parts if part.labels is not None]
         more = Digits(np.concatenate([part.images for part in parts]), np.concatenate(labels))
         run = replace(run, parts=run.parts._replace(train=more))
-    return replace(run, letters=letters)
+    return replace(run, letters=letters, teacher=teacher)
 
 
 def _new_folder(out: Path | None, recipe: str) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,12 @@ BATCH = 32
 
 LARGEST = 100_000_000
 """A model file of more bytes is refused."""
+
+EXTERNAL = re.compile(rb"(\x08|\x88\x80*\x00)location")
+"""How ONNX names a file that tensors lie in: our models never do, and none may make us read other files.
+
+The name is a protobuf string: its length, eight, in any of the ways it can be written, and its bytes.
+"""
 
 METADATA = "digitnet"
 """The name of the metadata entry, a JSON object, that makes an ONNX file a model of ours."""
@@ -147,7 +154,6 @@ def _read(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    # How ONNX names a file that tensors lie in: our models never do, and none may make us read other files.
-    if b"\x0a\x08location" in content:
+    if EXTERNAL.search(content):
         raise ModelError(f"{path}: keeps its weights in other files; export it again as one file")
     return content

@@ -69,7 +69,7 @@ def open_model(model: str | Path | None = None) -> Model:
     model: by default the newest run in `RUNS`, and where there is none the built-in `runtime.DEFAULT`.
     Raises ModelError where there is no such model.
     """
-    if model is None and not RUNS.is_dir():
+    if model is None and not any(RUNS.glob("*/model.safetensors")):  # checkpoint.WEIGHTS, which needs torch
         model = runtime.DEFAULT
     if model is not None and (str(model) in runtime.built_in() or Path(model).suffix == ".onnx"):
         opened = runtime.classifier(model)
