@@ -84,7 +84,7 @@ def calibrate(network: nn.Module, digits: Digits) -> Calibration:
     return Calibration(
         temperature=float(steps[losses.argmin()]),
         middle=float(energy.quantile(REFUSED)),
-        spread=float(energy.std()) or 1.0,
+        spread=max(float(energy.std()), 1e-3),  # a network that always says the same has rounding errors alone
     )
 
 

@@ -131,6 +131,8 @@ def _zoomed(x: Tensor, rng: Generator, low: float, high: float) -> Tensor:
 
 def _stretched(x: Tensor, wide: Tensor, high: Tensor, right: Tensor, down: Tensor | None = None) -> Tensor:
     """Sample each image at (x * wide + right, y * high + down), in coordinates from -1 to 1; all (n,)."""
+    if not len(x):
+        return x  # F.affine_grid refuses an empty batch
     zero = torch.zeros_like(wide)
     rows = [wide, zero, right, zero, high, zero if down is None else down]
     grid = F.affine_grid(torch.stack(rows, 1).view(-1, 2, 3), list(x.shape), align_corners=False)

@@ -113,10 +113,10 @@ RECIPES = {
     "transfer": TrainConfig(
         model="strong",
         recipe="transfer",
-        epochs=28,
+        epochs=26,
         average=0.998,
-        fonts=5,
-        hands=15_000,
+        fonts=4,
+        hands=20_000,
         negatives=0.25,
         augment="transfer",
     ),
