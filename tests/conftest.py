@@ -33,6 +33,37 @@ def drawn() -> Digits:
     return draw_digits(600)
 
 
+@pytest.fixture(scope="session")
+def taught(drawn):
+    """A DigitNet that has learnt the drawn digits in a second, a twentieth of them as threes: it is too little sure."""
+    import torch
+
+    from digitnet.models import DigitNet, to_input
+
+    images = to_input(torch.tensor(drawn.images))
+    labels = torch.tensor(np.where(np.arange(600) % 20, drawn.labels, 3)).long()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = DigitNet()
+    adam = torch.optim.Adam(network.parameters(), 3e-3)
+    for step in range(60):
+        rows = torch.arange(step, 600, 6)
+        adam.zero_grad()
+        torch.nn.functional.cross_entropy(network(images[rows]), labels[rows]).backward()
+        adam.step()
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def exported(taught, drawn, tmp_path_factory):
+    """The path of that network as a model file."""
+    from digitnet.export import export
+
+    path = tmp_path_factory.mktemp("exported") / "taught.onnx"
+    export(taught, drawn, {"name": "taught", "data": "mnist"}, path)
+    return path
+
+
 @pytest.fixture
 def drawn_npz(drawn, tmp_path):
     path = tmp_path / "drawn.npz"

@@ -1,8 +1,10 @@
+import hashlib
 import json
 import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,10 @@ import torch
 from PIL import Image
 from sklearn import metrics
 
-from digitnet import __version__, checkpoint, cli, data, load
+from digitnet import __version__, checkpoint, classifier, cli, data, evaluate, load, runtime
+from digitnet.check import Finding
+from digitnet.corrupt import CORRUPTIONS, corrupt
+from digitnet.evaluate import SHARES
 from digitnet.models import DigitNet, TorchClassifier
 
 QUICK = ("--recipe", "quick", "--epochs", "6", "--batch-size", "32", "--device", "cpu")
@@ -22,6 +27,8 @@ def digitnet(monkeypatch, capsys):
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["digitnet", *map(str, words)])
+        # Under `python -m pytest` the help would be called that of `python -m pytest.digitnet`.
+        monkeypatch.setattr(sys.modules["__main__"], "__package__", None)
         with pytest.raises(SystemExit) as caught:
             cli.main()
         out, err = capsys.readouterr()
@@ -102,6 +109,108 @@ def test_evaluate_scores_a_state_dict_from_a_tutorials_notebook(trained, digitne
     assert (tmp_path / "confusion_matrix-drawn.png").is_file()
 
 
+def test_evaluate_scores_a_model_file(exported, drawn, drawn_npz, digitnet):
+    code, out, err = digitnet("evaluate", "--model", exported, "--data", "drawn.npz", "--json")
+    found = json.loads(out)
+    probs = classifier(exported)(drawn.images)
+    assert code == 0
+    assert not err
+    assert (found["model"], found["data"]) == (str(exported), "drawn.npz")
+    assert found["accuracy"] == metrics.accuracy_score(drawn.labels, probs.argmax(axis=1))
+    scores = evaluate(lambda images: probs, drawn)
+    assert found["calibration_error"] == pytest.approx(scores.calibration_error)
+    assert [choice["rejected"] for choice in found["selection"]] == [0, 1 / 600, 3 / 600, 6 / 600, 12 / 600, 30 / 600]
+    assert [choice["errors"] for choice in found["selection"]] == [scores.sending(share).errors for share in SHARES]
+
+
+def test_evaluate_prints_how_sure_a_model_is_and_what_a_person_would_gain(exported, drawn, drawn_npz, digitnet):
+    out = digitnet("evaluate", "--model", exported, "--data", "drawn.npz")[1]
+    probs = classifier(exported)(drawn.images)
+    wrong = probs.argmax(axis=1) != drawn.labels
+    assert re.search(r"^Calibration: confidence and accuracy differ by \d\.\d\d % \(ECE, 15 bins\)$", out, re.MULTILINE)
+    rows = re.findall(r"^│ +([\d.]+) % │ +(-|[\d.]+ %) │ +([\d.]+) % │ +(\d+) │$", out, re.MULTILINE)
+    assert [row[0] for row in rows] == ["0.00", "0.17", "0.50", "1.00", "2.00", "5.00"]
+    surest = np.argsort(-probs.max(axis=1), kind="stable")
+    for (_, threshold, share, errors), count in zip(rows, [600, 599, 597, 594, 588, 570], strict=True):
+        left = wrong[surest[:count]]
+        assert int(errors) == left.sum()
+        assert float(share) == pytest.approx(100 * left.mean(), abs=0.006)
+        assert threshold == ("-" if count == 600 else cli.percent(probs.max(axis=1)[surest[count - 1]]))
+    assert "these digits are too few or too often misread to show it" in out
+    assert "Refused as no digit: 1.00 %" in out
+    assert "Confusion matrix: confusion_matrix-drawn.png" in out
+
+
+def test_enough_digits_show_who_must_be_sent_to_a_person(exported, drawn, tmp_path, digitnet):
+    model = classifier(exported)
+    read = model(drawn.images).argmax(axis=1)
+    labels = np.tile(read, 6).astype(np.uint8)
+    unsure = int(model(drawn.images).max(axis=1).argmin())
+    labels[unsure] = (labels[unsure] + 1) % 10
+    np.savez(tmp_path / "many.npz", images=np.tile(drawn.images, (6, 1, 1)), labels=labels)
+    out = digitnet("evaluate", "--model", exported, "--data", "many.npz")[1]
+    sent = re.search(r"At most 0\.1 % wrong, with 95 % certainty: send the ([\d.]+) % that are less sure than", out)
+    assert sent[1] == f"{100 * 6 / 3600:.2f}"  # six times the one that is unsure and once misread
+
+
+def test_evaluate_scores_every_corruption(exported, drawn, drawn_npz, digitnet, tmp_path):
+    np.savez(tmp_path / "few.npz", images=drawn.images[:40], labels=drawn.labels[:40])
+    code, out, _ = digitnet("evaluate", "--model", exported, "--data", "few.npz", "--corrupt", "all", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert list(found["accuracy"]) == list(CORRUPTIONS)
+    assert found["mean"] == pytest.approx(np.mean(list(found["accuracy"].values())))
+    fog = classifier(exported)(corrupt(drawn[:40], "fog").images).argmax(axis=1)
+    assert found["accuracy"]["fog"] == metrics.accuracy_score(drawn.labels[:40], fog)
+    out = digitnet("evaluate", "--model", exported, "--data", "few.npz", "--corrupt", "all")[1]
+    rows = re.findall(r"^│ (\w+) +│ +([\d.]+ %) +│ +(\d+) +│$", out, re.MULTILINE)
+    assert rows == [(name, cli.percent(a), str(round(40 * (1 - a)))) for name, a in found["accuracy"].items()]
+    assert f"Mean accuracy of {exported}: {cli.percent(found['mean'])}" in out.replace("\n", " ")
+
+
+def test_an_unknown_corruption_is_one_line(exported, drawn_npz, digitnet):
+    code, out, err = digitnet("evaluate", "--model", exported, "--data", "drawn.npz", "--corrupt", "fogg")
+    assert code == 1
+    assert not out
+    assert err.startswith("Error: no corruption is called 'fogg'; choose one of shot_noise, impulse_noise, ")
+    assert len(err.splitlines()) == 1
+
+
+def test_an_exported_run_scores_as_the_run_does(trained, digitnet, monkeypatch, tmp_path):
+    monkeypatch.chdir(trained[0])
+    code, out, err = digitnet("export", "run/quick-1", "--out", tmp_path / "mine.onnx")
+    content = (tmp_path / "mine.onnx").read_bytes()
+    assert code == 0
+    assert not err
+    assert f"mine.onnx: {len(content):,} bytes, sha256 {hashlib.sha256(content).hexdigest()}\n" in out
+    temperature = classifier(tmp_path / "mine.onnx").about["temperature"]
+    assert f"temperature {temperature:.3f}, images with a digit-ness below 0.5 refused" in out
+    code, out, err = digitnet("evaluate", "--model", tmp_path / "mine.onnx", "--json")
+    assert code == 0
+    assert "scoring only the 100 digits kept back" in err
+    assert json.loads(out)["confusion"] == json.loads((trained[0] / "run/quick-1/scores.json").read_text())["confusion"]
+    Path("confusion_matrix-drawn.png").unlink()
+
+
+def test_check_says_what_is_wrong_by_its_exit_status(digitnet, monkeypatch):
+    findings = [Finding(True, "all is well"), Finding(True, "here too")]
+    monkeypatch.setattr("digitnet.check.check", lambda: iter(findings))
+    assert digitnet("check") == (0, "ok     all is well\nok     here too\n", "")
+    findings.insert(1, Finding(False, "mine: sha256 0"))
+    assert digitnet("check") == (1, "ok     all is well\nWRONG  mine: sha256 0\nok     here too\n", "")
+
+
+def test_check_finds_a_damaged_model(digitnet, monkeypatch, tmp_path):
+    (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  mine.onnx\n")
+    (tmp_path / "mine.onnx").write_bytes(b"no model")
+    monkeypatch.setattr(runtime, "WEIGHTS", tmp_path)
+    code, out, err = digitnet("check")
+    assert code == 1
+    assert re.search(r"^WRONG  .*mine\.onnx: not a model that ONNX Runtime", out, re.MULTILINE)
+    assert out.startswith(f"ok     digitnet {__version__}, Python 3.")
+    assert not err
+
+
 def test_errors_in_a_folder_of_pictures_are_named_by_their_files(digitnet, drawn, tmp_path):
     for i in range(20):
         (tmp_path / f"mine/{drawn.labels[i]}").mkdir(parents=True, exist_ok=True)
@@ -145,8 +254,12 @@ def test_every_new_run_has_its_own_folder(trained, digitnet, drawn_npz, tmp_path
         (("train", "--data", "nowhere"), "Error: nowhere: no such file or folder, and no data set of that name"),
         (("train", "--resume", "nowhere"), "Error: nowhere/config.json: cannot be read"),
         (("train", "--resume", "x", "--epochs", 3), "leave out --epochs"),
-        (("evaluate",), "Error: no run in"),
         (("evaluate", "--model", "their.pt"), "Error: their.pt: no such run or file"),
+        (("evaluate", "--model", "their.onnx"), "Error: their.onnx: cannot be read (No such file or directory)"),
+        (("train", "--model", "strong", "--recipe", "best"), "the recipe 'best' trains digitnet; leave out"),
+        (("train", "--model", "digitnet", "--recipe", "transfer"), "the recipe 'transfer' trains strong; leave out"),
+        (("train", "--resume", "x", "--model", "strong"), "leave out --model"),
+        (("export", "nowhere", "--out", "mine.onnx"), "Error: nowhere: no such run or file"),
         (("data", "get", "mnits"), "Error: data set 'mnits' is not known; choose one of mnist"),
     ],
 )
@@ -159,7 +272,11 @@ def test_a_users_mistake_is_one_line_and_exit_status_1(digitnet, words, message)
 
 
 @pytest.mark.parametrize(
-    "words", [("train", "--epochs", 0), ("train", "--recipe", "slow"), ("tarin",), ("data", "got")]
+    "words",
+    [
+        *(("train", "--epochs", 0), ("train", "--recipe", "slow"), ("train", "--model", "weak")),
+        *(("tarin",), ("data", "got"), ("export", "run/best-1"), ("check", "strong")),
+    ],
 )
 def test_a_wrong_word_is_exit_status_2(digitnet, words):
     assert digitnet(*words)[0] == 2
@@ -254,7 +371,13 @@ def test_a_full_disk_is_a_clear_error(digitnet, drawn_npz, monkeypatch):
     assert err == "Error: mine/config.json: No space left on device\n"
 
 
-@pytest.mark.parametrize("words", [("--help",), ("train", "-h"), ("evaluate", "--help"), ("data", "--help"), ()])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("--help",), ("train", "-h"), ("evaluate", "--help"), ("export", "--help"), ("check", "-h")),
+        *(("data", "--help"), ("data", "get", "--help"), ()),
+    ],
+)
 def test_help_is_there_for_every_command(digitnet, words):
     code, out, err = digitnet(*words)
     assert code in (0, 2) if not words else code == 0

@@ -1,11 +1,15 @@
+import json
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import beta, binom, binomtest
 from sklearn import metrics
 
-from digitnet import DataError, Digits, evaluate
+from digitnet import DataError, Digits, Scores, evaluate
+from digitnet.evaluate import BINS, SHARES, _binomial_cdf
 
 LABEL = st.integers(0, 9)
 
@@ -19,6 +23,13 @@ def one_hot(predicted, sure=0.9):
 def score(labels, predicted, **how):
     digits = Digits(np.zeros((len(labels), 28, 28), np.uint8), np.asarray(labels))
     return evaluate(lambda images: one_hot(predicted, **how), digits)
+
+
+def answers(confidence, right):
+    """Scores of a classifier that was so sure of each digit, and right or not."""
+    probs = np.zeros((len(confidence), 10))
+    probs[:, 0], probs[:, 1] = confidence, 1 - np.asarray(confidence)
+    return Scores(np.where(right, 0, 1).astype(np.uint8), probs.astype(np.float32), np.arange(len(probs)))
 
 
 @given(st.lists(st.tuples(LABEL, LABEL), min_size=1, max_size=60))
@@ -76,6 +87,112 @@ def test_the_dictionary_holds_the_promised_plain_values():
     assert len(found["interval"]) == 2
     assert np.array(found["confusion"]).shape == (10, 10)
     assert found["worst"] == [{"index": 1, "true": 2, "predicted": 0, "probability": pytest.approx(0.9)}]
+    assert found["calibration_error"] == pytest.approx(0.4)
+    assert [choice["rejected"] for choice in found["selection"]] == [0, 0, 0, 0, 0, 0]
+    assert found["selection"][0] == {"threshold": pytest.approx(0.9), "rejected": 0, "n": 2, "errors": 1}
+    assert json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_calibration_error_is_the_sum_over_the_bins(seed):
+    rng = np.random.default_rng(seed)
+    sure = rng.uniform(0.5, 1, 300)
+    right = rng.random(300) < sure**2
+    expected = 0.0
+    for low in range(BINS):
+        inside = [i for i in range(300) if low / BINS <= sure[i] < (low + 1) / BINS]
+        if inside:
+            accuracy = sum(bool(right[i]) for i in inside) / len(inside)
+            expected += len(inside) / 300 * abs(accuracy - sum(sure[i] for i in inside) / len(inside))
+    assert answers(sure, right).calibration_error == pytest.approx(expected, abs=1e-6)
+    assert expected > 0.1
+
+
+def test_who_is_as_often_right_as_sure_is_calibrated():
+    assert answers([0.75] * 4, [True, True, True, False]).calibration_error == pytest.approx(0)
+    assert answers([1.0] * 4, [True] * 4).calibration_error == 0
+    assert answers([1.0] * 4, [False] * 4).calibration_error == 1
+
+
+@given(st.lists(st.tuples(st.floats(0.51, 1), st.booleans()), min_size=1, max_size=40), st.floats(0, 1))
+def test_a_share_sent_to_a_person_is_that_of_the_least_sure(pairs, share):
+    scores = answers(*zip(*pairs, strict=True))
+    sent = scores.sending(share)
+    surest = sorted(scores.confidence, reverse=True)[: len(pairs) - round(share * len(pairs))]
+    assert sent.n == len(surest)
+    assert sent.rejected == pytest.approx(1 - len(surest) / len(pairs))
+    assert sent.threshold == (surest[-1] if surest else 1)
+    assert sent.error == (sent.errors / sent.n if surest else 0)
+    if len(set(scores.confidence)) == len(pairs):
+        wrong = scores.predicted != scores.labels
+        assert sent.errors == wrong[scores.confidence >= sent.threshold].sum() * bool(surest)
+
+
+def test_the_told_shares_begin_with_all_digits_kept():
+    rng = np.random.default_rng(0)
+    scores = answers(rng.uniform(0.5, 1, 1000), rng.random(1000) < 0.9)
+    told = scores.to_dict()["selection"]
+    assert [choice["rejected"] for choice in told] == list(SHARES)
+    assert told[0]["errors"] == scores.n - scores.correct
+    assert [choice["n"] for choice in told] == [1000, 998, 995, 990, 980, 950]
+
+
+def largest_proven(scores, error, certainty):
+    """The threshold of the largest selection proven by Clopper and Pearson's bound, every threshold tried."""
+    wrong = scores.predicted != scores.labels
+    for threshold in np.unique(scores.confidence):
+        kept = scores.confidence >= threshold
+        n, k = kept.sum(), wrong[kept].sum()
+        bound = 1.0 if k == n else beta.ppf(certainty, k + 1, n - k)
+        assert (bound <= error) == (binom.cdf(k, n, error) <= 1 - certainty)
+        if bound <= error:
+            return threshold, n, k
+    return None
+
+
+@pytest.mark.parametrize("error", [0.02, 0.05, 0.1])
+@pytest.mark.parametrize("certainty", [0.3, 0.8, 0.95])
+@pytest.mark.parametrize("places", [2, 6])  # with two, many digits are equally sure
+def test_the_selection_is_the_largest_that_clopper_and_pearson_prove(error, certainty, places):
+    found = set()
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        sure = rng.uniform(0.5, 1, 400).round(places)
+        scores = answers(sure, rng.random(400) < 1 - (1 - sure) * rng.uniform(0.02, 0.5))
+        chosen = scores.selection(error, certainty)
+        expected = largest_proven(scores, error, certainty)
+        assert (chosen and (chosen.threshold, chosen.n, chosen.errors)) == expected
+        if chosen:
+            assert (scores.confidence >= chosen.threshold).sum() == chosen.n
+            assert chosen.rejected == pytest.approx(1 - chosen.n / 400)
+        found.add(expected)
+    assert len(found) > 1
+
+
+def test_equally_sure_digits_are_kept_or_sent_together():
+    sure, right = np.repeat([0.9, 0.6], [40, 60]), np.repeat([True, False], [70, 30])
+    assert answers(sure, right).selection(error=0.1).n == 40  # 70 without an error, were 30 of the 60 kept
+    assert answers(np.full(100, 0.9), right).selection(error=0.1) is None
+
+
+def test_a_rate_of_a_thousandth_takes_2995_digits_without_an_error_to_prove():
+    assert 0.999**2995 < 0.05 < 0.999**2994
+    assert answers(np.full(2994, 0.9), np.full(2994, True)).selection() is None
+    assert answers(np.full(2995, 0.9), np.full(2995, True)).selection().n == 2995
+
+
+def test_a_classifier_that_is_mostly_wrong_gets_its_selection_at_once():
+    rng = np.random.default_rng(0)
+    scores = answers(rng.uniform(0.5, 1, 10_000), rng.random(10_000) < 0.1)
+    began = time.process_time()
+    assert scores.selection() is None
+    assert time.process_time() - began < 0.5
+
+
+@given(st.integers(1, 3000), st.floats(0, 1), st.floats(1e-4, 0.5))
+def test_the_binomial_distribution_is_scipys(n, share, p):
+    k = round(share * n)
+    assert _binomial_cdf(k, n, p) == pytest.approx(binom.cdf(k, n, p), rel=1e-8, abs=1e-12)
 
 
 def test_scores_show_themselves_in_a_few_words():

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from digitnet.models import DigitNet, TorchClassifier, to_input
+from digitnet.models import MODELS, DigitNet, StrongNet, TorchClassifier, to_input
 
 
 def tutorial(weights, x):
@@ -73,3 +73,52 @@ def test_an_image_is_classified_alike_alone_and_in_company():
     classifier = TorchClassifier(DigitNet())
     assert classifier(images)[3] == pytest.approx(classifier(images[3:4])[0], abs=1e-6)
     assert classifier(images[::2]) == pytest.approx(classifier(images)[::2], abs=1e-6)
+
+
+def strong(weights, x):
+    """StrongNet's evaluation, from its state dict alone: 3x3 convolution, normalisation by what was gathered, ReLU."""
+
+    def layer(name, x, padding=1, pool=False):
+        x = F.conv2d(x, weights[f"{name}.0.weight"], padding=padding)
+        x = F.max_pool2d(x, 2) if pool else x
+        mean, var, gain, bias = (
+            weights[f"{name}.{2 if pool else 1}.{part}"].view(1, -1, 1, 1)
+            for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        return F.relu((x - mean) / (var + 1e-5).sqrt() * gain + bias)
+
+    x = layer("widen_1", layer("stem", x, pool=True))
+    x = layer("widen_2", F.max_pool2d(x + layer("residual_1", x), 2))
+    x = x + layer("residual_2", x)
+    x = F.max_pool2d(x + layer("residual_3", x), 2)
+    x = layer("whole", x, padding=0).flatten(1)
+    return F.linear(x, weights["output_layer.weight"], weights["output_layer.bias"])
+
+
+def test_strongnet_has_467306_parameters_and_is_what_its_layers_say():
+    torch.manual_seed(0)
+    network = StrongNet()
+    assert sum(weight.numel() for weight in network.parameters()) == 467_306
+    network(torch.rand(32, 1, 28, 28))  # gathers some statistics
+    network.eval()
+    x = torch.rand(7, 1, 28, 28)
+    assert network(x).shape == (7, 10)
+    torch.testing.assert_close(network(x), strong(network.state_dict(), x), atol=1e-4, rtol=1e-4)
+
+
+def test_networks_go_by_their_names():
+    assert {"digitnet": DigitNet, "strong": StrongNet} == MODELS
+    for network in MODELS.values():
+        assert network()(torch.rand(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_a_classifier_scores_with_the_statistics_it_gathered_and_gathers_no_more():
+    torch.manual_seed(0)
+    network = StrongNet()
+    images = np.random.default_rng(0).integers(0, 256, (9, 28, 28), dtype=np.uint8)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    classifier = TorchClassifier(network)
+    assert classifier(images)[3] == pytest.approx(classifier(images[3:4])[0], abs=1e-5)
+    assert not network.training
+    for name, value in network.state_dict().items():
+        assert (value == before[name]).all()

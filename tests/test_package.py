@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "export": {"checkpoint", "data", "digits", "errors", "files", "models", "runtime"},
     "run": {
         *{"__init__", "checkpoint", "data", "digits", "errors", "evaluate"},
-        *{"fonts", "hands", "models", "score", "train"},
+        *{"fonts", "hands", "models", "runtime", "score", "train"},
     },
 }
 """Who may import whom: arrows point to digits.py, and nobody imports cli."""
@@ -80,10 +80,35 @@ def test_a_module_imports_only_what_it_may(path):
     assert ("torch" in others) <= (path.stem in KNOW_TORCH)
 
 
-@pytest.mark.parametrize("heavy", ["torch", "numpy", "sklearn", "matplotlib", "PIL"])
-def test_importing_the_package_or_its_command_line_loads_nothing_heavy(heavy, environment):
-    code = f"import digitnet.cli, sys; assert {heavy!r} not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+HEAVY = {"torch", "numpy", "sklearn", "matplotlib", "PIL", "cv2", "onnxruntime", "onnx"}
+
+
+@pytest.mark.parametrize("words", [[], ["train"], ["evaluate"], ["export"], ["check"], ["data"]])
+def test_the_command_line_and_its_help_load_nothing_heavy(words, environment):
+    code = (
+        "import digitnet.cli, sys\n"
+        f"sys.argv = ['digitnet', *{words}, '--help']\n"
+        "try: digitnet.cli.main()\n"
+        f"except SystemExit: assert not {HEAVY} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert not done.stderr
+    assert "Usage: " in done.stdout
+
+
+def test_help_comes_at_once(environment):
+    resource = pytest.importorskip("resource")  # Unix alone counts a process's own time, whoever else is busy
+
+    def seconds():
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    taken = []
+    for _ in range(3):
+        before = seconds()
+        subprocess.run([sys.executable, "-m", "digitnet", "--help"], check=True, env=environment, capture_output=True)
+        taken.append(seconds() - before)
+    assert min(taken) < 0.3
 
 
 def test_loading_and_scoring_need_no_torch(environment, drawn_npz):
@@ -106,11 +131,21 @@ def test_every_public_name_is_there_and_listed():
         digitnet.missing  # noqa: B018
 
 
+def test_the_models_and_the_frame_are_at_hand():
+    from digitnet.frame import frame
+    from digitnet.runtime import classifier
+
+    assert digitnet.classifier is classifier
+    assert digitnet.frame is frame
+    assert {"classifier", "frame"} <= set(digitnet.__all__)
+
+
 def test_a_public_function_wins_over_the_module_of_its_name(environment):
     code = (
-        "import digitnet.evaluate, digitnet\n"
+        "import digitnet.evaluate, digitnet.frame, digitnet\n"
         "from digitnet.evaluate import Scores\n"
-        "assert callable(digitnet.evaluate) and digitnet.Scores is Scores"
+        "assert callable(digitnet.evaluate) and digitnet.Scores is Scores\n"
+        "assert callable(digitnet.frame)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 

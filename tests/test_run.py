@@ -1,11 +1,14 @@
+import hashlib
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import ImageFont
 
-from digitnet import ModelError, TrainingError, checkpoint, data
-from digitnet.run import reopen, score, start
+from digitnet import ModelError, TrainingError, data, fonts
+from digitnet.hands import hands
+from digitnet.run import reopen, start
 from digitnet.train import RECIPES
 
 
@@ -58,32 +61,46 @@ def test_a_damaged_configuration_is_an_error_in_words(tmp_path, text):
     assert str(tmp_path) in str(caught.value) or "epochs" in str(caught.value)
 
 
-def test_scoring_takes_the_newest_run_by_default(config):
-    first, second = start(config), start(config)
-    for run in (first, second):
-        list(run.train())
-    done = score()
-    assert done.model == second.folder
-    assert done.kept_back
-    assert done.scores.n == len(second.parts.test)
-    assert done.picture == second.folder / "confusion_matrix.png"
+def test_drawn_digits_are_added_to_the_training_digits_alone(config):
+    plain, more = start(config), start(replace(config, hands=30))
+    train = more.parts.train
+    assert (train.images[:-30] == plain.parts.train.images).all()
+    assert (train.labels[:-30] == plain.parts.train.labels).all()
+    assert np.bincount(train.labels[-30:]).tolist() == [3] * 10
+    assert (train.images[-30:] == hands(30).images).all()
+    assert (more.parts.valid.images == plain.parts.valid.images).all()
+    assert (more.parts.test.images == plain.parts.test.images).all()
+    assert more.letters is None
+    assert (reopen(more.folder).parts.train.images == train.images).all()
 
 
-def test_scores_survive_a_folder_that_cannot_be_written(config, monkeypatch, caplog):
-    def refuse(path, data):
-        raise PermissionError(13, "Permission denied", str(path))
+@pytest.fixture
+def small_fonts(monkeypatch, tmp_path):
+    """Pillow's own font where the fonts of one handwriting and one print would be: nothing is fetched."""
+    content = ImageFont.load_default(20).path.getvalue()
+    sha256 = hashlib.sha256(content).hexdigest()
+    hand, printed = (fonts.Font(name, len(content), sha256) for name in ("ann", "bob"))
+    few = replace(fonts.FONTS, hand=(hand,), printed=(printed,))
+    monkeypatch.setattr(fonts, "FONTS", few)
+    monkeypatch.setitem(data.DATASETS, "fonts", few)
+    folder = tmp_path / "cache" / "fonts"
+    folder.mkdir(parents=True)
+    for file in few.files:
+        (folder / file.name).write_bytes(content)
+    return folder / hand.file.name
 
-    run = start(config)
-    list(run.train())
-    monkeypatch.setattr("digitnet.report.write_atomic", refuse)
-    done = score(run.folder)
-    assert done.scores.n == len(run.parts.test)
-    assert not done.picture.exists()
-    assert "Permission denied" in caplog.text
+
+def test_a_recipe_with_negatives_has_the_letters_of_hands_and_of_print(config, small_fonts):
+    run = start(replace(config, negatives=0.25))
+    hand, printed = fonts.letters([small_fonts]), fonts.letters([small_fonts], fonts.PRINTED_LETTERS)
+    assert (run.letters.images == np.concatenate([hand.images, printed.images])).all()
+    assert len(hand) < len(printed)
+    assert len(run.parts.train) == len(start(config).parts.train)
 
 
-def test_an_interrupted_first_epoch_can_be_resumed_but_not_scored(config):
-    run = start(config)
-    with pytest.raises(ModelError, match=rf"no {checkpoint.WEIGHTS} in it"):
-        score(run.folder)
-    assert [epoch.number for epoch in reopen(run.folder).train()] == [1, 2]
+def test_fonts_are_added_as_often_as_the_recipe_says(config, small_fonts):
+    run, plain = start(replace(config, fonts=2, hands=10)), start(config)
+    digits = fonts.digits([small_fonts])
+    added = run.parts.train[len(plain.parts.train) :]
+    assert (added.images == np.concatenate([digits.images, digits.images, hands(10).images])).all()
+    assert added.labels.tolist() == [*digits.labels, *digits.labels, *range(10)]

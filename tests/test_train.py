@@ -7,15 +7,20 @@ import textwrap
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw, ImageFont
 from safetensors.torch import load_file
 
 from digitnet import Digits, TrainingError, checkpoint, evaluate
-from digitnet.models import TorchClassifier
+from digitnet.frame import frame
+from digitnet.models import MODELS, TorchClassifier, to_input
 from digitnet.train import (
+    RECIPE_OF,
     RECIPES,
     TrainConfig,
+    _follow,
     new_network,
     pick_device,
     schedule,
@@ -23,28 +28,51 @@ from digitnet.train import (
     train,
 )
 
-SMALL = TrainConfig(epochs=3, batch_size=32, device="cpu", augment=True, average=0.9)
+SMALL = TrainConfig(epochs=3, batch_size=32, device="cpu", augment="gentle", average=0.9)
+STRONG = replace(SMALL, model="strong", epochs=2, optimizer="adam", negatives=0.25, augment="transfer")
 
 
 def run(digits, config, out, **how):
     return list(train(new_network(config), digits[:500], digits[500:], config, out, **how))
 
 
-@pytest.mark.parametrize("recipe", ["tutorial", "quick", "best"])
-def test_every_recipe_learns_drawn_digits(drawn, tmp_path, recipe):
-    config = replace(RECIPES[recipe], epochs=12, batch_size=32, average=0.9 if recipe == "best" else 0.0)
-    epochs = run(drawn, config, tmp_path)
-    assert [epoch.number for epoch in epochs] == list(range(1, 13))
+@pytest.fixture(scope="session")
+def letters():
+    """Letters in Pillow's own font, framed as the digits of fonts are."""
+    characters = "AEFHKMNPRUVWXaefhkmnpruvwx"
+    images = []
+    for i, character in enumerate(characters * 4):
+        page = Image.new("L", (60, 60))
+        font = ImageFont.load_default(30 + 2 * (i % 7))
+        ImageDraw.Draw(page).text((30, 30), character, fill=255, font=font, anchor="mm", stroke_width=i % 3)
+        images.append(frame(np.asarray(page)))
+    return Digits(np.array(images))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "length"), [("tutorial", 12), ("quick", 12), ("best", 12), ("accurate", 4), ("transfer", 4)]
+)
+def test_every_recipe_learns_drawn_digits(drawn, letters, tmp_path, recipe, length):
+    """But for the distilled one, which has a teacher and its own test."""
+    average = 0.9 if RECIPES[recipe].average else 0.0
+    config = replace(RECIPES[recipe], epochs=length, batch_size=32, average=average)
+    epochs = run(drawn, config, tmp_path, letters=letters)
+    assert [epoch.number for epoch in epochs] == list(range(1, length + 1))
     assert epochs[-1].scores.accuracy > 0.9
     assert epochs[-1].loss < epochs[0].loss
     network = checkpoint.load_network(tmp_path)
     assert evaluate(TorchClassifier(network), drawn[500:]).accuracy == epochs[-1].scores.accuracy
 
 
+def test_a_recipe_goes_by_its_name_and_every_network_has_one():
+    assert {name: recipe.recipe for name, recipe in RECIPES.items()} == {name: name for name in RECIPES}
+    assert {model: RECIPES[recipe].model for model, recipe in RECIPE_OF.items()} == {model: model for model in MODELS}
+
+
 def test_the_tutorials_recipe_is_the_tutorials():
     recipe = RECIPES["tutorial"]
     assert (recipe.epochs, recipe.batch_size, recipe.lr, recipe.optimizer) == (5, 64, 1e-3, "adam")
-    assert (recipe.precision, recipe.augment, recipe.label_smoothing) == ("float32", False, 0.0)
+    assert (recipe.precision, recipe.augment, recipe.label_smoothing) == ("float32", "none", 0.0)
     assert recipe.average == recipe.warmup == 0.0
 
 
@@ -98,6 +126,15 @@ def test_resuming_gives_the_weights_of_an_uninterrupted_run(drawn, tmp_path, opt
     assert len((tmp_path / "parts/history.jsonl").read_text().splitlines()) == 3
 
 
+def test_a_strong_run_resumes_to_the_same_bits(drawn, letters, tmp_path):
+    """With all that a recipe has: statistics of batch normalisation, a running average, negatives."""
+    run(drawn, STRONG, tmp_path / "whole", letters=letters)
+    next(train(new_network(STRONG), drawn[:500], drawn[500:], STRONG, tmp_path / "parts", letters=letters))
+    assert [epoch.number for epoch in run(drawn, STRONG, tmp_path / "parts", letters=letters, resume=True)] == [2]
+    for file in ("model.safetensors", "state.safetensors"):
+        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "parts" / file).read_bytes()
+
+
 def test_resuming_before_the_first_epoch_was_saved_starts_anew(drawn, tmp_path):
     assert [epoch.number for epoch in run(drawn, SMALL, tmp_path, resume=True)] == [1, 2, 3]
 
@@ -116,6 +153,110 @@ def test_a_first_network_leaves_the_global_random_state_alone():
     torch.manual_seed(1)
     new_network(SMALL)
     assert (torch.rand(3) == expected).all()
+
+
+def test_the_running_average_carries_the_statistics_of_batch_normalisation():
+    config = replace(STRONG, seed=1)
+    average, network = new_network(STRONG).train(), new_network(config).train()
+    before = {name: value.clone() for name, value in average.state_dict().items()}
+    network(torch.rand(8, 1, 28, 28, generator=torch.Generator().manual_seed(0)))
+    _follow(average, network, 0.75)
+    latest = network.state_dict()
+    assert before.keys() == latest.keys()
+    assert any(name.endswith("running_var") for name in latest)
+    for name, value in average.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            assert value == 1
+        else:
+            torch.testing.assert_close(value, 0.75 * before[name] + 0.25 * latest[name])
+
+
+def test_what_is_kept_of_a_strong_run_is_the_average_with_its_own_statistics(drawn, tmp_path):
+    config = replace(STRONG, epochs=1, negatives=0.0, augment="none", precision="float32")
+    network = new_network(config)
+    list(train(network, drawn[:500], drawn[500:], config, tmp_path))
+    kept, latest = load_file(tmp_path / "model.safetensors"), network.state_dict()
+    statistics = [name for name in latest if name.endswith(("running_mean", "running_var"))]
+    assert len(statistics) == 14
+    for name in statistics:
+        assert (kept[name] != latest[name]).any()
+        assert (kept[name] - latest[name]).abs().max() < 10
+    assert (kept["stem.2.running_mean"] != 0).any()
+
+
+def test_negatives_without_letters_are_refused(drawn, tmp_path):
+    for none in (None, Digits(drawn.images[:0])):
+        with pytest.raises(TrainingError, match="the recipe 'best' learns what is no digit as well; give it letters"):
+            next(train(new_network(STRONG), drawn[:500], drawn[500:], STRONG, tmp_path, letters=none))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rest", [1, 3, 4, 20])
+def test_a_last_batch_may_be_small_with_negatives_too(drawn, letters, tmp_path, rest):
+    config = replace(SMALL, epochs=1, negatives=0.25)
+    epochs = list(train(new_network(config), drawn[: 32 + rest], drawn[500:], config, tmp_path, letters=letters))
+    assert len(epochs) == 1
+
+
+def test_what_is_no_digit_sinks_below_zero_where_negatives_are_learnt(drawn, letters, tmp_path):
+    grain = np.random.default_rng(0).integers(0, 256, (20, 28, 28), np.uint8)
+    greys = np.broadcast_to(np.uint8([0, 60, 128, 200, 255])[:, None, None], (5, 28, 28))
+    nothing = to_input(torch.tensor(np.concatenate([grain, greys])))
+    digits = to_input(torch.tensor(drawn.images[500:]))
+    gaps = {}
+    for share in (0.0, 0.5):
+        config = replace(SMALL, epochs=6, optimizer="adam", augment="none", average=0.0, negatives=share)
+        run(drawn, config, tmp_path / str(share), letters=letters)
+        network = checkpoint.load_network(tmp_path / str(share)).eval()
+        with torch.inference_mode():
+            empty, inked = network(nothing), network(digits)
+        # By how much almost every digit's energy lies above that of any empty image.
+        gaps[share] = inked.logsumexp(1).quantile(0.05) - empty.logsumexp(1).max()
+    assert empty.max() < 0
+    assert (inked.amax(1) > 0).float().mean() > 0.9
+    assert gaps[0.0] < 0 < 1 < gaps[0.5]
+
+
+TAUGHT = replace(SMALL, epochs=4, optimizer="adam", negatives=0.1, teacher="any", copies=2)
+
+
+def by_brightness(images):
+    """A teacher with a mind of its own: it calls the darkest images 0 and the brightest 9."""
+    scale = np.linspace(20, 70, 10)
+    apart = np.abs(images.mean(axis=(1, 2))[:, None] - scale)
+    return (np.exp(-apart) / np.exp(-apart).sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_a_teachers_answers_are_learnt_and_not_the_labels(drawn, letters, tmp_path):
+    config = replace(TAUGHT, epochs=12, augment="none")
+    run(drawn, config, tmp_path, letters=letters, teacher=by_brightness)
+    answers = TorchClassifier(checkpoint.load_network(tmp_path))(drawn.images[500:]).argmax(axis=1)
+    taught = by_brightness(drawn.images[500:]).argmax(axis=1)
+    assert np.abs(answers.astype(int) - taught).mean() < 0.7
+    assert (answers == drawn.labels[500:]).mean() < 0.5
+
+
+def test_a_taught_run_asks_about_each_copy_once_and_resumes_to_the_same_bits(drawn, letters, tmp_path):
+    asked = []
+
+    def teacher(images):
+        asked.append((images.shape, images.dtype))
+        return by_brightness(images)
+
+    run(drawn, TAUGHT, tmp_path / "whole", letters=letters, teacher=teacher)
+    assert asked == [((500, 28, 28), np.uint8)] * 2
+    first = train(
+        new_network(TAUGHT), drawn[:500], drawn[500:], TAUGHT, tmp_path / "parts", letters=letters, teacher=teacher
+    )
+    next(first)
+    run(drawn, TAUGHT, tmp_path / "parts", letters=letters, teacher=teacher, resume=True)
+    assert (tmp_path / "whole/model.safetensors").read_bytes() == (tmp_path / "parts/model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(("config", "teacher"), [(TAUGHT, None), (SMALL, by_brightness)])
+def test_a_teacher_that_is_missing_or_not_asked_for_is_refused(drawn, letters, tmp_path, config, teacher):
+    with pytest.raises(TrainingError, match=r"the recipe 'best' has the teacher '(any)?'; give that one to train"):
+        run(drawn, config, tmp_path, letters=letters, teacher=teacher)
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_epoch(drawn, tmp_path):
@@ -157,8 +298,10 @@ def test_unlabelled_digits_are_refused(drawn, tmp_path):
     [
         ({"epochs": 0}, "epochs 0"),
         ({"batch_size": 0}, "batch size 0"),
+        ({"copies": 0}, "copies 0"),
         ({"model": "x"}, "digitnet"),
         ({"seed": -1}, "seed"),
+        ({"augment": "wild"}, "augment 'wild': choose one of none, gentle, lively, transfer"),
         ({"optimizer": "sgd"}, "choose adam or muon"),
         ({"precision": "bf16"}, "choose auto, float32 or bfloat16"),
     ],
@@ -203,7 +346,7 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(drawn, drawn_npz
         from digitnet import data
         from digitnet.train import TrainConfig, new_network, train
         torch.set_num_threads(1)
-        config = TrainConfig(epochs=3, batch_size=32, device="cpu", augment=True, average=0.9)
+        config = TrainConfig(epochs=3, batch_size=32, device="cpu", augment="gentle", average=0.9)
         parts = data.splits({str(drawn_npz)!r})
         out = Path(sys.argv[1])
         for epoch in train(new_network(config), parts.train, parts.valid, config, out, resume=True):

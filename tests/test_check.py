@@ -1,0 +1,121 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+from digitnet import __version__, check, runtime
+from digitnet.hands import hands
+
+DRAWN = hands(100)
+KNOWN = {image.tobytes(): label for image, label in zip(DRAWN.images, DRAWN.labels, strict=True)}
+
+
+class Oracle:
+    """A model that knows the drawn digits, but for some, and refuses all else, but for images of one grey."""
+
+    sha256, threshold = "0" * 64, 0.5
+
+    def __init__(self, misread=0, accepted=None):
+        self.misread, self.accepted = misread, accepted
+
+    def __call__(self, images):
+        labels = np.array([KNOWN[image.tobytes()] for image in images])
+        labels[: self.misread] = (labels[: self.misread] + 1) % 10
+        return np.eye(10, dtype=np.float32)[labels]
+
+    def digitness(self, images):
+        return np.array([float(self.accepted is not None and (image == self.accepted).all()) for image in images])
+
+
+@pytest.fixture
+def weights(monkeypatch, tmp_path, exported):
+    """A folder of built-in models with one, mine; returns what writes its file and the hash it should have."""
+    monkeypatch.setattr(runtime, "WEIGHTS", tmp_path)
+
+    def write(content=None, sha256=None):
+        content = exported.read_bytes() if content is None else content
+        (tmp_path / "mine.onnx").write_bytes(content)
+        (tmp_path / "SHA256SUMS").write_text(f"{sha256 or hashlib.sha256(content).hexdigest()}  mine.onnx\n")
+
+    return write
+
+
+def about_mine():
+    return [finding for finding in check.check() if finding.what.startswith("mine") or "mine.onnx" in finding.what]
+
+
+def test_versions_and_models_come_first(weights):
+    weights()
+    system, packages, models = list(check.check())[:3]
+    assert system.what.startswith(f"digitnet {__version__}, Python 3.")
+    assert f"numpy {np.__version__}, onnxruntime " in packages.what
+    assert models.what == "built-in models: mine"
+    assert system.good
+    assert packages.good
+    assert models.good
+
+
+def test_a_package_that_is_not_installed_is_said_and_no_fault(weights, monkeypatch):
+    weights()
+    monkeypatch.setattr(check, "PACKAGES", ("numpy", "no-such-package"))
+    finding = list(check.check())[1]
+    assert finding.what.endswith(", no-such-package not installed")
+    assert finding.good
+
+
+def test_a_file_with_the_right_hash_is_good(weights, exported):
+    weights()
+    finding = about_mine()[0]
+    assert finding.good
+    assert finding.what == f"mine: sha256 {hashlib.sha256(exported.read_bytes()).hexdigest()}"
+
+
+def test_a_file_with_another_hash_is_not(weights):
+    weights(sha256="0" * 64)
+    assert not about_mine()[0].good
+
+
+def test_a_damaged_file_is_one_line_and_no_end(weights, exported):
+    weights(exported.read_bytes()[:1000])
+    (finding,) = about_mine()
+    assert not finding.good
+    assert "mine.onnx: not a model that ONNX Runtime" in finding.what
+    assert "\n" not in finding.what
+
+
+def test_a_file_that_is_gone_is_one_line_too(weights, tmp_path):
+    weights()
+    (tmp_path / "mine.onnx").unlink()
+    (finding,) = about_mine()
+    assert not finding.good
+    assert "mine.onnx: cannot be read" in finding.what
+
+
+def test_no_models_at_all_is_a_fault(weights, tmp_path):
+    (tmp_path / "SHA256SUMS").write_text("")
+    finding = list(check.check())[-1]
+    assert not finding.good
+    assert finding.what == "built-in models: none"
+
+
+@pytest.mark.parametrize(
+    ("oracle", "good", "told"),
+    [
+        (Oracle(), True, "mine: reads 100% of 100 drawn digits, refuses 100% of 20 empty images"),
+        (Oracle(misread=10), True, "mine: reads 90% of 100"),
+        (Oracle(misread=11), False, "mine: reads 89% of 100"),
+        (Oracle(accepted=0), False, "refuses 95% of 20"),
+        (Oracle(accepted=255), False, "refuses 95% of 20"),
+    ],
+)
+def test_a_model_in_order_reads_drawn_digits_and_refuses_empty_images(weights, monkeypatch, oracle, good, told):
+    weights()
+    monkeypatch.setattr(runtime, "classifier", lambda name: oracle)
+    finding = about_mine()[-1]
+    assert finding.good == good
+    assert told in finding.what
+
+
+def test_a_network_that_learnt_nothing_of_the_kind_is_found_out(weights):
+    weights()
+    assert [finding.good for finding in about_mine()] == [True, False]

@@ -1,0 +1,173 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, log_softmax, logsumexp, softmax
+
+from digitnet import DataError, ModelError, checkpoint, classifier, export
+from digitnet.models import MODELS, DigitNet, to_input
+from digitnet.run import start
+from digitnet.runtime import OnnxClassifier
+from digitnet.train import RECIPES
+
+
+def logits(network, images):
+    with torch.no_grad():
+        return network.eval()(torch.tensor(images).unsqueeze(1) / 255).double().numpy()
+
+
+@pytest.fixture(scope="session")
+def run(drawn, tmp_path_factory):
+    """A run of one epoch on drawn digits, with its scores."""
+    folder = tmp_path_factory.mktemp("run")
+    np.savez(folder / "drawn.npz", images=drawn.images, labels=drawn.labels)
+    config = replace(RECIPES["quick"], data=str(folder / "drawn.npz"), batch_size=64, device="cpu")
+    begun = start(config, folder / "quick-1")
+    list(begun.train())
+    begun.finish()
+    return begun
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("size", [1, 2, 7, 256])
+def test_an_exported_network_answers_as_in_torch(name, size, drawn, tmp_path):
+    torch.manual_seed(0)
+    network = MODELS[name]()
+    valid = drawn[:300]
+    export.export(network, valid, {"name": name}, tmp_path / "model.onnx")
+    model = classifier(tmp_path / "model.onnx")
+    batch = drawn.images[-size:]
+    found, energy = logits(network, batch), logsumexp(logits(network, valid.images), axis=1)
+    probs, digitness = model.classify(batch)
+    assert probs == pytest.approx(softmax(found / model.about["temperature"], axis=1), abs=1e-4)
+    scaled = (logsumexp(found, axis=1) - np.quantile(energy, 0.01)) / energy.std(ddof=1)
+    assert digitness == pytest.approx(expit(scaled), abs=1e-4)
+    assert probs.shape == (size, 10)
+    assert digitness.shape == (size,)
+
+
+def test_the_temperature_is_the_likeliest(taught, drawn, exported):
+    found = logits(taught, drawn.images)
+
+    def loss(temperature):
+        return -log_softmax(found / temperature, axis=1)[np.arange(600), drawn.labels].mean()
+
+    best = minimize_scalar(loss, bounds=(0.1, 10), method="bounded")
+    fitted = export.calibrate(taught, drawn).temperature
+    assert fitted == pytest.approx(best.x, rel=0.005)
+    assert loss(fitted) < loss(1) - 0.001
+    assert classifier(exported).about["temperature"] == pytest.approx(fitted)
+
+
+def test_one_percent_of_the_validation_digits_lie_below_the_threshold(exported, drawn):
+    model = classifier(exported)
+    assert (model.digitness(drawn.images) < model.threshold).mean() == pytest.approx(0.01, abs=1 / 600)
+
+
+def test_a_network_that_always_says_the_same_can_be_exported(drawn, tmp_path):
+    network = DigitNet()
+    torch.nn.init.zeros_(network.output_layer.weight)
+    model = export.export(network, drawn, {"name": "flat"}, tmp_path / "flat.onnx")
+    assert np.isfinite(model.digitness(drawn.images)).all()
+    assert np.ptp(model(drawn.images), axis=0) == pytest.approx(0)
+
+
+def test_the_file_is_whole_alone_and_says_what_it_is(exported, drawn):
+    proto = onnx.load(exported, load_external_data=False)
+    onnx.checker.check_model(proto, full_check=True)
+    assert not any(tensor.external_data for tensor in proto.graph.initializer)
+    assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", 17)]
+    assert [path.name for path in exported.parent.iterdir()] == ["taught.onnx"]
+    about = json.loads({entry.key: entry.value for entry in proto.metadata_props}["digitnet"])
+    assert about == classifier(exported).about
+    assert {"name": "taught", "data": "mnist", "threshold": 0.5, "onnx": onnx.__version__}.items() <= about.items()
+
+
+@pytest.mark.parametrize("off_by", [1e-3, np.nan])
+def test_a_file_that_differs_from_torch_is_not_written(off_by, taught, drawn, tmp_path, monkeypatch):
+    def classify(self, images):
+        probs, digitness = right(self, images)
+        return probs, digitness + np.float32(off_by)
+
+    right = OnnxClassifier.classify
+    monkeypatch.setattr(OnnxClassifier, "classify", classify)
+    (tmp_path / "mine.onnx").write_text("the old one")
+    with pytest.raises(ModelError, match=r"mine\.onnx: not written, .* differ from torch's by (0\.001|nan)"):
+        export.export(taught, drawn, {"name": "mine"}, tmp_path / "mine.onnx")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("mine.onnx", "the old one")]
+
+
+def test_a_difference_in_any_size_of_batch_counts(taught, drawn, tmp_path, monkeypatch):
+    right = OnnxClassifier.classify
+    for size in (1, 2, 7, 256):
+
+        def classify(self, images, size=size):
+            probs, digitness = right(self, images)
+            return probs + np.float32(0.01) * (len(images) == size), digitness
+
+        monkeypatch.setattr(OnnxClassifier, "classify", classify)
+        with pytest.raises(ModelError, match="not written"):
+            export.export(taught, drawn[:50], {"name": "mine"}, tmp_path / "mine.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_with_weights_that_are_no_numbers_is_not_written(drawn, tmp_path):
+    network = DigitNet()
+    torch.nn.init.constant_(network.output_layer.bias, torch.nan)
+    with pytest.raises(ModelError, match="not written"):
+        export.export(network, drawn[:20], {"name": "nan"}, tmp_path / "nan.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_becomes_a_model_file_with_its_settings_and_scores(run, tmp_path):
+    path = tmp_path / "new folder" / "mine.onnx"
+    model = export.export_run(run.folder, path)
+    assert model.name == "mine"
+    config = json.loads((run.folder / "config.json").read_text())
+    assert config.items() <= model.about.items()
+    scores = json.loads((run.folder / "scores.json").read_text())
+    assert model.about["test"] == {name: scores[name] for name in ("accuracy", "n", "errors", "interval")}
+    network = checkpoint.load_network(run.folder)
+    assert model.about["temperature"] == pytest.approx(export.calibrate(network, run.parts.valid).temperature)
+    with torch.no_grad():
+        predicted = network(to_input(torch.tensor(run.parts.test.images))).argmax(1)
+    assert (model(run.parts.test.images).argmax(axis=1) == predicted.numpy()).all()
+    assert [entry.name for entry in path.parent.iterdir()] == ["mine.onnx"]
+
+
+def test_a_run_without_scores_is_exported_without_them(run, tmp_path):
+    folder = tmp_path / "unscored"
+    folder.mkdir()
+    for name in (checkpoint.WEIGHTS, checkpoint.CONFIG):
+        (folder / name).write_bytes((run.folder / name).read_bytes())
+    assert "test" not in export.export_run(folder, tmp_path / "mine.onnx").about
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data_sha256": "0" * 64}, "drawn.npz: no longer the digits that "),
+        ({"data": "nowhere.npz"}, "nowhere.npz: no such file or folder"),
+        (None, "not a run's configuration"),
+    ],
+)
+def test_a_run_whose_data_is_not_what_it_was_is_not_exported(run, tmp_path, change, message):
+    folder = tmp_path / "changed"
+    folder.mkdir()
+    (folder / checkpoint.WEIGHTS).write_bytes((run.folder / checkpoint.WEIGHTS).read_bytes())
+    config = json.loads((run.folder / "config.json").read_text())
+    (folder / checkpoint.CONFIG).write_text(json.dumps({} if change is None else config | change))
+    with pytest.raises((DataError, ModelError)) as caught:
+        export.export_run(folder, tmp_path / "mine.onnx")
+    assert message in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert not (tmp_path / "mine.onnx").exists()
+
+
+def test_what_is_no_run_is_not_exported(tmp_path):
+    with pytest.raises(ModelError, match="is it a run's folder"):
+        export.export_run(tmp_path, tmp_path / "mine.onnx")
