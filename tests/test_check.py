@@ -102,8 +102,8 @@ def test_no_models_at_all_is_a_fault(weights, tmp_path):
     ("oracle", "good", "told"),
     [
         (Oracle(), True, "mine: reads 100% of 100 drawn digits, refuses 100% of 20 empty images"),
-        (Oracle(misread=10), True, "mine: reads 90% of 100"),
-        (Oracle(misread=11), False, "mine: reads 89% of 100"),
+        (Oracle(misread=20), True, "mine: reads 80% of 100"),
+        (Oracle(misread=21), False, "mine: reads 79% of 100"),
         (Oracle(accepted=0), False, "refuses 95% of 20"),
         (Oracle(accepted=255), False, "refuses 95% of 20"),
     ],

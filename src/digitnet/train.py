@@ -109,7 +109,7 @@ RECIPES = {
         teacher="strong",
         augment="gentle",
     ),
-    "accurate": TrainConfig(model="strong", recipe="accurate", epochs=20, average=0.998, augment="lively"),
+    "accurate": TrainConfig(model="strong", recipe="accurate", epochs=16, average=0.998, augment="lively"),
     "transfer": TrainConfig(
         model="strong",
         recipe="transfer",
