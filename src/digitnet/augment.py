@@ -29,6 +29,7 @@ def lively(x: Tensor, rng: Generator) -> Tensor:
 
 def transfer(x: Tensor, rng: Generator) -> Tensor:
     """Write each digit as strangers would and see it as bad scanners, cameras and screens do."""
+    x = some(widen, x, rng, 0.25)
     x = warp(x, rng, degrees=15.0, stretch=0.2, slant=0.25, shift=2.0, bend=0.5)
     x = thickness(x, rng, share=0.6, most=1.0)
     for change, share in (
@@ -125,6 +126,20 @@ def some(change: Callable[[Tensor, Generator], Tensor], x: Tensor, rng: Generato
     x = x.clone()
     x[rows] = change(x[rows], rng)
     return x
+
+
+def widen(x: Tensor, rng: Generator) -> Tensor:
+    """Stretch narrow digits towards a width of 20 pixels, up to 2.2-fold, as scans cut to one shape are."""
+    inked = (x.amax(2).squeeze(1) > 0.2).float()  # (n, width)
+    steps = (torch.arange(x.shape[-1], device=x.device) * 2 + 1) / x.shape[-1] - 1
+    left = torch.where(inked > 0, steps, 1.0).amin(1)
+    right = torch.where(inked > 0, steps, -1.0).amax(1)
+    width = (right - left).clamp(min=0.1)
+    most = (20 / x.shape[-1] * 2 / width).clamp(1, 2.2)
+    scale = 1 / most.lerp(torch.ones_like(most), _uniform(x, rng, 0, 0.7).flatten())
+    still = torch.zeros_like(scale)
+    maps = torch.stack([scale, still, (left + right) / 2, still, still + 1, still], dim=1).view(-1, 2, 3)
+    return F.grid_sample(x, F.affine_grid(maps, list(x.shape), align_corners=False), align_corners=False)
 
 
 def coarsen(x: Tensor, rng: Generator) -> Tensor:

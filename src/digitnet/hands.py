@@ -90,6 +90,8 @@ SHAPES: tuple[tuple[str, ...], ...] = (
         "6,24 28,2 64,4 76,26 52,56 40,100 / 14,66 94,58",
         "4,20 40,0 80,6 70,40 30,74 44,100 / 16,62 96,56",
         "8,2 92,2 92,2 36,100 / 10,64 90,40",
+        "8,22 34,0 74,12 66,40 36,66 46,100 / 20,70 98,62",
+        "8,20 40,0 76,14 62,44 40,72 40,100 / 12,72 92,70",
     ),
     (
         "76,12 44,0 18,22 50,46 84,72 54,100 14,78 48,48 78,22 70,6",
@@ -128,7 +130,7 @@ def _draw(shape: str, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Draw one shape in one random hand and frame it."""
     import cv2
 
-    wide = rng.uniform(0.4, 1.05)
+    wide = rng.uniform(0.4, 1.2)
     slant, turn = rng.uniform(-0.15, 0.6), rng.uniform(-0.15, 0.15)
     proportion = np.exp(rng.uniform(-0.4, 0.4, 2))  # a small head and a long tail, or the reverse
     shake = rng.uniform(0.01, 0.06)
