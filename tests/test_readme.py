@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).parents[1]
 
@@ -12,9 +13,19 @@ def blocks(page, language):
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
 
 
+def test_the_readmes_first_python_reads_a_seven(environment, tmp_path):
+    page = Image.new("L", (300, 400), 255)
+    ImageDraw.Draw(page).line([(90, 100), (210, 95), (140, 300)], fill=30, width=18, joint="curve")
+    page.save(tmp_path / "seven.png")
+    code = blocks("README.md", "python")[0]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"7 (0\.9\d\d|1\.000) \n", done.stdout)
+
+
 @pytest.mark.mnist
-def test_the_readmes_python_runs(mnist_folder, environment, tmp_path):
-    (code,) = blocks("README.md", "python")
+def test_the_readmes_other_python_runs(mnist_folder, environment, tmp_path):
+    code = blocks("README.md", "python")[1]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("1135 ones\n0.1135 ")
@@ -33,7 +44,7 @@ def test_every_link_and_picture_leads_to_a_file(page):
             assert (ROOT / page).parent.joinpath(target).exists(), target
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/train.md", "docs/evaluate.md", "docs/data.md"])
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{page}.md" for page in ("train", "evaluate", "classify", "data"))])
 def test_every_command_and_option_in_the_pages_exists(page, environment):
     helps = {}
     for line in re.findall(r"^digitnet (.+)$", "\n".join(blocks(page, "")), re.MULTILINE):
