@@ -99,7 +99,7 @@ RECIPES = {
     ),
     "distilled": TrainConfig(
         recipe="distilled",
-        epochs=80,
+        epochs=60,
         batch_size=128,
         optimizer="adam",
         lr=5e-3,
