@@ -35,6 +35,9 @@ REFUSED = 0.01
 THRESHOLD = 0.5
 """Digit-ness below which an image is refused: the scale is fitted so that it lies here."""
 
+LEAST_CONTRAST = 16
+"""Grey levels between the darkest and the brightest pixel below which an image is empty, with a digit-ness of 0."""
+
 OPSET = 17
 """Version of ONNX's operators, of 2022: runtimes of the last years know it."""
 
@@ -67,10 +70,12 @@ class Calibrated(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return probabilities and digit-ness."""
-        logits = self.network(images.unsqueeze(1).float() / 255)
+        x = images.unsqueeze(1).float()
+        logits = self.network(x / 255)
         fitted = self.calibration
         digitness = ((logits.logsumexp(1) - fitted.middle) / fitted.spread).sigmoid()
-        return (logits / fitted.temperature).softmax(1), digitness
+        inked = x.amax((1, 2, 3)) - x.amin((1, 2, 3)) >= LEAST_CONTRAST
+        return (logits / fitted.temperature).softmax(1), digitness * inked
 
 
 def calibrate(network: nn.Module, digits: Digits) -> Calibration:
