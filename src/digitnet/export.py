@@ -29,7 +29,7 @@ from digitnet.files import write_atomic
 from digitnet.models import BATCH, to_input
 from digitnet.runtime import DIGITNESS, INPUT, METADATA, PROBABILITIES, OnnxClassifier
 
-REFUSED = 0.01
+REFUSED = 0.002
 """Share of validation digits below the threshold of digit-ness, 0..1."""
 
 THRESHOLD = 0.5
