@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from PIL import Image
+from PIL import Image, ImageDraw, ImageOps
 
-from digitnet import DataError, formats
+from digitnet import DataError, formats, frame
 
 
 @pytest.fixture
@@ -193,10 +193,22 @@ def test_a_folder_of_pictures_reads_by_its_subfolders_names(tmp_path, images):
     assert (read == images[order]).all()
 
 
+def test_pictures_of_other_sizes_are_framed_dark_or_light(tmp_path):
+    (tmp_path / "7").mkdir()
+    page = Image.new("L", (120, 160), 255)
+    ImageDraw.Draw(page).line([(30, 30), (90, 30), (60, 130)], fill=20, width=9)
+    page.save(tmp_path / "7" / "dark.png")
+    ImageOps.invert(page).resize((240, 320)).save(tmp_path / "7" / "light.jpg", quality=95)
+    (dark, light), labels = formats.read_folder(tmp_path)
+    assert labels.tolist() == [7, 7]
+    assert (dark == frame(np.asarray(page))).all()
+    assert np.abs(dark.astype(float) - light).mean() < 4
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("large", "32x28 pixels, expected 28x28"),
+        ("large", "5000x4000 pixels, a digit has at most 16,000,000; cut it out"),
         ("text", "not a readable picture"),
         ("cut", "not a readable picture"),
     ],
@@ -204,7 +216,7 @@ def test_a_folder_of_pictures_reads_by_its_subfolders_names(tmp_path, images):
 def test_a_wrong_picture_is_named(tmp_path, content, words):
     path = tmp_path / "7" / "a.png"
     path.parent.mkdir()
-    Image.new("L", (32 if content == "large" else 28, 28)).save(path)
+    Image.new("L", (5000, 4000) if content == "large" else (28, 28)).save(path)
     if content == "text":
         path.write_text("no picture")
     if content == "cut":

@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "files": {"errors"},
     "digits": {"errors"},
     "fetch": {"errors", "files"},
-    "formats": {"digits", "errors", "files"},
+    "formats": {"digits", "errors", "files", "frame"},
     "mnist": {"errors", "fetch", "files", "formats"},
     "fonts": {"digits", "errors", "fetch", "formats", "frame"},
     "data": {"digits", "errors", "fetch", "fonts", "formats", "mnist"},

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 ROOT = Path(__file__).parents[1]
+PAGES = ["README.md", *(f"docs/{verb}.md" for verb in ("train", "evaluate", "classify", "data"))]
 
 
 def blocks(page, language):
@@ -44,7 +45,7 @@ def test_every_link_and_picture_leads_to_a_file(page):
             assert (ROOT / page).parent.joinpath(target).exists(), target
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{page}.md" for page in ("train", "evaluate", "classify", "data"))])
+@pytest.mark.parametrize("page", PAGES)
 def test_every_command_and_option_in_the_pages_exists(page, environment):
     helps = {}
     for line in re.findall(r"^digitnet (.+)$", "\n".join(blocks(page, "")), re.MULTILINE):

@@ -70,7 +70,7 @@ def data(context: typer.Context, data_dir: DataDir = None) -> None:
         table.add_row(dataset.name, dataset.about, state)
     console().print(table)
     print(f"Cache: {data_folder(data_dir)}")
-    print("Your own digits go by path: IDX, CSV, .npz, or a folder with a subfolder of 28x28 pictures per digit.")
+    print("Your own digits go by path: IDX, CSV, .npz, or a folder with a subfolder of pictures per digit.")
 
 
 @data_app.command("get")

@@ -29,6 +29,9 @@ MAX_BYTES = 4 << 30
 PICTURES = {".png", ".bmp", ".gif", ".jpg", ".jpeg", ".pgm", ".tif", ".tiff", ".webp"}
 """Picture files that a folder per digit may hold, by suffix."""
 
+MOST_PIXELS = 16_000_000
+"""Pixels of a picture of one digit beyond which it is refused."""
+
 _PICTURE_FORMATS = ("PNG", "BMP", "GIF", "JPEG", "PPM", "TIFF", "WEBP")
 _UBYTE = 0x08  # the IDX type code of unsigned bytes
 _PIXELS = SIDE * SIDE
@@ -201,10 +204,12 @@ def read_npz(path: Path) -> Arrays:
 
 
 def read_folder(path: Path) -> Arrays:
-    """Read a folder with one subfolder of 28x28 pictures per digit, named 0 to 9.
+    """Read a folder with one subfolder of pictures per digit, named 0 to 9.
 
-    Pictures are grey or become so, and what is transparent is paper (black). Hidden files and other suffixes than
-    `PICTURES` are passed over. Raises DataError on an unreadable picture, another size, or where there are none.
+    Pictures are grey or become so, and what is transparent is black. Those of 28x28 are taken as they are; of any other
+    size they are one digit each, dark or light, that `frame` frames as MNIST's. Hidden files and other suffixes than
+    `PICTURES` are passed over. Raises DataError on an unreadable picture, one of more than `MOST_PIXELS`, or where
+    there are none.
     """
     files = pictures(path)
     if not files:
@@ -232,15 +237,18 @@ def is_digit_name(name: str) -> bool:
 def _read_picture(path: Path) -> NDArray[np.uint8]:
     from PIL import Image
 
+    from digitnet.frame import frame
+
     try:
         with Image.open(path, formats=_PICTURE_FORMATS) as picture:
-            if picture.size != (SIDE, SIDE):
-                width, height = picture.size
-                raise DataError(f"{path}: {width}x{height} pixels, expected {SIDE}x{SIDE}")
+            width, height = picture.size
+            if width * height > MOST_PIXELS:
+                raise DataError(f"{path}: {width}x{height} pixels, a digit has at most {MOST_PIXELS:,}; cut it out")
             if picture.mode.startswith(("I", "F")):
                 raise DataError(f"{path}: {picture.mode} pixels; save it with 8 bits a channel")
             paper = Image.new("RGBA", picture.size, "black")
-            return np.asarray(Image.alpha_composite(paper, picture.convert("RGBA")).convert("L"))
+            ink = np.asarray(Image.alpha_composite(paper, picture.convert("RGBA")).convert("L"))
+            return ink if ink.shape == (SIDE, SIDE) else frame(ink)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: not a readable picture ({_reason(error)})") from error
 
