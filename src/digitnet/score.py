@@ -92,7 +92,14 @@ def score(model: Model, source: str | None = None, data_dir: str | Path | None =
     """
     source = source or _own(model)
     digits, rows, kept_back = _to_score(model, source, data_dir)
-    scores = replace(evaluate(model.classifier, digits), index=rows)
+    classifier, refused = model.classifier, None
+    if isinstance(classifier, runtime.OnnxClassifier):
+        probs, digitness = classifier.classify(digits.images)
+        refused = float((digitness < classifier.threshold).mean()) if len(digits) else 0.0
+        scores = evaluate(lambda images: probs, digits)
+    else:
+        scores = evaluate(classifier, digits)
+    scores = replace(scores, index=rows)
     ours = model.home != Path() and source == _own(model)
     name = PICTURE if ours else PICTURE.replace(".", f"-{Path(source).name.split('.')[0]}.")
     path = model.home / name
@@ -102,9 +109,6 @@ def score(model: Model, source: str | None = None, data_dir: str | Path | None =
         log.warning("%s: cannot be written (%s); the scores come without their picture", path, error.strerror)
     except ModuleNotFoundError as error:
         log.warning("no picture of the confusion matrix: %s comes with pip install 'digitnet[train]'", error.name)
-    refused = None
-    if isinstance(model.classifier, runtime.OnnxClassifier):
-        refused = float((model.classifier.digitness(digits.images) < model.classifier.threshold).mean())
     folder = Path(source)
     files = formats.pictures(folder) if source not in DATASETS and folder.is_dir() else []
     return Evaluation(model, source, digits, scores, path, files, kept_back, refused)
