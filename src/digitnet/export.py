@@ -3,7 +3,7 @@
 Two things are fitted here, on the run's validation digits alone. The temperature divides the logits so that the
 probabilities mean what they say (Guo et al., "On Calibration of Modern Neural Networks", 2017). Digit-ness is the
 energy of the logits, their log-sum-exp (Liu et al., "Energy-based Out-of-distribution Detection", 2020), on a scale
-on which a share `REFUSED` of validation digits lie below one half.
+on which a share `REFUSED` of validation digits lie below one half; and 0 for what is noise or empty.
 """
 
 from __future__ import annotations
@@ -35,8 +35,11 @@ REFUSED = 0.002
 THRESHOLD = 0.5
 """Digit-ness below which an image is refused: the scale is fitted so that it lies here."""
 
-LEAST_CONTRAST = 16
-"""Grey levels between the darkest and the brightest pixel below which an image is empty, with a digit-ness of 0."""
+LEAST_COHERENCE = 0.4
+"""Share of an image's variance that outlasts averaging its pixels by 2x2, below which it is noise, or empty.
+
+Noise keeps a quarter (of 5,000 images of uniform noise the highest was 0.33), MNIST's test digits 0.48 to 0.96.
+"""
 
 OPSET = 17
 """Version of ONNX's operators, of 2022: runtimes of the last years know it."""
@@ -70,12 +73,14 @@ class Calibrated(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return probabilities and digit-ness."""
-        x = images.unsqueeze(1).float()
-        logits = self.network(x / 255)
+        x = images.unsqueeze(1).float() / 255
+        logits = self.network(x)
         fitted = self.calibration
         digitness = ((logits.logsumexp(1) - fitted.middle) / fitted.spread).sigmoid()
-        inked = x.amax((1, 2, 3)) - x.amin((1, 2, 3)) >= LEAST_CONTRAST
-        return (logits / fitted.temperature).softmax(1), digitness * inked
+        x = x - x.mean((2, 3), keepdim=True)
+        variance, coarse = x.square().mean((1, 2, 3)), nn.functional.avg_pool2d(x, 2).square().mean((1, 2, 3))
+        coherent = coarse >= LEAST_COHERENCE * (variance + 1e-4)  # so that rounding makes no empty image coherent
+        return (logits / fitted.temperature).softmax(1), digitness * coherent
 
 
 def calibrate(network: nn.Module, digits: Digits) -> Calibration:
