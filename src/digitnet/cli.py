@@ -99,7 +99,7 @@ def train(
         typer.Option(show_default="digitnet", help="The network: the tutorial's, or the stronger one."),
     ] = None,
     recipe: Annotated[
-        Literal["tutorial", "quick", "best", "distilled", "accurate", "transfer"] | None,
+        Literal["tutorial", "quick", "best", "thorough", "accurate", "transfer"] | None,
         typer.Option(
             show_default="best, for strong transfer",
             help="digitnet: tutorial, as the tutorial has it; quick, 99 % in seconds; best, what two minutes on two "

@@ -97,16 +97,14 @@ RECIPES = {
     "best": TrainConfig(
         recipe="best", epochs=30, batch_size=128, optimizer="adam", lr=5e-3, average=0.998, augment="gentle"
     ),
-    "distilled": TrainConfig(
-        recipe="distilled",
+    "thorough": TrainConfig(
+        recipe="thorough",
         epochs=60,
         batch_size=128,
         optimizer="adam",
         lr=5e-3,
-        label_smoothing=0.0,
         average=0.998,
         negatives=0.1,
-        teacher="strong",
         augment="gentle",
     ),
     "accurate": TrainConfig(model="strong", recipe="accurate", epochs=16, average=0.998, augment="lively"),
