@@ -27,7 +27,7 @@ TARGETS = {
     "tutorial": (0.988, 0.993),
     "quick": (0.990, 1.0),
     "best": (0.9960, 1.0),
-    "distilled": (0.9965, 1.0),
+    "thorough": (0.9965, 1.0),
     "accurate": (0.9975, 1.0),
     "transfer": (0.9968, 1.0),
 }

@@ -50,10 +50,10 @@ def letters():
 
 
 @pytest.mark.parametrize(
-    ("recipe", "length"), [("tutorial", 12), ("quick", 12), ("best", 12), ("accurate", 4), ("transfer", 4)]
+    ("recipe", "length"),
+    [("tutorial", 12), ("quick", 12), ("best", 12), ("thorough", 12), ("accurate", 4), ("transfer", 4)],
 )
 def test_every_recipe_learns_drawn_digits(drawn, letters, tmp_path, recipe, length):
-    """But for the distilled one, which has a teacher and its own test."""
     average = 0.9 if RECIPES[recipe].average else 0.0
     config = replace(RECIPES[recipe], epochs=length, batch_size=32, average=average)
     epochs = run(drawn, config, tmp_path, letters=letters)
@@ -217,48 +217,6 @@ def test_what_is_no_digit_sinks_below_zero_where_negatives_are_learnt(drawn, let
     assert gaps[0.0] < 0 < 1 < gaps[0.5]
 
 
-TAUGHT = replace(SMALL, epochs=4, optimizer="adam", negatives=0.1, teacher="any", copies=2)
-
-
-def by_brightness(images):
-    """A teacher with a mind of its own: it calls the darkest images 0 and the brightest 9."""
-    scale = np.linspace(20, 70, 10)
-    apart = np.abs(images.mean(axis=(1, 2))[:, None] - scale)
-    return (np.exp(-apart) / np.exp(-apart).sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def test_a_teachers_answers_are_learnt_and_not_the_labels(drawn, letters, tmp_path):
-    config = replace(TAUGHT, epochs=12, augment="none")
-    run(drawn, config, tmp_path, letters=letters, teacher=by_brightness)
-    answers = TorchClassifier(checkpoint.load_network(tmp_path))(drawn.images[500:]).argmax(axis=1)
-    taught = by_brightness(drawn.images[500:]).argmax(axis=1)
-    assert np.abs(answers.astype(int) - taught).mean() < 0.7
-    assert (answers == drawn.labels[500:]).mean() < 0.5
-
-
-def test_a_taught_run_asks_about_each_copy_once_and_resumes_to_the_same_bits(drawn, letters, tmp_path):
-    asked = []
-
-    def teacher(images):
-        asked.append((images.shape, images.dtype))
-        return by_brightness(images)
-
-    run(drawn, TAUGHT, tmp_path / "whole", letters=letters, teacher=teacher)
-    assert asked == [((500, 28, 28), np.uint8)] * 2
-    first = train(
-        new_network(TAUGHT), drawn[:500], drawn[500:], TAUGHT, tmp_path / "parts", letters=letters, teacher=teacher
-    )
-    next(first)
-    run(drawn, TAUGHT, tmp_path / "parts", letters=letters, teacher=teacher, resume=True)
-    assert (tmp_path / "whole/model.safetensors").read_bytes() == (tmp_path / "parts/model.safetensors").read_bytes()
-
-
-@pytest.mark.parametrize(("config", "teacher"), [(TAUGHT, None), (SMALL, by_brightness)])
-def test_a_teacher_that_is_missing_or_not_asked_for_is_refused(drawn, letters, tmp_path, config, teacher):
-    with pytest.raises(TrainingError, match=r"the recipe 'best' has the teacher '(any)?'; give that one to train"):
-        run(drawn, config, tmp_path, letters=letters, teacher=teacher)
-
-
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_epoch(drawn, tmp_path):
     epochs = train(network := new_network(SMALL), drawn[:500], drawn[500:], SMALL, tmp_path)
     next(epochs)
@@ -298,7 +256,6 @@ def test_unlabelled_digits_are_refused(drawn, tmp_path):
     [
         ({"epochs": 0}, "epochs 0"),
         ({"batch_size": 0}, "batch size 0"),
-        ({"copies": 0}, "copies 0"),
         ({"model": "x"}, "digitnet"),
         ({"seed": -1}, "seed"),
         ({"augment": "wild"}, "augment 'wild': choose one of none, gentle, lively, transfer"),

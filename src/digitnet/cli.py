@@ -103,8 +103,8 @@ def train(
         typer.Option(
             show_default="best, for strong transfer",
             help="digitnet: tutorial, as the tutorial has it; quick, 99 % in seconds; best, what two minutes on two "
-            "cores give; distilled, what strong can teach it. strong: accurate, for MNIST alone; transfer, for digits "
-            "from anywhere.",
+            "cores give; thorough, twice as long, and what is no digit. strong: accurate, for MNIST alone; transfer, "
+            "for digits from anywhere.",
         ),
     ] = None,
     epochs: Annotated[

@@ -23,12 +23,11 @@ import torch
 import digitnet
 from digitnet import checkpoint, fonts
 from digitnet.data import DATASETS, Splits, get, load, splits
-from digitnet.digits import Classifier, Digits
+from digitnet.digits import Digits
 from digitnet.errors import TrainingError
 from digitnet.evaluate import Scores, evaluate
 from digitnet.hands import hands
 from digitnet.models import TorchClassifier
-from digitnet.runtime import classifier
 from digitnet.score import PICTURE, RUNS, picture, summary
 from digitnet.train import Epoch, TrainConfig, new_network, settle, train
 
@@ -41,7 +40,6 @@ class Run:
     config: TrainConfig
     parts: Splits
     letters: Digits | None = None
-    teacher: Classifier | None = None
 
     def train(self) -> Iterator[Epoch]:
         """Train from the first epoch that is not saved yet; see `train.train`."""
@@ -50,7 +48,6 @@ class Run:
         return train(
             *(network, train_digits, valid, self.config, self.folder),
             letters=self.letters,
-            teacher=self.teacher,
             resume=True,
         )
 
@@ -101,9 +98,8 @@ def reopen(folder: Path, device: str | None = None, data_dir: str | Path | None 
 
 
 def _with_more(run: Run, data_dir: str | Path | None) -> Run:
-    """Add the drawn digits, letters and teacher that the recipe asks for, fetching the fonts unless they are here."""
+    """Add the drawn digits and the letters that the recipe asks for, fetching the fonts unless they are here."""
     config, parts, letters = run.config, [run.parts.train], None
-    teacher = classifier(config.teacher) if config.teacher else None
     if config.fonts:
         parts += [load("fonts", "all", data_dir)] * config.fonts
     if config.hands:
@@ -117,7 +113,7 @@ def _with_more(run: Run, data_dir: str | Path | None) -> Run:
         labels = [part.labels for part in parts if part.labels is not None]
         more = Digits(np.concatenate([part.images for part in parts]), np.concatenate(labels))
         run = replace(run, parts=run.parts._replace(train=more))
-    return replace(run, letters=letters, teacher=teacher)
+    return replace(run, letters=letters)
 
 
 def _new_folder(out: Path | None, recipe: str) -> Path:

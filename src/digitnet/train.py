@@ -17,12 +17,12 @@ from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from digitnet import checkpoint
 from digitnet.augment import AUGMENTS
-from digitnet.digits import Classifier, Digits
+from digitnet.digits import Digits
 from digitnet.errors import TrainingError
 from digitnet.evaluate import Scores, evaluate
 from digitnet.files import write_atomic
@@ -32,12 +32,6 @@ from digitnet.negatives import negatives
 
 NO_DIGIT = 10
 """The class of images that are no digit."""
-
-ASKED = 1024
-"""Images that a teacher is asked about at a time."""
-
-SOFTNESS = 2.0
-"""Temperature at which a teacher's answers are learnt."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +55,12 @@ class TrainConfig:
     fonts: Annotated[int, "times that the digits of handwriting fonts are added to the training digits"] = 0
     hands: Annotated[int, "digits drawn in the shapes of other countries' hands, added to the training digits"] = 0
     negatives: Annotated[float, "images that are no digit in a batch, as a share of its digits, 0..1"] = 0.0
-    teacher: Annotated[str, "a built-in model or .onnx file whose answers are learnt; empty: none"] = ""
-    copies: Annotated[int, "times that each digit is written anew for a teacher; epochs take turns"] = 8
     augment: Annotated[str, "a name of AUGMENTS: how digits are written anew every epoch"] = "none"
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
-        if self.epochs < 1 or self.batch_size < 1 or self.copies < 1:
-            counts = f"epochs {self.epochs}, batch size {self.batch_size}, copies {self.copies}"
-            raise TrainingError(f"{counts}: each must be 1 or more")
+        if self.epochs < 1 or self.batch_size < 1:
+            raise TrainingError(f"epochs {self.epochs}, batch size {self.batch_size}: each must be 1 or more")
         if self.model not in MODELS:
             raise TrainingError(f"model {self.model!r}: choose one of {', '.join(MODELS)}")
         if self.optimizer not in ("adam", "muon"):
@@ -162,7 +153,6 @@ def train(
     out: Path,
     *,
     letters: Digits | None = None,
-    teacher: Classifier | None = None,
     resume: bool = False,
 ) -> Iterator[Epoch]:
     """Train a network and yield each epoch after saving it to the run's folder `out`.
@@ -170,7 +160,7 @@ def train(
     network: from `new_network`; trained in place. Where the recipe keeps a running average of the weights, that is
         what is saved and scored, and `network` itself holds the latest ones.
     digits, valid: labelled; valid decides nothing, it is only scored.
-    letters: images that are no digit, for recipes with negatives. teacher: for recipes that learn from one.
+    letters: images that are no digit, for recipes with negatives.
     resume: go on after the last epoch saved in `out`; on a CPU with as many threads the weights become those of an
         uninterrupted run, bit for bit.
 
@@ -181,8 +171,6 @@ def train(
         raise TrainingError("training needs labelled digits to learn from and to validate on")
     if config.negatives and (letters is None or not len(letters)):
         raise TrainingError(f"the recipe {config.recipe!r} learns what is no digit as well; give it letters")
-    if bool(config.teacher) != (teacher is not None):
-        raise TrainingError(f"the recipe {config.recipe!r} has the teacher {config.teacher!r}; give that one to train")
     config = settle(config)
     device = torch.device(config.device)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -195,17 +183,10 @@ def train(
     images = torch.tensor(digits.images, device=device)
     labels = torch.tensor(digits.labels, device=device).long()
     others = None if letters is None else to_input(torch.tensor(letters.images, device=device))
-    taught: dict[int, tuple[Tensor, Tensor]] = {}
 
     for number in range(done + 1, config.epochs + 1):
         began = time.perf_counter()
-        learnt = images, labels
-        if teacher is not None:
-            turn = (number - 1) % config.copies
-            if turn not in taught:
-                taught[turn] = _ask(teacher, images, labels, others, config, turn)
-            learnt = taught[turn]
-        loss, lr = _one_epoch(network, average, optimizers, *learnt, others, config, number)
+        loss, lr = _one_epoch(network, average, optimizers, images, labels, others, config, number)
         seconds = time.perf_counter() - began
         if not (math.isfinite(loss) and all(weight.isfinite().all() for weight in network.parameters())):
             kept = f"{out} keeps epoch {number - 1}" if number > 1 else "nothing was kept"
@@ -245,8 +226,10 @@ def _one_epoch(
         for optimizer, lr in zip(optimizers, (config.lr, config.muon_lr), strict=False):
             optimizer.param_groups[0]["lr"] = lr * rate
         x, y = to_input(images[rows]), labels[rows]
-        if not config.teacher:
-            x, y = _anew(x, y, letters, config, rng)
+        if config.negatives and letters is not None:
+            others = negatives(x, letters, int(config.negatives * len(x)), rng)
+            x, y = torch.cat([x, others]), F.pad(y, (0, len(others)), value=NO_DIGIT)
+        x = AUGMENTS[config.augment](x, rng)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             logits = network(x.contiguous(memory_format=torch.channels_last)).float()
         if config.negatives:
@@ -261,36 +244,6 @@ def _one_epoch(
         if config.average:
             _follow(average, network, min(config.average, step / (step + 10)))
     return (total_loss / len(images)).item(), optimizers[0].param_groups[0]["lr"]
-
-
-def _anew(x: Tensor, y: Tensor, letters: Tensor | None, config: TrainConfig, rng: Generator) -> tuple[Tensor, Tensor]:
-    """Write a batch of digits (n, 1, 28, 28) with labels (n,) anew, what is no digit after them."""
-    if config.negatives and letters is not None:
-        others = negatives(x, letters, int(config.negatives * len(x)), rng)
-        x, y = torch.cat([x, others]), F.pad(y, (0, len(others)), value=NO_DIGIT)
-    return AUGMENTS[config.augment](x, rng), y
-
-
-def _ask(
-    teacher: Classifier, images: Tensor, labels: Tensor, letters: Tensor | None, config: TrainConfig, copy: int
-) -> tuple[Tensor, Tensor]:
-    """Write every digit anew and ask the teacher about it: uint8 images (n, 28, 28), probabilities (n, 10 or 11).
-
-    The probabilities are softened, so that what else a digit resembles is learnt too (Hinton, Vinyals, Dean,
-    "Distilling the Knowledge in a Neural Network", 2015). What is no digit has its own class instead.
-    """
-    rng = Generator(images.device).manual_seed(copy)
-    written, answers = [], []
-    for rows in torch.split(torch.arange(len(images), device=images.device), ASKED):
-        x, y = _anew(to_input(images[rows]), labels[rows], letters, config, rng)
-        batch = (x.squeeze(1).clamp(0, 1) * 255).round().to(torch.uint8)
-        probs = torch.tensor(teacher(batch[: len(rows)].cpu().numpy()), device=x.device) ** (1 / SOFTNESS)
-        answer = F.one_hot(y, NO_DIGIT + 1).float()
-        answer[: len(rows), :NO_DIGIT] = probs / probs.sum(1, keepdim=True)
-        answer[: len(rows), NO_DIGIT] = 0
-        written.append(batch)
-        answers.append(answer if config.negatives else answer[:, :NO_DIGIT])
-    return torch.cat(written), torch.cat(answers)
 
 
 def _optimizers(network: nn.Module, config: TrainConfig) -> list[Optimizer]:
