@@ -26,8 +26,8 @@ WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT = "strong"
 """The built-in model used where none is named."""
 
-BATCH = 32
-"""Images a run: what a convolution makes of so many stays in the processor's cache (5 % faster than 256)."""
+BATCH = 128
+"""Images a run: on two cores faster than 16, 32, 64 and 256 (digitnet by 5 to 34 %, strong by up to 10 %)."""
 
 LARGEST = 100_000_000
 """A model file of more bytes is refused."""
