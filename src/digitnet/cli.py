@@ -223,7 +223,7 @@ def evaluate(
             print(f"  {name}: a {error.true} read as {error.predicted}, {percent(error.probability)} sure")
         if done.picture.is_file():
             print(f"Confusion matrix: {done.picture}")
-    if show and (not done.picture.is_file() or typer.launch(str(done.picture))):
+    if show and done.picture.is_file() and typer.launch(str(done.picture)):
         say(f"No viewer could be opened; the picture is {done.picture}")
 
 
