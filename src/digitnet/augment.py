@@ -23,7 +23,7 @@ def gentle(x: Tensor, rng: Generator) -> Tensor:
 
 def lively(x: Tensor, rng: Generator) -> Tensor:
     """As `gentle`, with more of each: for networks with room to learn it."""
-    x = warp(x, rng, degrees=15.0, stretch=0.15, slant=0.2, bend=0.5)
+    x = warp(x, rng, degrees=15.0, stretch=0.15, slant=0.2, shift=2.5, bend=0.5)
     return thickness(x, rng, share=0.5, most=0.7)
 
 
@@ -34,11 +34,11 @@ def transfer(x: Tensor, rng: Generator) -> Tensor:
     x = thickness(x, rng, share=0.6, most=1.0)
     for change, share in (
         (coarsen, 0.3),
-        (occlude, 0.12),
-        (shade, 0.12),
-        (contrast, 0.35),
-        (blend, 0.25),
-        (noise, 0.2),
+        (occlude, 0.1),
+        (shade, 0.08),
+        (contrast, 0.3),
+        (blend, 0.15),
+        (noise, 0.1),
     ):
         x = some(change, x, rng, share)
     return x
