@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from digitnet.data import load
     from digitnet.digits import Classifier, Digits
-    from digitnet.errors import DataError, DigitNetError, ModelError, TrainingError
+    from digitnet.errors import DataError, DigitNetError, ImageError, ModelError, TrainingError
     from digitnet.evaluate import Scores, evaluate
     from digitnet.frame import frame
     from digitnet.runtime import classifier
@@ -25,6 +25,7 @@ __all__ = [
     "DataError",
     "DigitNetError",
     "Digits",
+    "ImageError",
     "ModelError",
     "Scores",
     "TrainingError",
@@ -40,6 +41,7 @@ _HOMES = {
     "DataError": "errors",
     "DigitNetError": "errors",
     "Digits": "digits",
+    "ImageError": "errors",
     "ModelError": "errors",
     "Scores": "evaluate",
     "TrainingError": "errors",
