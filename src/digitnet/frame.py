@@ -22,6 +22,9 @@ GLYPH = 20
 SMALLEST = 10
 """Least width of the square cut out of the source, pixels: a dot stays a dot instead of growing into a digit."""
 
+STRIP = 40
+"""Height of the strip that a number is scaled to for the line reader, pixels."""
+
 FAINT = 0.02
 """Ink fainter than this share of the strongest one does not widen the box."""
 
@@ -56,6 +59,23 @@ def frame(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     top, left = _shift(glyph.sum(axis=1)), _shift(glyph.sum(axis=0))
     framed[top : top + GLYPH, left : left + GLYPH] = glyph.round()
     return framed
+
+
+def strip(ink: NDArray[np.uint8], widest: int = 2000) -> NDArray[np.uint8]:
+    """Scale a number's picture to the line reader's height: (h, w) uint8, ink bright -> (STRIP, w') uint8.
+
+    The range from paper to ink, taken as the quarter of darkest pixels and the two hundredth of brightest ones, is
+    stretched to 0 .. 255, so that a pattern on the paper stays visible as what it is. w' keeps the proportion, from 8
+    to `widest` pixels. A picture of one value gives zeros.
+    """
+    height, width = ink.shape
+    wide = min(max(8, round(width * STRIP / height)), widest)
+    smaller = STRIP < height
+    scaled = cv2.resize(ink, (wide, STRIP), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    low, high = np.percentile(scaled, (25, 99.5))
+    if high - low < 1:
+        return np.zeros_like(scaled)
+    return cv2.convertScaleAbs(np.clip(scaled, low, 255) - low, alpha=255 / (high - low))
 
 
 def _bright_on_zero(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -6,6 +6,8 @@ shape is a few strokes through points that are shaken, stretched, slanted and dr
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -144,33 +146,68 @@ def hands(count: int, seed: int = 0) -> Digits:
     """
     rng = np.random.default_rng(seed)
     labels = np.arange(count, dtype=np.uint8) % 10
-    images = [_draw(SHAPES[label][rng.integers(len(SHAPES[label]))], rng) for label in labels]
+    images = []
+    for label in labels:
+        shape = SHAPES[label][rng.integers(len(SHAPES[label]))]
+        images.append(frame(_ink(shape, _habits(rng), rng)))
     return Digits(np.array(images, np.uint8).reshape(-1, SIDE, SIDE), labels)
 
 
-def _draw(shape: str, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Draw one shape in one random hand and frame it."""
-    import cv2
+class Hand:
+    """One writer: a shape of each digit, a slant, a width and a pen, kept from digit to digit but for a little shaking."""
 
+    def __init__(self, rng: np.random.Generator) -> None:
+        """Invent a writer; `rng` also shakes what is written."""
+        self.rng = rng
+        self.shapes = [shapes[rng.integers(len(shapes))] for shapes in SHAPES]
+        self.habits = _habits(rng)
+
+    def write(self, digit: int) -> NDArray[np.uint8]:
+        """Draw a digit 0..9: (h, w) uint8, bright ink on 0, cut to its ink; digits are about `HEIGHT` pixels high."""
+        return _cut(_ink(self.shapes[digit], self.habits, self.rng))
+
+
+@dataclass(frozen=True)
+class _Habits:
+    wide: float
+    slant: float
+    turn: float
+    proportion: NDArray[np.float64]  # a small head and a long tail, or the reverse
+    shake: float
+    pen: int
+
+
+def _habits(rng: np.random.Generator) -> _Habits:
     wide = rng.uniform(0.4, 1.2)
     slant, turn = rng.uniform(-0.15, 0.6), rng.uniform(-0.15, 0.15)
-    proportion = np.exp(rng.uniform(-0.4, 0.4, 2))  # a small head and a long tail, or the reverse
+    proportion = np.exp(rng.uniform(-0.4, 0.4, 2))
     shake = rng.uniform(0.01, 0.06)
-    pen = round(HEIGHT * rng.uniform(0.05, 0.2))
+    return _Habits(wide, slant, turn, proportion, shake, round(HEIGHT * rng.uniform(0.05, 0.2)))
+
+
+def _ink(shape: str, habits: _Habits, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Draw one shape on a canvas with room around it."""
+    import cv2
+
     canvas = np.zeros((3 * HEIGHT, 4 * HEIGHT), np.uint8)
     for stroke in shape.split("/"):
         points = np.array([point.split(",") for point in stroke.split()], float) / 100
         corner = np.append(False, (points[1:] == points[:-1]).all(axis=1))
-        moved = points + rng.normal(0, shake, points.shape)
+        moved = points + rng.normal(0, habits.shake, points.shape)
         moved[corner] = moved[np.flatnonzero(corner) - 1]
-        moved = moved.clip(0) ** proportion
-        x, y = (moved[:, 0] - 0.5) * wide, moved[:, 1] - 0.5
-        x -= slant * y
-        turned = np.stack([x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], axis=1)
-        curve = (_spline(turned) + np.array([2.0, 1.5])) * HEIGHT
+        moved = moved.clip(0) ** habits.proportion
+        x, y = (moved[:, 0] - 0.5) * habits.wide, moved[:, 1] - 0.5
+        x -= habits.slant * y
+        cos, sin = np.cos(habits.turn), np.sin(habits.turn)
+        curve = (_spline(np.stack([x * cos - y * sin, x * sin + y * cos], axis=1)) + np.array([2.0, 1.5])) * HEIGHT
         sixteenths = np.round(curve * 16).astype(np.int32).reshape(-1, 1, 2)
-        cv2.polylines(canvas, [sixteenths], False, 255, pen, cv2.LINE_AA, 4)
-    return frame(canvas)
+        cv2.polylines(canvas, [sixteenths], False, 255, habits.pen, cv2.LINE_AA, 4)
+    return canvas
+
+
+def _cut(canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    rows, columns = np.flatnonzero(canvas.any(axis=1)), np.flatnonzero(canvas.any(axis=0))
+    return canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def _spline(points: NDArray[np.float64], steps: int = 12) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ from digitnet.errors import TrainingError
 from digitnet.evaluate import Scores, evaluate
 from digitnet.hands import hands
 from digitnet.models import TorchClassifier
-from digitnet.score import PICTURE, RUNS, picture, summary
+from digitnet.score import PICTURE, RUNS, open_model, picture, summary
 from digitnet.train import Epoch, TrainConfig, new_network, settle, train
 
 
@@ -48,6 +48,7 @@ class Run:
         return train(
             *(network, train_digits, valid, self.config, self.folder),
             letters=self.letters,
+            teacher=open_model(self.config.teacher).classifier if self.config.teacher else None,
             resume=True,
         )
 

@@ -1,0 +1,303 @@
+"""Numbers as people write them, made from single digits: what the line reader learns from, and test pages with truth.
+
+A number is written by one writer: digits of one hand set along a baseline, apart, touching or overlapping, slanted,
+drifting, with the dots, dashes, joining strokes and signs that stand beside amounts; drawn with one pen on paper with
+rules, patterns, shadows and noise. All randomness comes from one numpy generator: a seed gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from digitnet.digits import Digits
+from digitnet.hands import Hand
+
+Glyph = NDArray[np.uint8]
+"""One digit or sign, (h, w) uint8, 0 paper .. 255 ink, cut to its ink."""
+
+Writer = Sequence[Sequence[Glyph]]
+"""For each digit 0..9 the ways this writer writes it."""
+
+_LENGTHS = (0.10, 0.12, 0.16, 0.20, 0.20, 0.11, 0.06, 0.05)
+"""How often a number has 1, 2, ... digits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """One written number, or letters that are none.
+
+    image: (h, w) uint8, 0 black .. 255 white. text: its digits; empty where nothing is a digit.
+    boxes: (len(text), 4) int32 left, top, right, bottom of each digit's ink, pixels.
+    """
+
+    image: NDArray[np.uint8]
+    text: str
+    boxes: NDArray[np.int32]
+
+
+def styles(digits: Digits, pens: int = 6, slants: int = 3) -> list[Writer]:
+    """Sort labelled digits into `pens` * `slants` writers alike in stroke and slant, so that a number looks of one hand."""
+    glyphs = [_cut(image) for image in digits.images]
+    images = digits.images.astype(np.float32)
+    mass = images.sum(axis=(1, 2)) + 1e-6
+    edge = np.abs(np.diff(images, axis=2)).sum(axis=(1, 2)) + np.abs(np.diff(images, axis=1)).sum(axis=(1, 2))
+    thickness = mass / (edge + 1e-6)
+    y, x = np.mgrid[: images.shape[1], : images.shape[2]].astype(np.float32)
+    cx, cy = (images * x).sum(axis=(1, 2)) / mass, (images * y).sum(axis=(1, 2)) / mass
+    dx, dy = x - cx[:, None, None], y - cy[:, None, None]
+    slant = -(images * dx * dy).sum(axis=(1, 2)) / ((images * dy * dy).sum(axis=(1, 2)) + 1e-6)
+    writers: list[list[list[Glyph]]] = [[[] for _ in range(10)] for _ in range(pens * slants)]
+    for value in range(10):
+        rows = np.flatnonzero(digits.labels == value)
+        if len(rows) < pens * slants:
+            raise ValueError(f"{len(rows)} digits {value}: at least {pens * slants} are needed")
+        by_pen = np.array_split(rows[np.argsort(thickness[rows], kind="stable")], pens)
+        for pen, some in enumerate(by_pen):
+            by_slant = np.array_split(some[np.argsort(slant[some], kind="stable")], slants)
+            for lean, few in enumerate(by_slant):
+                writers[pen * slants + lean][value] = [glyphs[row] for row in few]
+    return list(writers)
+
+
+def fonts(digits: Digits) -> list[Writer]:
+    """Return a writer a font from the digits that `fonts.digits` draws, font by font."""
+    labels = digits.labels if digits.labels is not None else np.zeros(0, np.uint8)
+    starts = [0, *np.flatnonzero((labels[1:] == 0) & (labels[:-1] == 9)) + 1, len(labels)]
+    writers = []
+    for start, stop in zip(starts, starts[1:], strict=False):
+        rows = [start + np.flatnonzero(labels[start:stop] == value) for value in range(10)]
+        writers.append([[_cut(digits.images[row]) for row in some] for some in rows])
+    return list(writers)
+
+
+def inventions(count: int, seed: int = 0) -> list[Writer]:
+    """Invent `count` writers from the shapes of `hands.SHAPES`, each with two versions of every digit."""
+    rng = np.random.default_rng(seed)
+    writers = []
+    for _ in range(count):
+        hand = Hand(rng)
+        writers.append([[hand.write(value) for _ in range(2)] for value in range(10)])
+    return list(writers)
+
+
+class Composer:
+    """Writes numbers with the hands it is given; `signs` are glyphs that are no digits, such as letters."""
+
+    def __init__(self, groups: Sequence[tuple[float, Sequence[Writer]]], signs: Sequence[Glyph], seed: int) -> None:
+        """groups: (share, writers); a number's writer comes from each group as often as its share says."""
+        shares = np.array([share for share, _ in groups])
+        self.groups = [writers for _, writers in groups]
+        self.shares = shares / shares.sum()
+        self.signs = signs
+        self.rng = np.random.default_rng(seed)
+
+    def text(self) -> str:
+        """Return a random number, 1 to 8 digits: any digits, or round as prices are."""
+        rng = self.rng
+        length = 1 + int(rng.choice(len(_LENGTHS), p=_LENGTHS))
+        digits = rng.integers(0, 10, length)
+        if rng.random() < 0.3:
+            digits[length - int(rng.integers(0, length)) :] = 0
+        if rng.random() < 0.1:
+            digits[:] = np.where(rng.random(length) < 0.6, digits[0], digits)
+        return "".join(map(str, digits))
+
+    def line(self, text: str | None = None) -> Line:
+        """Write a number, random unless given, as a small picture that holds it alone."""
+        rng = self.rng
+        text = self.text() if text is None else text
+        letters = 0
+        if self.signs and rng.random() < 0.04:
+            text, letters = "", int(rng.integers(1, 7))
+        writers = self.groups[int(rng.choice(len(self.groups), p=self.shares))]
+        ink, boxes = self._ink(text, writers[int(rng.integers(len(writers)))], letters)
+        image, boxes = self._paper(ink, boxes)
+        return Line(image, text, boxes)
+
+    def _ink(self, text: str, writer: Writer, letters: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return soft ink (h, w) float32 in 0..1 and the digits' boxes."""
+        rng = self.rng
+        tall = rng.uniform(16, 40)
+        wide, slant, drift = np.exp(rng.normal(0, 0.18)), rng.uniform(-0.15, 0.35), rng.normal(0, 0.05)
+        shake, uneven, jitter = rng.uniform(0, 0.06), rng.uniform(0, 0.12), rng.uniform(0, 0.08)
+        small_zeros = rng.uniform(0.5, 0.9) if rng.random() < 0.25 else 1.0
+        gap = _gap(rng)
+        canvas = np.zeros((int(3 * tall), int(tall * (2.6 * (len(text) + letters) + 9))), np.float32)
+        boxes, x, last = [], tall * rng.uniform(0.2, 1), 0.0
+        for sign in self._signs(tall, True, letters):
+            x = _draw(canvas, sign, x, 2.1 * tall, slant)[2] + rng.uniform(0, 0.4) * tall
+        dotted = rng.random() < 0.35
+        for place, value in enumerate(text):
+            ways = writer[int(value)]
+            glyph = ways[int(rng.integers(len(ways)))]
+            height = tall * np.exp(rng.normal(0, uneven)) * (small_zeros if value == "0" else 1)
+            low = rng.normal(0, shake) * tall - (tall - height) * (rng.choice((0, 0, 0.5, 1)) if value == "0" else 0)
+            width = min(glyph.shape[1] / glyph.shape[0] * height * wide, 1.5 * tall)
+            if place:
+                x += max((gap + rng.normal(0, jitter)) * tall, -0.4 * min(last, width))
+            base = 2.1 * tall + drift * (x - tall) + low
+            left, top, right, bottom = _draw(canvas, (glyph, width, height), x, base, slant)
+            boxes.append((left, top, right, bottom))
+            x, last = right, width
+            rest = len(text) - place - 1
+            if dotted and rest and rest % 3 == 0:
+                size = tall * rng.uniform(0.08, 0.25)
+                x = _draw(canvas, (_dot(rng), size * 0.8, size), x + 0.05 * tall, base + rng.uniform(0, size), slant)[2]
+        for sign in self._signs(tall, False):
+            x = _draw(canvas, sign, x + rng.uniform(0, 0.3) * tall, 2.1 * tall + drift * x, slant)[2]
+        drawn = np.array(boxes, np.float32).reshape(-1, 4)
+        self._join(canvas, drawn, tall)
+        right = min(canvas.shape[1], int(x + tall * rng.uniform(0.1, 1)))
+        return canvas[:, :right], drawn
+
+    def _signs(self, tall: float, before: bool, letters: int = 0) -> list[tuple[Glyph, float, float]]:
+        """Return what stands before or after a number, mostly nothing: (glyph, width, height) each."""
+        rng, found = self.rng, []
+        kind = rng.random()
+        if letters or (self.signs and kind < (0.08 if before else 0.05)):
+            for _ in range(letters or int(rng.integers(1, 4))):
+                sign, height = self.signs[int(rng.integers(len(self.signs)))], tall * rng.uniform(0.6, 1.1)
+                found.append((sign, min(height * sign.shape[1] / sign.shape[0], 1.4 * tall), height))
+        elif not before and kind < 0.30:
+            size = tall * rng.uniform(0.08, 0.22)
+            if kind < 0.2:
+                found.append((_dot(rng), size * 0.8, size))
+            if kind > 0.14:
+                dash = np.full((2, 8), 255, np.uint8)
+                found += [(dash, tall * rng.uniform(0.2, 0.9), tall * rng.uniform(0.05, 0.12))] * int(rng.integers(1, 3))
+        return found
+
+    def _join(self, canvas: NDArray[np.float32], boxes: NDArray[np.float32], tall: float) -> None:
+        """Draw the strokes that a hurried pen leaves between digits and before them."""
+        rng = self.rng
+        pen = max(1, round(tall * rng.uniform(0.05, 0.12)))
+
+        def stroke(x0: float, y0: float, x1: float, y1: float) -> None:
+            ends = [(round(16 * x0), round(16 * y0)), (round(16 * x1), round(16 * y1))]
+            cv2.line(canvas, *ends, rng.uniform(0.7, 1), pen, cv2.LINE_AA, 4)
+
+        if rng.random() < 0.15:
+            high, share = rng.uniform(0, 1), rng.uniform(0.3, 1)
+            for before, after in zip(boxes, boxes[1:], strict=False):
+                if rng.random() < share and after[0] - before[2] < 0.5 * tall:
+                    y0, y1 = (box[1] + (box[3] - box[1]) * np.clip(high + rng.normal(0, 0.1), 0, 1) for box in (before, after))
+                    stroke(before[2] - 0.15 * tall, y0, after[0] + 0.15 * tall, y1)
+        if rng.random() < 0.15:
+            for box in boxes:
+                if rng.random() < 0.4:
+                    y = box[1] + (box[3] - box[1]) * rng.uniform(0, 0.5)
+                    x = box[0] + 0.1 * tall
+                    stroke(x - tall * rng.uniform(0.1, 0.35), y + tall * rng.normal(0, 0.12), x, y)
+
+    def _paper(
+        self, ink: NDArray[np.float32], boxes: NDArray[np.float32]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+        """Draw ink with one pen on paper of some kind; cut the picture out roughly and return it with the boxes."""
+        rng = self.rng
+        rows = np.flatnonzero(ink.max(axis=1) > 0.3)
+        top, bottom = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, len(ink))
+        room = (bottom - top) * rng.uniform(0.0, 0.45, 2) * (rng.random() < 0.85)
+        above, below = max(0, int(top - room[0])), int(bottom + room[1]) + 1
+        ink = np.ascontiguousarray(ink[above:below])
+        if rng.random() < 0.5:
+            ink = cv2.GaussianBlur(ink, (0, 0), rng.uniform(0.3, 1.0))
+        # A threshold of soft edges decides how broad the pen is, its steepness how sharp.
+        ink = np.clip((ink - rng.uniform(0.25, 0.75)) * rng.uniform(1.5, 6) + 0.5, 0, 1, dtype=np.float32)
+        _rules(ink, rng)
+        page = _background(ink.shape, rng)
+        dark = rng.uniform(0.2, 1.0) if rng.random() < 0.5 else rng.uniform(0.6, 1)
+        texture = rng.uniform(0, 0.35) * (rng.random() < 0.4)
+        if texture:
+            ink = ink * (1 - texture * rng.random(ink.shape, dtype=np.float32))
+        page = page * (1 - dark * ink)
+        if rng.random() < 0.4:
+            page = cv2.GaussianBlur(page, (0, 0), rng.uniform(0.3, 1.1))
+        if rng.random() < 0.6:
+            page = page + rng.normal(0, rng.uniform(0.005, 0.06), page.shape).astype(np.float32)
+        picture = np.clip(page * 255, 0, 255).astype(np.uint8)
+        if rng.random() < 0.4:
+            quality = int(rng.integers(25, 90))
+            picture = cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 0)
+        moved = boxes - np.array([0, above, 0, above], np.float32)
+        return picture, np.round(moved).astype(np.int32)
+
+
+def _gap(rng: np.random.Generator) -> float:
+    """Return a writer's gap between digits, in heights of a digit: a third touch, few are far apart."""
+    kind = rng.random()
+    if kind < 0.35:
+        return float(rng.uniform(-0.2, 0.03))
+    return float(rng.uniform(0, 0.25) if kind < 0.8 else rng.uniform(0.2, 0.8))
+
+
+def _draw(
+    canvas: NDArray[np.float32], sign: tuple[Glyph, float, float], x: float, base: float, slant: float
+) -> tuple[float, float, float, float]:
+    """Draw a glyph, stretched to (width, height), leaning over its foot at (x, base); return its ink's box."""
+    glyph, width, height = sign
+    across, down = width / glyph.shape[1], height / glyph.shape[0]
+    reach = abs(slant) * height / 2
+    left, top = max(0, int(x - reach) - 1), max(0, int(base - height) - 1)
+    size = (int(x + width + reach) + 3 - left, int(base) + 3 - top)
+    fit = np.array([[across, -slant * down, x - left + slant * height / 2], [0, down, base - height - top]])
+    drawn = cv2.warpAffine(glyph, fit, size, flags=cv2.INTER_LINEAR)
+    part = canvas[top : top + size[1], left : left + size[0]]
+    drawn = drawn[: part.shape[0], : part.shape[1]]
+    columns, rows = np.flatnonzero(drawn.max(axis=0, initial=0) > 100), np.flatnonzero(drawn.max(axis=1, initial=0) > 100)
+    np.maximum(part, drawn * np.float32(1 / 255), out=part)
+    if not len(columns) or not len(rows):
+        return x, base - height, x + width, base
+    return left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1
+
+
+def _dot(rng: np.random.Generator) -> Glyph:
+    """Return a dot or a comma."""
+    glyph = np.zeros((16, 16), np.uint8)
+    tail = (int(rng.integers(0, 10)), 15) if rng.random() < 0.4 else (8, 8)
+    cv2.line(glyph, (8, 7), tail, 255, int(rng.integers(5, 12)), cv2.LINE_AA)
+    return glyph
+
+
+def _rules(ink: NDArray[np.float32], rng: np.random.Generator) -> None:
+    """Draw ruled lines and the sides of boxes over the ink."""
+    height, width = ink.shape
+    if rng.random() < 0.25:
+        for _ in range(int(rng.integers(1, 3))):
+            y = int(height * (rng.uniform(0.75, 1.0) if rng.random() < 0.7 else rng.uniform(0, 1)))
+            tilt = int(rng.normal(0, 0.01) * width)
+            cv2.line(ink, (0, y), (width, y + tilt), rng.uniform(0.3, 1), int(rng.integers(1, 3)), cv2.LINE_AA)
+    if rng.random() < 0.08:
+        for x in (rng.uniform(0, 0.1), rng.uniform(0.9, 1.0)):
+            x0 = int(width * x)
+            cv2.line(ink, (x0, 0), (x0 + int(rng.normal(0, 1)), height), rng.uniform(0.3, 1), int(rng.integers(1, 3)))
+
+
+def _background(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return paper, (h, w) float32 in 0..1: plain, shaded, or printed with the fine patterns of cheques and forms."""
+    height, width = shape
+    page = np.full(shape, rng.uniform(0.4, 1.0), np.float32)
+    if rng.random() < 0.3:
+        corners = rng.uniform(0.6, 1.0, (2, 2)).astype(np.float32)
+        page *= cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)
+    if rng.random() < 0.55:
+        y, x = np.mgrid[:height, :width].astype(np.float32)
+        strength = rng.uniform(0.03, 0.3)
+        for _ in range(int(rng.integers(1, 3))):
+            turn, period = rng.uniform(0, np.pi), rng.uniform(2.5, 12)
+            wave = rng.uniform(0, 4) * np.sin(x / rng.uniform(4, 30) + rng.uniform(0, 6)) if rng.random() < 0.6 else 0
+            lines = np.sin((x * np.cos(turn) + (y + wave) * np.sin(turn)) * (2 * np.pi / period))
+            page *= 1 - strength * np.clip(lines * rng.uniform(0.5, 3) - rng.uniform(0, 1), 0, 1, dtype=np.float32)
+        if rng.random() < 0.3:
+            period = int(rng.integers(3, 9))
+            page[:: period, :: period] *= 1 - strength
+    return page
+
+
+def _cut(image: NDArray[np.uint8]) -> Glyph:
+    rows, columns = np.flatnonzero(image.max(axis=1) > 40), np.flatnonzero(image.max(axis=0) > 40)
+    return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) and len(columns) else image
