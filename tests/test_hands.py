@@ -3,13 +3,19 @@ import re
 import numpy as np
 import pytest
 
-from digitnet.hands import SHAPES, _draw, _spline, hands
+from digitnet.frame import frame
+from digitnet.hands import SHAPES, Hand, _habits, _ink, _spline, hands
 
 EVERY_SHAPE = [
     pytest.param(shape, id=f"{digit}-{number}")
     for digit, shapes in enumerate(SHAPES)
     for number, shape in enumerate(shapes)
 ]
+
+
+def _drawn(shape, seed):
+    rng = np.random.default_rng(seed)
+    return frame(_ink(shape, _habits(rng), rng))
 
 
 def test_the_same_count_and_seed_give_the_same_digits():
@@ -59,14 +65,14 @@ def test_every_shape_is_strokes_through_points_in_the_box_and_leaves_ink(shape):
     assert all(len(stroke.split()) >= 2 for stroke in shape.split("/"))
     assert re.fullmatch(r"\d+,\d+( / \d+,\d+| \d+,\d+)+", shape)
     assert all(0 <= x <= 100 and 0 <= y <= 112 for x, y in points)
-    image = _draw(shape, np.random.default_rng(0))
+    image = _drawn(shape, 0)
     assert image.max() == 255
     assert 0.03 < (image > 127).mean() < 0.5
 
 
 def test_a_one_is_narrower_than_a_ring():
     def wide(shape):
-        images = [_draw(shape, np.random.default_rng(seed)) for seed in range(20)]
+        images = [_drawn(shape, seed) for seed in range(20)]
         return np.mean([np.ptp(np.nonzero(image > 127)[1]) for image in images])
 
     assert wide("50,0 50,100") < 0.8 * wide(SHAPES[0][0])
@@ -90,3 +96,19 @@ def test_the_way_to_a_point_that_stands_twice_is_straight():
     assert curve[:12].sum(axis=1) == pytest.approx(np.ones(12))
     assert (curve[-12:, 0] - curve[-12:, 1]) == pytest.approx(np.ones(12))
     assert np.abs(smooth[:12].sum(axis=1) - 1).max() > 0.05
+
+
+def test_a_hand_writes_a_digit_in_one_shape_and_never_quite_the_same():
+    hand = Hand(np.random.default_rng(3))
+    first, second = hand.write(7), hand.write(7)
+    assert first.shape != second.shape or (first != second).any()
+    for ink in (first, second):
+        assert ink.dtype == np.uint8
+        assert all(side.any() for side in (ink[0], ink[-1], ink[:, 0], ink[:, -1])), "cut to its ink"
+    assert np.abs(frame(first).astype(int) - frame(second)).mean() < 40
+
+
+def test_hands_with_one_seed_write_alike():
+    one, other = Hand(np.random.default_rng(5)), Hand(np.random.default_rng(5))
+    for digit in range(10):
+        assert np.array_equal(one.write(digit), other.write(digit))

@@ -23,7 +23,7 @@ def gentle(x: Tensor, rng: Generator) -> Tensor:
 
 def lively(x: Tensor, rng: Generator) -> Tensor:
     """As `gentle`, with more of each: for networks with room to learn it."""
-    x = warp(x, rng, degrees=15.0, stretch=0.15, slant=0.2, shift=2.5, bend=0.5)
+    x = warp(x, rng, degrees=15.0, stretch=0.15, slant=0.2, bend=0.5)
     return thickness(x, rng, share=0.5, most=0.7)
 
 

@@ -95,11 +95,14 @@ def train(
         str | None, typer.Option(show_default="mnist", help="A data set's name, or the path of your own.")
     ] = None,
     model: Annotated[
-        Literal["digitnet", "strong"] | None,
-        typer.Option(show_default="digitnet", help="The network: the tutorial's, or the stronger one."),
+        Literal["digitnet", "strong", "line"] | None,
+        typer.Option(
+            show_default="digitnet",
+            help="The network: the tutorial's, the stronger one, or the one that reads whole numbers.",
+        ),
     ] = None,
     recipe: Annotated[
-        Literal["tutorial", "quick", "best", "thorough", "accurate", "transfer"] | None,
+        Literal["tutorial", "quick", "best", "thorough", "taught", "accurate", "transfer", "line"] | None,
         typer.Option(
             show_default="best, for strong transfer",
             help="digitnet: tutorial, as the tutorial has it; quick, 99 % in seconds; best, what two minutes on two "

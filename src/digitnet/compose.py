@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +23,9 @@ Glyph = NDArray[np.uint8]
 
 Writer = Sequence[Sequence[Glyph]]
 """For each digit 0..9 the ways this writer writes it."""
+
+Group = tuple[float, Sequence[Writer]]
+"""How often a number's writer is of this group, and the writers."""
 
 _LENGTHS = (0.10, 0.12, 0.16, 0.20, 0.20, 0.11, 0.06, 0.05)
 """How often a number has 1, 2, ... digits."""
@@ -42,7 +46,7 @@ class Line:
 
 def styles(digits: Digits, pens: int = 6, slants: int = 3) -> list[Writer]:
     """Sort labelled digits into `pens` * `slants` writers alike in stroke and slant, so that a number looks of one hand."""
-    glyphs = [_cut(image) for image in digits.images]
+    glyphs = [cut(image) for image in digits.images]
     images = digits.images.astype(np.float32)
     mass = images.sum(axis=(1, 2)) + 1e-6
     edge = np.abs(np.diff(images, axis=2)).sum(axis=(1, 2)) + np.abs(np.diff(images, axis=1)).sum(axis=(1, 2))
@@ -64,14 +68,14 @@ def styles(digits: Digits, pens: int = 6, slants: int = 3) -> list[Writer]:
     return list(writers)
 
 
-def fonts(digits: Digits) -> list[Writer]:
+def by_font(digits: Digits) -> list[Writer]:
     """Return a writer a font from the digits that `fonts.digits` draws, font by font."""
     labels = digits.labels if digits.labels is not None else np.zeros(0, np.uint8)
     starts = [0, *np.flatnonzero((labels[1:] == 0) & (labels[:-1] == 9)) + 1, len(labels)]
     writers = []
     for start, stop in zip(starts, starts[1:], strict=False):
         rows = [start + np.flatnonzero(labels[start:stop] == value) for value in range(10)]
-        writers.append([[_cut(digits.images[row]) for row in some] for some in rows])
+        writers.append([[cut(digits.images[row]) for row in some] for some in rows])
     return list(writers)
 
 
@@ -88,8 +92,8 @@ def inventions(count: int, seed: int = 0) -> list[Writer]:
 class Composer:
     """Writes numbers with the hands it is given; `signs` are glyphs that are no digits, such as letters."""
 
-    def __init__(self, groups: Sequence[tuple[float, Sequence[Writer]]], signs: Sequence[Glyph], seed: int) -> None:
-        """groups: (share, writers); a number's writer comes from each group as often as its share says."""
+    def __init__(self, groups: Sequence[Group], signs: Sequence[Glyph], seed: int) -> None:
+        """groups: a number's writer comes from each as often as its share says."""
         shares = np.array([share for share, _ in groups])
         self.groups = [writers for _, writers in groups]
         self.shares = shares / shares.sum()
@@ -116,8 +120,7 @@ class Composer:
             text, letters = "", int(rng.integers(1, 7))
         writers = self.groups[int(rng.choice(len(self.groups), p=self.shares))]
         ink, boxes = self._ink(text, writers[int(rng.integers(len(writers)))], letters)
-        image, boxes = self._paper(ink, boxes)
-        return Line(image, text, boxes)
+        return Line(*self._paper(ink, boxes, text))
 
     def _ink(self, text: str, writer: Writer, letters: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return soft ink (h, w) float32 in 0..1 and the digits' boxes."""
@@ -152,8 +155,8 @@ class Composer:
             x = _draw(canvas, sign, x + rng.uniform(0, 0.3) * tall, 2.1 * tall + drift * x, slant)[2]
         drawn = np.array(boxes, np.float32).reshape(-1, 4)
         self._join(canvas, drawn, tall)
-        right = min(canvas.shape[1], int(x + tall * rng.uniform(0.1, 1)))
-        return canvas[:, :right], drawn
+
+        return canvas[:, : int(x + tall)], drawn
 
     def _signs(self, tall: float, before: bool, letters: int = 0) -> list[tuple[Glyph, float, float]]:
         """Return what stands before or after a number, mostly nothing: (glyph, width, height) each."""
@@ -168,8 +171,9 @@ class Composer:
             if kind < 0.2:
                 found.append((_dot(rng), size * 0.8, size))
             if kind > 0.14:
-                dash = np.full((2, 8), 255, np.uint8)
-                found += [(dash, tall * rng.uniform(0.2, 0.9), tall * rng.uniform(0.05, 0.12))] * int(rng.integers(1, 3))
+                found += [(_dash(rng), tall * rng.uniform(0.2, 0.9), tall * rng.uniform(0.6, 1.2))] * int(
+                    rng.integers(1, 3)
+                )
         return found
 
     def _join(self, canvas: NDArray[np.float32], boxes: NDArray[np.float32], tall: float) -> None:
@@ -179,13 +183,15 @@ class Composer:
 
         def stroke(x0: float, y0: float, x1: float, y1: float) -> None:
             ends = [(round(16 * x0), round(16 * y0)), (round(16 * x1), round(16 * y1))]
-            cv2.line(canvas, *ends, rng.uniform(0.7, 1), pen, cv2.LINE_AA, 4)
+            cv2.line(canvas, ends[0], ends[1], rng.uniform(0.7, 1), pen, cv2.LINE_AA, 4)
 
         if rng.random() < 0.15:
             high, share = rng.uniform(0, 1), rng.uniform(0.3, 1)
             for before, after in zip(boxes, boxes[1:], strict=False):
                 if rng.random() < share and after[0] - before[2] < 0.5 * tall:
-                    y0, y1 = (box[1] + (box[3] - box[1]) * np.clip(high + rng.normal(0, 0.1), 0, 1) for box in (before, after))
+                    y0, y1 = (
+                        box[1] + (box[3] - box[1]) * np.clip(high + rng.normal(0, 0.1), 0, 1) for box in (before, after)
+                    )
                     stroke(before[2] - 0.15 * tall, y0, after[0] + 0.15 * tall, y1)
         if rng.random() < 0.15:
             for box in boxes:
@@ -195,21 +201,26 @@ class Composer:
                     stroke(x - tall * rng.uniform(0.1, 0.35), y + tall * rng.normal(0, 0.12), x, y)
 
     def _paper(
-        self, ink: NDArray[np.float32], boxes: NDArray[np.float32]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-        """Draw ink with one pen on paper of some kind; cut the picture out roughly and return it with the boxes."""
+        self, ink: NDArray[np.float32], boxes: NDArray[np.float32], text: str
+    ) -> tuple[NDArray[np.uint8], str, NDArray[np.int32]]:
+        """Draw ink with one pen on paper of some kind, cut out roughly; return the picture and what it shows."""
         rng = self.rng
-        rows = np.flatnonzero(ink.max(axis=1) > 0.3)
-        top, bottom = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, len(ink))
-        room = (bottom - top) * rng.uniform(0.0, 0.45, 2) * (rng.random() < 0.85)
-        above, below = max(0, int(top - room[0])), int(bottom + room[1]) + 1
-        ink = np.ascontiguousarray(ink[above:below])
+        # Whoever cuts numbers out cuts some of them too tightly.
+        down, across = np.flatnonzero(ink.max(axis=1) > 0.3), np.flatnonzero(ink.max(axis=0) > 0.3)
+        top, bottom = (down[0], down[-1] + 1) if len(down) else (0, ink.shape[0])
+        left, right = (across[0], across[-1] + 1) if len(across) else (0, ink.shape[1])
+        tall = float(bottom - top)
+        room = np.where(rng.random(4) < 0.3, rng.uniform(-0.05, 0.05, 4), rng.uniform(0, 0.45, 4)) * tall
+        room = room.round().astype(int)
+        top, left = max(0, int(top - room[0])), max(0, int(left - room[1]))
+        bottom, right = max(top + 4, int(bottom + room[2])), max(left + 4, int(right + room[3]))
+        soft: NDArray[Any] = np.ascontiguousarray(ink[top:bottom, left:right])
         if rng.random() < 0.5:
-            ink = cv2.GaussianBlur(ink, (0, 0), rng.uniform(0.3, 1.0))
+            soft = cv2.GaussianBlur(soft, (0, 0), rng.uniform(0.3, 1.0))
         # A threshold of soft edges decides how broad the pen is, its steepness how sharp.
-        ink = np.clip((ink - rng.uniform(0.25, 0.75)) * rng.uniform(1.5, 6) + 0.5, 0, 1, dtype=np.float32)
+        ink = np.clip((soft - rng.uniform(0.25, 0.75)) * rng.uniform(1.5, 6) + 0.5, 0, 1, dtype=np.float32)
         _rules(ink, rng)
-        page = _background(ink.shape, rng)
+        page: NDArray[Any] = _background(ink.shape, rng)
         dark = rng.uniform(0.2, 1.0) if rng.random() < 0.5 else rng.uniform(0.6, 1)
         texture = rng.uniform(0, 0.35) * (rng.random() < 0.4)
         if texture:
@@ -221,10 +232,16 @@ class Composer:
             page = page + rng.normal(0, rng.uniform(0.005, 0.06), page.shape).astype(np.float32)
         picture = np.clip(page * 255, 0, 255).astype(np.uint8)
         if rng.random() < 0.4:
-            quality = int(rng.integers(25, 90))
-            picture = cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], 0)
-        moved = boxes - np.array([0, above, 0, above], np.float32)
-        return picture, np.round(moved).astype(np.int32)
+            packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))])[1]
+            picture = np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
+        moved = boxes - np.array([left, top, left, top], np.float32)
+        return picture, text, np.round(moved).astype(np.int32)
+
+
+def unseen(digits: Digits, signs: Sequence[Glyph] = (), count: int = 1_000) -> list[Line]:
+    """Compose `count` numbers, always the same, from digits that a reader has not learnt from, to validate or test it."""
+    composer = Composer([(1, styles(digits, 3, 1))], signs, 0)
+    return [composer.line() for _ in range(count)]
 
 
 def _gap(rng: np.random.Generator) -> float:
@@ -248,7 +265,10 @@ def _draw(
     drawn = cv2.warpAffine(glyph, fit, size, flags=cv2.INTER_LINEAR)
     part = canvas[top : top + size[1], left : left + size[0]]
     drawn = drawn[: part.shape[0], : part.shape[1]]
-    columns, rows = np.flatnonzero(drawn.max(axis=0, initial=0) > 100), np.flatnonzero(drawn.max(axis=1, initial=0) > 100)
+    columns, rows = (
+        np.flatnonzero(drawn.max(axis=0, initial=0) > 100),
+        np.flatnonzero(drawn.max(axis=1, initial=0) > 100),
+    )
     np.maximum(part, drawn * np.float32(1 / 255), out=part)
     if not len(columns) or not len(rows):
         return x, base - height, x + width, base
@@ -260,6 +280,14 @@ def _dot(rng: np.random.Generator) -> Glyph:
     glyph = np.zeros((16, 16), np.uint8)
     tail = (int(rng.integers(0, 10)), 15) if rng.random() < 0.4 else (8, 8)
     cv2.line(glyph, (8, 7), tail, 255, int(rng.integers(5, 12)), cv2.LINE_AA)
+    return glyph
+
+
+def _dash(rng: np.random.Generator) -> Glyph:
+    """Return a dash, single or double, halfway up a glyph of paper."""
+    glyph = np.zeros((20, 8), np.uint8)
+    rows = (9, 10) if rng.random() < 0.7 else (6, 7, 12, 13)
+    glyph[list(rows)] = 255
     return glyph
 
 
@@ -294,10 +322,11 @@ def _background(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.
             page *= 1 - strength * np.clip(lines * rng.uniform(0.5, 3) - rng.uniform(0, 1), 0, 1, dtype=np.float32)
         if rng.random() < 0.3:
             period = int(rng.integers(3, 9))
-            page[:: period, :: period] *= 1 - strength
+            page[::period, ::period] *= 1 - strength
     return page
 
 
-def _cut(image: NDArray[np.uint8]) -> Glyph:
+def cut(image: NDArray[np.uint8]) -> Glyph:
+    """Return an image cut to its ink, or whole where it has none."""
     rows, columns = np.flatnonzero(image.max(axis=1) > 40), np.flatnonzero(image.max(axis=0) > 40)
     return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) and len(columns) else image

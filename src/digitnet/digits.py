@@ -18,6 +18,9 @@ from digitnet.errors import DataError
 SIDE = 28
 """Height and width of a digit image, pixels."""
 
+STRIP = 40
+"""Height of the strip that a number is scaled to for reading it whole, pixels."""
+
 Classifier = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """(n, 28, 28) uint8 images -> (n, 10) float32 probabilities; every row sums to 1."""
 

@@ -25,6 +25,9 @@ BINS = 15
 SHARES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05)
 """Shares sent to a person at which the error-versus-reject curve is told."""
 
+LINE_SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+"""As `SHARES`, for whole numbers."""
+
 
 @dataclass(frozen=True)
 class Misread:
@@ -64,8 +67,83 @@ class Selection:
         return self.errors / self.n if self.n else 0.0
 
 
+class Answers:
+    """What follows from which answers were right and how sure each was, whatever was answered."""
+
+    right: NDArray[np.bool_]
+    confidence: NDArray[np.float32]
+
+    @property
+    def n(self) -> int:
+        """Number of answers scored."""
+        return len(self.right)
+
+    @property
+    def correct(self) -> int:
+        """Number of right answers."""
+        return int(self.right.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers, 0..1."""
+        return self.correct / self.n
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The accuracy's 95 % confidence interval, low and high, 0..1.
+
+        Wilson's score interval (1927): unlike the normal approximation it holds near 100 % and for few answers.
+        """
+        z = NormalDist().inv_cdf(0.975)
+        n, p = self.n, self.accuracy
+        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        # At 0 and at n right the exact bounds are 0 and 1; rounding would miss them by 1e-17.
+        return (0.0 if self.correct == 0 else centre - half, 1.0 if self.correct == n else centre + half)
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error, 0..1: how far confidence and accuracy lie apart, over `BINS` equal bins.
+
+        The mean over all answers of |accuracy - mean confidence| of their bin (Naeini et al. 2015, Guo et al. 2017).
+        """
+        bins = np.minimum((self.confidence * BINS).astype(int), BINS - 1)
+        excess = self.confidence.astype(np.float64) - self.right
+        return float(np.abs(np.bincount(bins, excess, BINS)).sum() / self.n)
+
+    def sending(self, share: float) -> Selection:
+        """Return what is gained by sending a share (0..1) of the answers, the least sure ones, to a person."""
+        return self._keeping(self.n - round(share * self.n))
+
+    def selection(self, error: float = 0.001, certainty: float = 0.95) -> Selection | None:
+        """Return the largest selection whose error rate is at most `error` with `certainty` (both 0..1).
+
+        Certain is meant as Clopper and Pearson (1934) do: were the true rate higher than `error`, so few errors would
+        be seen with a probability of at most 1 - certainty. Answers of equal confidence go together. None where even
+        the surest prove no such rate.
+        """
+        order = np.argsort(-self.confidence, kind="stable")
+        errors = np.cumsum(~self.right[order])
+        ends = np.flatnonzero(np.append(np.diff(self.confidence[order]) != 0, True))  # between equals is no threshold
+        # Between two errors more answers are the stronger proof: it is enough to look where the next error would come.
+        ends = ends[np.append(np.diff(errors[ends]) != 0, True)]
+        # Markov's inequality rules most of them out without a sum: P(more than k of n) <= n * error / (k + 1).
+        possible = (errors[ends] + 1) * certainty <= (ends + 1) * error
+        for end in ends[possible][::-1]:
+            if _binomial_cdf(int(errors[end]), int(end) + 1, error) <= 1 - certainty:
+                return self._keeping(int(end) + 1)
+        return None
+
+    def _keeping(self, count: int) -> Selection:
+        """Return the selection of the `count` surest answers."""
+        order = np.argsort(-self.confidence, kind="stable")[:count]
+        threshold = float(self.confidence[order[-1]]) if count else 1.0
+        wrong = int((~self.right[order]).sum())
+        return Selection(threshold, (self.n - count) / self.n, count, wrong)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class Scores:
+class Scores(Answers):
     """A classifier's answers on labelled digits, and what follows from them.
 
     labels: (n,) uint8 0..9, what is true. probs: (n, 10) float32, what the classifier said.
@@ -81,39 +159,17 @@ class Scores:
         low, high = self.interval
         return f"<Scores: {self.accuracy:.2%} of {self.n} right, 95 % interval {low:.2%} to {high:.2%}>"
 
-    @property
-    def n(self) -> int:
-        """Number of digits scored."""
-        return len(self.labels)
-
     @cached_property
     def predicted(self) -> NDArray[np.uint8]:
         """The most probable digit of each row, (n,) uint8; the smaller one of equals."""
         predicted: NDArray[np.uint8] = self.probs.argmax(axis=1).astype(np.uint8)
         return predicted
 
-    @property
-    def correct(self) -> int:
-        """Number of digits read right."""
-        return int((self.predicted == self.labels).sum())
-
-    @property
-    def accuracy(self) -> float:
-        """Share of digits read right, 0..1."""
-        return self.correct / self.n
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The accuracy's 95 % confidence interval, low and high, 0..1.
-
-        Wilson's score interval (1927): unlike the normal approximation it holds near 100 % and for few digits.
-        """
-        z = NormalDist().inv_cdf(0.975)
-        n, p = self.n, self.accuracy
-        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        # At 0 and at n right the exact bounds are 0 and 1; rounding would miss them by 1e-17.
-        return (0.0 if self.correct == 0 else centre - half, 1.0 if self.correct == n else centre + half)
+    @cached_property
+    def right(self) -> NDArray[np.bool_]:  # type: ignore[override]
+        """Which digits were read right, (n,) bool."""
+        right: NDArray[np.bool_] = self.predicted == self.labels
+        return right
 
     @cached_property
     def confusion(self) -> NDArray[np.int64]:
@@ -153,50 +209,10 @@ class Scores:
         ]
 
     @cached_property
-    def confidence(self) -> NDArray[np.float32]:
+    def confidence(self) -> NDArray[np.float32]:  # type: ignore[override]
         """The probability of each row's predicted digit, (n,) float32 in 0.1..1."""
         confidence: NDArray[np.float32] = self.probs.max(axis=1)
         return confidence
-
-    @property
-    def calibration_error(self) -> float:
-        """Expected calibration error, 0..1: how far confidence and accuracy lie apart, over `BINS` equal bins.
-
-        The mean over all digits of |accuracy - mean confidence| of their bin (Naeini et al. 2015, Guo et al. 2017).
-        """
-        bins = np.minimum((self.confidence * BINS).astype(int), BINS - 1)
-        excess = self.confidence.astype(np.float64) - (self.predicted == self.labels)
-        return float(np.abs(np.bincount(bins, excess, BINS)).sum() / self.n)
-
-    def sending(self, share: float) -> Selection:
-        """Return what is gained by sending a share (0..1) of the digits, the least sure ones, to a person."""
-        return self._keeping(self.n - round(share * self.n))
-
-    def selection(self, error: float = 0.001, certainty: float = 0.95) -> Selection | None:
-        """Return the largest selection whose error rate is at most `error` with `certainty` (both 0..1).
-
-        Certain is meant as Clopper and Pearson (1934) do: were the true rate higher than `error`, so few errors would
-        be seen with a probability of at most 1 - certainty. Digits of equal confidence go together. None where even
-        the surest digits prove no such rate.
-        """
-        order = np.argsort(-self.confidence, kind="stable")
-        errors = np.cumsum((self.predicted != self.labels)[order])
-        ends = np.flatnonzero(np.append(np.diff(self.confidence[order]) != 0, True))  # between equals is no threshold
-        # Between two errors more digits are the stronger proof: it is enough to look where the next error would come.
-        ends = ends[np.append(np.diff(errors[ends]) != 0, True)]
-        # Markov's inequality rules most of them out without a sum: P(more than k of n) <= n * error / (k + 1).
-        possible = (errors[ends] + 1) * certainty <= (ends + 1) * error
-        for end in ends[possible][::-1]:
-            if _binomial_cdf(int(errors[end]), int(end) + 1, error) <= 1 - certainty:
-                return self._keeping(int(end) + 1)
-        return None
-
-    def _keeping(self, count: int) -> Selection:
-        """Return the selection of the `count` surest digits."""
-        order = np.argsort(-self.confidence, kind="stable")[:count]
-        threshold = float(self.confidence[order[-1]]) if count else 1.0
-        wrong = int((self.predicted[order] != self.labels[order]).sum())
-        return Selection(threshold, (self.n - count) / self.n, count, wrong)
 
     def without(self, indices: Iterable[int]) -> Scores:
         """Return the scores on the other digits, those whose index is not among `indices`."""
@@ -226,6 +242,78 @@ class Scores:
             "confused": [asdict(pair) for pair in self.confused()],
             "worst": [asdict(misread) for misread in self.worst()],
         }
+
+
+@dataclass(frozen=True)
+class WrongLine:
+    """One text read wrong: its index in the data, what is written, what was read, and how sure of it."""
+
+    index: int
+    true: str
+    read: str
+    confidence: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LineScores(Answers):
+    """Numbers read as wholes, and what is true of them.
+
+    true, read: n strings of digits each; several numbers of one page are apart by spaces. confidence: (n,) float32 in
+    0..1, that all of `read` is right.
+    """
+
+    true: tuple[str, ...]
+    read: tuple[str, ...]
+    confidence: NDArray[np.float32]
+
+    def __repr__(self) -> str:
+        """Say the accuracy, its interval and the count."""
+        low, high = self.interval
+        return f"<LineScores: {self.accuracy:.2%} of {self.n} read exactly, 95 % interval {low:.2%} to {high:.2%}>"
+
+    @cached_property
+    def right(self) -> NDArray[np.bool_]:  # type: ignore[override]
+        """Which texts were read exactly, (n,) bool."""
+        return np.array([true == read for true, read in zip(self.true, self.read, strict=True)], bool)
+
+    @cached_property
+    def character_errors(self) -> int:
+        """Least number of characters to change, insert or delete in all (Levenshtein 1966)."""
+        return sum(edit_distance(true, read) for true, read in zip(self.true, self.read, strict=True))
+
+    @property
+    def character_error_rate(self) -> float:
+        """Character errors by the number of true characters; above 1 where much is invented."""
+        return self.character_errors / max(1, sum(map(len, self.true)))
+
+    def worst(self, most: int = 10) -> list[WrongLine]:
+        """Return the errors that the reader was surest of, surest first."""
+        wrong = np.flatnonzero(~self.right)
+        order = wrong[np.argsort(-self.confidence[wrong], kind="stable")][:most]
+        return [WrongLine(int(i), self.true[i], self.read[i], float(self.confidence[i])) for i in order]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the scores as plain numbers and lists, ready for JSON."""
+        return {
+            "accuracy": self.accuracy,
+            "n": self.n,
+            "errors": self.n - self.correct,
+            "interval": list(self.interval),
+            "character_error_rate": self.character_error_rate,
+            "calibration_error": self.calibration_error,
+            "selection": [asdict(self.sending(share)) for share in LINE_SHARES],
+            "worst": [asdict(wrong) for wrong in self.worst()],
+        }
+
+
+def edit_distance(one: str, other: str) -> int:
+    """Return the least number of characters to change, insert or delete that turns one text into the other."""
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        before, row[0] = row[0], i
+        for j, b in enumerate(other, 1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (a != b))
+    return row[-1]
 
 
 def evaluate(classifier: Classifier, digits: Digits) -> Scores:

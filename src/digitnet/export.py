@@ -1,15 +1,18 @@
 """A run -> one `.onnx` file, calibrated and proven equal to torch before it is written.
 
-Two things are fitted here, on the run's validation digits alone. The temperature divides the logits so that the
+For a classifier two things are fitted here, on the run's validation digits alone. The temperature divides the logits so that the
 probabilities mean what they say (Guo et al., "On Calibration of Modern Neural Networks", 2017). Digit-ness is the
 energy of the logits, their log-sum-exp (Liu et al., "Energy-based Out-of-distribution Detection", 2020), on a scale
-on which a share `REFUSED` of validation digits lie below one half; and 0 for what is noise or empty.
+on which a share `REFUSED` of validation digits lie below one half; and 0 for what is noise or empty. For a line reader
+it is one temperature, fitted on numbers composed from validation digits, so that a whole number's probability means
+what it says.
 """
 
 from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,11 +26,24 @@ from torch import Tensor, nn
 
 from digitnet import checkpoint
 from digitnet.data import splits
-from digitnet.digits import SIDE, Digits
+from digitnet.compose import Line, unseen
+from digitnet.digits import SIDE, STRIP, Digits
 from digitnet.errors import DataError, ModelError
 from digitnet.files import write_atomic
-from digitnet.models import BATCH, to_input
-from digitnet.runtime import DIGITNESS, INPUT, METADATA, PROBABILITIES, OnnxClassifier
+from digitnet.frame import strip
+from digitnet.models import BATCH, LINE_BLANK, to_input
+from digitnet.runtime import (
+    DIGITNESS,
+    INPUT,
+    LOG_PROBS,
+    METADATA,
+    PROBABILITIES,
+    REACH,
+    STRIPS,
+    LineReader,
+    OnnxClassifier,
+    padded,
+)
 
 REFUSED = 0.002
 """Share of validation digits below the threshold of digit-ness, 0..1."""
@@ -43,6 +59,8 @@ Noise keeps a quarter (of 5,000 images of uniform noise the highest was 0.33), M
 
 OPSET = 17
 """Version of ONNX's operators, of 2022: runtimes of the last years know it."""
+
+_AXES = {STRIPS: {0: "n", 2: "w"}, LOG_PROBS: {0: "n", 1: "t"}, REACH: {0: "n", 1: "t"}}
 
 BATCHES = (1, 2, 7, 256)
 """Batch sizes at which the file must equal torch."""
@@ -98,7 +116,22 @@ def calibrate(network: nn.Module, digits: Digits) -> Calibration:
     )
 
 
-def export_run(folder: Path, path: Path, data_dir: str | Path | None = None) -> OnnxClassifier:
+class CalibratedLine(nn.Module):
+    """`LineNet` with its temperature: (n, STRIP, w) uint8 -> (n, w // 4, 11) log-probabilities, (n, w // 4, 4) reaches."""
+
+    def __init__(self, network: nn.Module, temperature: float) -> None:
+        """Wrap a network from (n, 1, STRIP, w) floats in 0..1."""
+        super().__init__()
+        self.network = network
+        self.temperature = temperature
+
+    def forward(self, strips: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log-probabilities and reaches."""
+        answer = self.network(strips.unsqueeze(1).float() / 255)
+        return (answer[..., : LINE_BLANK + 1] / self.temperature).log_softmax(2), answer[..., LINE_BLANK + 1 :]
+
+
+def export_run(folder: Path, path: Path, data_dir: str | Path | None = None) -> OnnxClassifier | LineReader:
     """Export a run: its weights, calibrated on its own validation digits, with its settings and scores as metadata.
 
     Raises ModelError where `folder` is no run or the file would not equal torch, DataError where the run's data
@@ -115,6 +148,8 @@ def export_run(folder: Path, path: Path, data_dir: str | Path | None = None) -> 
     if (folder / checkpoint.SCORES).is_file():
         scores = checkpoint.load_json(folder / checkpoint.SCORES)
         about["test"] = {name: scores[name] for name in ("accuracy", "n", "errors", "interval")}
+    if config.get("lines"):
+        return export_lines(network, unseen(parts.valid), about, path)
     return export(network, parts.valid, about, path)
 
 
@@ -134,7 +169,7 @@ def export(network: nn.Module, digits: Digits, about: dict[str, Any], path: Path
     }
     with TemporaryDirectory() as folder:
         trial = Path(folder) / "trial.onnx"
-        _write_onnx(model, about, trial)
+        _write_onnx(model, (INPUT,), (PROBABILITIES, DIGITNESS), about, trial)
         difference = _difference(model, OnnxClassifier(trial), digits.images)
         content = trial.read_bytes()
     if not difference <= TOLERANCE:
@@ -143,17 +178,60 @@ def export(network: nn.Module, digits: Digits, about: dict[str, Any], path: Path
     return OnnxClassifier(path)
 
 
-def _write_onnx(model: Calibrated, about: dict[str, Any], path: Path) -> None:
+def export_lines(network: nn.Module, lines: Sequence[Line], about: dict[str, Any], path: Path) -> LineReader:
+    """Calibrate a line reader on numbers that it has not learnt from and write it as one ONNX file, as `export` does."""
+    network = network.cpu().float().eval()
+    strips = [strip(255 - line.image) for line in lines]
+    model = CalibratedLine(network, _line_temperature(network, strips, [line.text for line in lines])).eval()
+    about = about | {"temperature": model.temperature, "onnx": onnx.__version__}
+    with TemporaryDirectory() as folder:
+        trial = Path(folder) / "trial.onnx"
+        _write_onnx(model, (STRIPS,), (LOG_PROBS, REACH), about, trial)
+        exported, differences = LineReader(trial), []
+        for size in (1, 2, 7):
+            few = strips[:size]
+            with torch.inference_mode():
+                answers = model(torch.tensor(padded(few)))[0].exp()
+            for row, said in zip(answers, exported(few), strict=True):
+                differences.append(np.abs(row[: len(said.log_probs)].numpy() - np.exp(said.log_probs)).max())
+        content = trial.read_bytes()
+    if not np.max(differences) <= TOLERANCE:
+        raise ModelError(f"{path}: not written, for its answers differ from torch's by {np.max(differences):.2g}")
+    write_atomic(path, content)
+    return LineReader(path)
+
+
+def _line_temperature(network: nn.Module, strips: Sequence[NDArray[np.uint8]], texts: Sequence[str]) -> float:
+    """Return the temperature at which the texts are most probable, of whole numbers."""
+    with torch.inference_mode():
+        answers = [
+            network(torch.tensor(padded([one]))[:, None].float() / 255)[0, :, : LINE_BLANK + 1] for one in strips
+        ]
+    lengths = torch.tensor([len(answer) for answer in answers])
+    logits = nn.utils.rnn.pad_sequence(answers)
+    targets = torch.tensor([int(digit) for text in texts for digit in text])
+    sizes = torch.tensor([len(text) for text in texts])
+    steps = torch.linspace(-1.0, 1.6, 131).exp()
+    losses = [
+        nn.functional.ctc_loss((logits / step).log_softmax(2), targets, lengths, sizes, LINE_BLANK, "sum", True)
+        for step in steps
+    ]
+    return float(steps[torch.stack(losses).argmin()])
+
+
+def _write_onnx(
+    model: nn.Module, inputs: Sequence[str], outputs: Sequence[str], about: dict[str, Any], path: Path
+) -> None:
     with warnings.catch_warnings():
         # The exporter by tracing is the one that needs no further packages; it is announced as the older one.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
             model,
-            (torch.zeros(2, SIDE, SIDE, dtype=torch.uint8),),
+            (torch.zeros(2, STRIP, 64, dtype=torch.uint8) if STRIPS in inputs else torch.zeros(2, SIDE, SIDE).byte(),),
             path,
-            input_names=[INPUT],
-            output_names=[PROBABILITIES, DIGITNESS],
-            dynamic_axes={name: {0: "n"} for name in (INPUT, PROBABILITIES, DIGITNESS)},
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_axes={name: _AXES.get(name, {0: "n"}) for name in (*inputs, *outputs)},
             opset_version=OPSET,
             dynamo=False,
         )

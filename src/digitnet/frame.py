@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.digits import SIDE
+from digitnet.digits import SIDE, STRIP
 from digitnet.errors import DataError
 
 GLYPH = 20
@@ -21,9 +21,6 @@ GLYPH = 20
 
 SMALLEST = 10
 """Least width of the square cut out of the source, pixels: a dot stays a dot instead of growing into a digit."""
-
-STRIP = 40
-"""Height of the strip that a number is scaled to for the line reader, pixels."""
 
 FAINT = 0.02
 """Ink fainter than this share of the strongest one does not widen the box."""
@@ -70,12 +67,13 @@ def strip(ink: NDArray[np.uint8], widest: int = 2000) -> NDArray[np.uint8]:
     """
     height, width = ink.shape
     wide = min(max(8, round(width * STRIP / height)), widest)
-    smaller = STRIP < height
+    smaller = height > STRIP
     scaled = cv2.resize(ink, (wide, STRIP), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
     low, high = np.percentile(scaled, (25, 99.5))
     if high - low < 1:
         return np.zeros_like(scaled)
-    return cv2.convertScaleAbs(np.clip(scaled, low, 255) - low, alpha=255 / (high - low))
+    stretched: NDArray[np.uint8] = ((scaled.clip(low, high) - low) * (255 / (high - low))).round().astype(np.uint8)
+    return stretched
 
 
 def _bright_on_zero(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:

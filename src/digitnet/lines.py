@@ -1,8 +1,16 @@
-"""Learning to read whole numbers: fresh lines for every epoch, and a loss for digits and their boxes."""
+"""Learning to read whole numbers: fresh lines for every epoch, and a loss for digits and their boxes.
+
+    for epoch in train_lines(network, teach, valid, config, out): ...
+
+Digits are learnt by connectionist temporal classification (Graves et al. 2006), which needs to know what is written
+but not where; the boxes, which the composer knows, are learnt beside it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,90 +19,139 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from digitnet.compose import Composer, Line
-from digitnet.frame import STRIP, strip
+from digitnet.digits import STRIP
+from digitnet.errors import TrainingError
+from digitnet.evaluate import LineScores
+from digitnet.frame import strip
+from digitnet.models import LINE_BLANK
+from digitnet.runtime import MARGIN, STRIDE, padded
+from digitnet.train import Epoch, Pupil, TrainConfig, epochs, settle
 
-STRIDE = 4
-"""Pixels of a strip to one column of the network's answer."""
+WIDEST = 1200
+"""Width beyond which a strip is squeezed in training, pixels."""
 
-BLANK = 10
-"""The class of columns that begin no digit."""
+BOXES = 2.0
+"""Weight of the loss of boxes, against the loss of a whole number's digits."""
 
-MARGIN = 8
-"""Empty pixels added at either end of a strip, so that the network sees where it ends."""
+STEEPEST = 20.0
+"""Norm beyond which gradients are shortened: one hard line of fresh ones must not undo an epoch."""
 
 
+@dataclass(frozen=True)
 class Batch:
     """Strips of like width and what they say.
 
-    x: (n, 1, STRIP, w) float in 0..1. lengths: (n,) columns that belong to each. texts. reach: (n, w // 4, 4) float, what
-    `LineNet` says of boxes; inside: (n, w // 4) bool, the columns on a digit.
+    x: (n, 1, STRIP, w) float in 0..1. columns: (n,) of the network's answer that belong to each. texts: n.
+    reach: (n, w // 4, 4) float, how far the nearest digit reaches, as `LineNet` tells it; on: (n, w // 4) bool, the
+    columns on a digit.
     """
 
-    def __init__(self, strips: Sequence[NDArray[np.uint8]], lines: Sequence[Line]) -> None:
-        wide = max(s.shape[1] for s in strips) + 2 * MARGIN
-        wide += -wide % STRIDE
-        x = np.zeros((len(strips), 1, STRIP, wide), np.uint8)
-        columns = wide // STRIDE
-        self.reach = torch.zeros(len(strips), columns, 4)
-        self.inside = torch.zeros(len(strips), columns, dtype=torch.bool)
-        middle = (np.arange(columns) + 0.5) * STRIDE
-        for i, (one, line) in enumerate(zip(strips, lines, strict=True)):
-            x[i, 0, :, MARGIN : MARGIN + one.shape[1]] = one
-            if not line.text:
-                continue
-            scale = STRIP / line.image.shape[0]
-            boxes = line.boxes * scale + np.array([MARGIN, 0, MARGIN, 0])
-            centres = (boxes[:, 0] + boxes[:, 2]) / 2
-            nearest = np.abs(middle[:, None] - centres).argmin(axis=1)
-            its = boxes[nearest]
-            inside = (middle >= its[:, 0]) & (middle <= its[:, 2])
-            reach = np.stack(
-                [middle - its[:, 0], STRIP / 2 - its[:, 1], its[:, 2] - middle, its[:, 3] - STRIP / 2], axis=1
-            )
-            self.reach[i] = torch.tensor(reach / STRIP, dtype=torch.float32)
-            self.inside[i] = torch.tensor(inside)
-        self.x = torch.tensor(x).float().div_(255)
-        self.lengths = torch.tensor([(s.shape[1] + 2 * MARGIN) // STRIDE for s in strips])
-        self.texts = [line.text for line in lines]
-        self.targets = torch.tensor([int(c) for text in self.texts for c in text], dtype=torch.long)
-        self.target_lengths = torch.tensor([len(text) for text in self.texts])
+    x: Tensor
+    columns: Tensor
+    texts: list[str]
+    reach: Tensor
+    on: Tensor
+
+
+def batch_of(lines: Sequence[Line], strips: Sequence[NDArray[np.uint8]]) -> Batch:
+    """Put lines and their strips together, the narrower ones padded with paper."""
+    x = padded(strips)[:, None]
+    columns = x.shape[3] // STRIDE
+    reach, on = np.zeros((len(lines), columns, 4), np.float32), np.zeros((len(lines), columns), bool)
+    middle = (np.arange(columns) + 0.5) * STRIDE
+    for i, line in enumerate(lines):
+        if line.text:
+            boxes = line.boxes * (STRIP / line.image.shape[0]) + np.array([MARGIN, 0, MARGIN, 0])
+            nearest = np.abs(middle[:, None] - (boxes[:, 0] + boxes[:, 2]) / 2).argmin(axis=1)
+            left, top, right, bottom = boxes[nearest].T
+            reach[i] = np.stack([middle - left, STRIP / 2 - top, right - middle, bottom - STRIP / 2], axis=1) / STRIP
+            on[i] = (middle >= left) & (middle <= right)
+    lengths = [(one.shape[1] + 2 * MARGIN) // STRIDE for one in strips]
+    return Batch(
+        torch.tensor(x).float().div_(255),
+        *(torch.tensor(lengths), [line.text for line in lines], torch.tensor(reach), torch.tensor(on)),
+    )
 
 
 def batches(composer: Composer, count: int, size: int) -> Iterator[Batch]:
-    """Compose `count` lines and give them in batches of `size`, lines of like width together."""
+    """Compose `count` numbers and give them in batches of `size`, those of like width together."""
     chunk = size * 16
     for start in range(0, count, chunk):
         lines = [composer.line() for _ in range(min(chunk, count - start))]
-        strips = [strip(255 - line.image, 1200) for line in lines]
-        order = np.argsort([s.shape[1] for s in strips], kind="stable")
+        strips = [strip(255 - line.image, WIDEST) for line in lines]
+        order = np.argsort([one.shape[1] for one in strips], kind="stable")
         groups = [order[i : i + size] for i in range(0, len(order), size)]
         for group in composer.rng.permutation(len(groups)):
-            rows = groups[group]
-            yield Batch([strips[i] for i in rows], [lines[i] for i in rows])
+            yield batch_of([lines[i] for i in groups[group]], [strips[i] for i in groups[group]])
 
 
-def loss_of(network: nn.Module, batch: Batch, bfloat16: bool) -> tuple[Tensor, Tensor]:
-    """Return the mean loss of digits (a digit) and of boxes."""
-    with torch.autocast(batch.x.device.type, torch.bfloat16, enabled=bfloat16):
-        answer = network(batch.x.contiguous(memory_format=torch.channels_last)).float()
-    log_probs = answer[..., : BLANK + 1].log_softmax(2).transpose(0, 1)
+def train_lines(
+    network: nn.Module,
+    teach: Callable[[int], Composer],
+    valid: Sequence[Line],
+    config: TrainConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+) -> Iterator[Epoch]:
+    """Train a network on numbers composed anew for every epoch; else as `train.train`.
+
+    teach: gives the composer of the epoch of that seed. valid: numbers that decide nothing and are only scored.
+    """
+    if not config.lines or not valid:
+        raise TrainingError("training to read numbers needs `lines` to compose for an epoch, and some to validate on")
+    config = settle(config)
+    device = torch.device(config.device)
+    steps = -(-config.lines // config.batch_size)
+
+    def learn(pupil: Pupil, number: int) -> tuple[float, float]:
+        composer = teach(config.seed * 100_003 + number)
+        total, step, lr = 0.0, (number - 1) * steps, 0.0
+        for batch in batches(composer, config.lines, config.batch_size):
+            lr = pupil.set_rate(config, step / (steps * config.epochs))
+            loss, boxes = losses(pupil.network, batch, device, config.precision == "bfloat16")
+            (loss + BOXES * boxes).backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(pupil.network.parameters(), STEEPEST)
+            pupil.step(config, step)
+            step += 1
+            total += loss.item() * len(batch.texts)
+        return total / config.lines, lr
+
+    yield from epochs(network, config, out, config.lines, learn, lambda kept: judge_lines(kept, valid), resume)
+
+
+def losses(network: nn.Module, batch: Batch, device: torch.device, bfloat16: bool) -> tuple[Tensor, Tensor]:
+    """Return the mean loss of a number's digits, and of boxes in heights of the strip."""
+    x = batch.x.to(device).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
+        answer = network(x).float()
+    logits, reach = answer[..., : LINE_BLANK + 1], answer[..., LINE_BLANK + 1 :]
+    digits = torch.tensor([int(digit) for text in batch.texts for digit in text])
     ctc = F.ctc_loss(
-        log_probs, batch.targets, batch.lengths, batch.target_lengths, blank=BLANK, reduction="sum", zero_infinity=True
+        logits.log_softmax(2).transpose(0, 1),
+        digits,
+        batch.columns,
+        torch.tensor([len(text) for text in batch.texts]),
+        blank=LINE_BLANK,
+        reduction="sum",
+        zero_infinity=True,
     )
-    apart = F.smooth_l1_loss(answer[..., BLANK + 1 :], batch.reach, beta=0.05, reduction="none").mean(2)
-    boxes = (apart * batch.inside).sum() / batch.inside.sum().clamp(min=1)
-    return ctc / len(batch.texts), boxes
+    on = batch.on.to(device)
+    apart = F.smooth_l1_loss(reach, batch.reach.to(device), beta=0.05, reduction="none").mean(2)
+    return ctc / len(batch.texts), (apart * on).sum() / on.sum().clamp(min=1)
 
 
 @torch.no_grad()
-def read_greedily(network: nn.Module, strips: Sequence[NDArray[np.uint8]]) -> list[str]:
-    """Return the digits of each strip by the best class of every column."""
+def judge_lines(network: nn.Module, lines: Sequence[Line]) -> LineScores:
+    """Score a network on composed numbers, by the best class of every column and nothing else."""
     network.eval()
-    texts = []
-    for one in strips:
-        wide = one.shape[1] + 2 * MARGIN
-        x = np.zeros((1, 1, STRIP, wide + -wide % STRIDE), np.uint8)
-        x[0, 0, :, MARGIN : MARGIN + one.shape[1]] = one
-        best = network(torch.tensor(x).float().div_(255))[0, :, : BLANK + 1].argmax(1).tolist()
-        texts.append("".join(str(b) for a, b in zip([BLANK, *best], best, strict=False) if b not in (a, BLANK)))
-    return texts
+    device = next(network.parameters()).device
+    read, sure = [], []
+    for line in lines:
+        x = torch.tensor(padded([strip(255 - line.image, WIDEST)])[:, None]).float().div_(255).to(device)
+        probs = network(x)[0, :, : LINE_BLANK + 1].float().softmax(1)
+        best = probs.argmax(1).tolist()
+        places = zip([LINE_BLANK, *best], best, strict=False)
+        read.append("".join(str(now) for before, now in places if now not in (before, LINE_BLANK)))
+        sure.append(float(probs.amax(1).prod()))
+    return LineScores(tuple(line.text for line in lines), tuple(read), np.array(sure, np.float32))

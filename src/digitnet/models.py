@@ -13,6 +13,10 @@ BATCH = 512
 """Images classified at a time: on two cores 64 to 512 were equally fast, 1,000 slower."""
 
 
+LINE_BLANK = 10
+"""Among `LineNet`'s classes the one of columns where no digit begins."""
+
+
 class DigitNet(nn.Module):
     """The tutorial's network, name by name: (n, 1, 28, 28) float in 0..1 -> (n, 10) logits; 206,922 parameters.
 
@@ -71,7 +75,7 @@ class StrongNet(nn.Module):
 
 
 class LineNet(nn.Module):
-    """Reads a whole number: (n, 1, 40, w) float in 0..1 -> (n, w // 4, 15); 677,167 parameters.
+    """Reads a whole number: (n, 1, 40, w) float in 0..1 -> (n, w // 4, 15); 681,935 parameters.
 
     Each column of the answer looks at about a digit and a half of the strip: 11 logits, the digits and the blank of
     connectionist temporal classification (Graves et al. 2006), and how far left, up, right and down of the column's
@@ -116,8 +120,8 @@ def _convolution(
     return nn.Sequential(convolution, *pooled, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-MODELS: dict[str, type[nn.Module]] = {"digitnet": DigitNet, "strong": StrongNet}
-"""The networks by name."""
+MODELS: dict[str, type[nn.Module]] = {"digitnet": DigitNet, "strong": StrongNet, "line": LineNet}
+"""The networks by name: two that tell single digits, and the one that reads whole numbers."""
 
 
 def to_input(images: Tensor) -> Tensor:

@@ -22,14 +22,19 @@ import torch
 
 import digitnet
 from digitnet import checkpoint, fonts
+from digitnet.compose import Composer, Glyph, Group, Line, by_font, cut, inventions, styles, unseen
 from digitnet.data import DATASETS, Splits, get, load, splits
 from digitnet.digits import Digits
 from digitnet.errors import TrainingError
-from digitnet.evaluate import Scores, evaluate
+from digitnet.evaluate import LineScores, Scores, evaluate
 from digitnet.hands import hands
+from digitnet.lines import judge_lines, train_lines
 from digitnet.models import TorchClassifier
 from digitnet.score import PICTURE, RUNS, open_model, picture, summary
 from digitnet.train import Epoch, TrainConfig, new_network, settle, train
+
+WRITERS = 1_500
+"""Invented writers whose numbers are learnt from."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +45,18 @@ class Run:
     config: TrainConfig
     parts: Splits
     letters: Digits | None = None
+    writers: tuple[Group, ...] = ()
+    signs: tuple[Glyph, ...] = ()
 
     def train(self) -> Iterator[Epoch]:
-        """Train from the first epoch that is not saved yet; see `train.train`."""
+        """Train from the first epoch that is not saved yet; see `train.train` and `lines.train_lines`."""
         network = new_network(self.config)
+        if self.config.lines:
+
+            def teach(seed: int) -> Composer:
+                return Composer(self.writers, self.signs, seed)
+
+            return train_lines(network, teach, self._lines(self.parts.valid), self.config, self.folder, resume=True)
         train_digits, valid = self.parts.train, self.parts.valid
         return train(
             *(network, train_digits, valid, self.config, self.folder),
@@ -52,8 +65,19 @@ class Run:
             resume=True,
         )
 
-    def finish(self) -> Scores:
-        """Score the trained weights once on the test digits; keep the scores and the confusion matrix."""
+    def _lines(self, digits: Digits) -> list[Line]:
+        return unseen(digits, self.signs)
+
+    def finish(self) -> Scores | LineScores:
+        """Score the trained weights once on the test digits; keep the scores and the confusion matrix.
+
+        A reader of numbers is scored on numbers composed from test digits instead, and has no confusion matrix.
+        """
+        if self.config.lines:
+            read = judge_lines(checkpoint.load_network(self.folder), self._lines(self.parts.test))
+            checkpoint.save_json(self.folder / checkpoint.SCORES, read.to_dict())
+            (self.folder / checkpoint.STATE).unlink(missing_ok=True)
+            return read
         classifier = TorchClassifier(checkpoint.load_network(self.folder))
         scores = replace(evaluate(classifier, self.parts.test), index=self.parts.test_rows)
         picture(scores, self.folder / PICTURE, self.folder.name, self.config.data)
@@ -101,6 +125,15 @@ def reopen(folder: Path, device: str | None = None, data_dir: str | Path | None 
 def _with_more(run: Run, data_dir: str | Path | None) -> Run:
     """Add the drawn digits and the letters that the recipe asks for, fetching the fonts unless they are here."""
     config, parts, letters = run.config, [run.parts.train], None
+    if config.lines:
+        hand = get(fonts.FONTS, data_dir)[: len(fonts.FONTS.hand)]
+        groups = [
+            (0.5, styles(run.parts.train)),
+            (0.22, by_font(load("fonts", "all", data_dir))),
+            (0.28, inventions(WRITERS)),
+        ]
+        signs = tuple(cut(image) for image in fonts.letters(hand).images)
+        return replace(run, writers=tuple(groups), signs=signs)
     if config.fonts:
         parts += [load("fonts", "all", data_dir)] * config.fonts
     if config.hands:

@@ -1,7 +1,8 @@
-"""Models that need no torch: a built-in name or an `.onnx` file -> `Classifier`, on ONNX Runtime.
+"""Models that need no torch: a built-in name or an `.onnx` file -> `Classifier` or `LineReader`, on ONNX Runtime.
 
 A model file holds all that decides its answer: it takes (n, 28, 28) uint8 images as they are, and gives calibrated
-probabilities and how digit-like each image is. `export.py` writes such files.
+probabilities and how digit-like each image is; or strips of numbers, and gives each column's classes and boxes.
+`export.py` writes such files.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from digitnet.digits import SIDE, Classifier
+from digitnet.digits import SIDE, STRIP, Classifier
 from digitnet.errors import DataError, ModelError
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -42,7 +44,22 @@ METADATA = "digitnet"
 """The name of the metadata entry, a JSON object, that makes an ONNX file a model of ours."""
 
 INPUT, PROBABILITIES, DIGITNESS = "images", "probabilities", "digitness"
-"""Names of the graph's input and outputs."""
+"""Names of a classifier's input and outputs."""
+
+STRIPS, LOG_PROBS, REACH = "strips", "log_probabilities", "reach"
+"""Names of a line reader's input and outputs."""
+
+LINE = "line"
+"""The built-in model that reads whole numbers; it classifies no single digits."""
+
+STRIDE = 4
+"""Pixels of a strip to one column of a line reader's answer."""
+
+MARGIN = 8
+"""Pixels of paper put at either end of a strip, so that a line reader sees where it ends."""
+
+LINE_BATCH = 16
+"""Strips a run: more gain nothing and are padded to the longest."""
 
 
 class OnnxClassifier:
@@ -58,24 +75,9 @@ class OnnxClassifier:
 
         Raises ModelError where it cannot be read or is no model of digitnet's.
         """
-        content = _read(path)
-        self.sha256 = hashlib.sha256(content).hexdigest()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 4  # what is wrong with a file is said once, by the error below
-        try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-            self.about: dict[str, Any] = json.loads(self._session.get_modelmeta().custom_metadata_map[METADATA])
-            self.threshold = float(self.about["threshold"])
-            self.name = str(self.about["name"])
-            has = {node.name for node in (*self._session.get_inputs(), *self._session.get_outputs())}
-        except KeyError as error:
-            raise ModelError(f"{path}: an ONNX file, but none that digitnet exported (no {error.args[0]})") from error
-        # ONNX Runtime's errors have no common parent but Exception.
-        except Exception as error:
-            raise ModelError(f"{path}: not a model that ONNX Runtime {onnxruntime.__version__} can run") from error
-        if not {INPUT, PROBABILITIES, DIGITNESS} <= has:
-            raise ModelError(f"{path}: has {', '.join(sorted(has))}; expected {INPUT}, {PROBABILITIES}, {DIGITNESS}")
+        self._session, self.about, self.sha256 = _open(path, threads, (INPUT, PROBABILITIES, DIGITNESS))
+        self.threshold: float = self.about["threshold"]
+        self.name: str = self.about["name"]
 
     def __repr__(self) -> str:
         """Say which model it is."""
@@ -111,6 +113,70 @@ class OnnxClassifier:
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
+@dataclass(frozen=True)
+class Columns:
+    """What a line reader says of one strip, column by column, each `STRIDE` pixels wide.
+
+    log_probs: (t, 11) float32, natural logarithms: the digits, then the blank. boxes: (t, 4) float32 left, top, right,
+    bottom of the digit at each column, in pixels of the strip; without meaning where there is none.
+    """
+
+    log_probs: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+
+
+class LineReader:
+    """A model file that reads strips (STRIP, w) uint8, as `frame.strip` makes them; `about` is the file's metadata."""
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        """Load a model file; threads: for one batch, 0 for as many as there are cores.
+
+        Raises ModelError where it cannot be read or is no line reader of digitnet's.
+        """
+        self._session, self.about, self.sha256 = _open(path, threads, (STRIPS, LOG_PROBS, REACH))
+        self.name: str = self.about["name"]
+
+    def __repr__(self) -> str:
+        """Say which model it is."""
+        return f"<LineReader {self.name}, {self.sha256[:12]}>"
+
+    def __call__(self, strips: Sequence[NDArray[np.uint8]]) -> list[Columns]:
+        """Read strips of any widths; those of like width run together."""
+        for strip in strips:
+            if strip.ndim != 2 or strip.shape[0] != STRIP or not strip.shape[1] or strip.dtype != np.uint8:
+                raise DataError(
+                    f"a strip is {strip.shape} {strip.dtype}, expected ({STRIP}, width) uint8; see frame.strip"
+                )
+        found: list[Columns | None] = [None] * len(strips)
+        order = sorted(range(len(strips)), key=lambda i: strips[i].shape[1])
+        for start in range(0, len(order), LINE_BATCH):
+            rows = order[start : start + LINE_BATCH]
+            log_probs, reach = self._session.run([LOG_PROBS, REACH], {STRIPS: padded([strips[i] for i in rows])})
+            middle = (np.arange(log_probs.shape[1], dtype=np.float32) + 0.5) * STRIDE - MARGIN
+            boxes = np.empty_like(reach)
+            boxes[..., 0], boxes[..., 2] = middle - reach[..., 0] * STRIP, middle + reach[..., 2] * STRIP
+            boxes[..., 1], boxes[..., 3] = STRIP * (0.5 - reach[..., 1]), STRIP * (0.5 + reach[..., 3])
+            for i, its_probs, its_boxes in zip(rows, log_probs, boxes, strict=True):
+                columns = (strips[i].shape[1] + 2 * MARGIN) // STRIDE
+                found[i] = Columns(its_probs[:columns], its_boxes[:columns])
+        return [columns for columns in found if columns is not None]
+
+
+def padded(strips: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Return strips (STRIP, w) in one array (n, STRIP, w'), each after `MARGIN` pixels of paper."""
+    wide = max(strip.shape[1] for strip in strips) + 2 * MARGIN
+    together = np.zeros((len(strips), STRIP, wide + -wide % STRIDE), np.uint8)
+    for row, strip in zip(together, strips, strict=True):
+        row[:, MARGIN : MARGIN + strip.shape[1]] = strip
+    return together
+
+
+def line_reader(name_or_path: str | Path = LINE, threads: int = 0) -> LineReader:
+    """Return the built-in line reader, or the one in an `.onnx` file. Raises ModelError where there is none."""
+    path = WEIGHTS / f"{LINE}.onnx" if str(name_or_path) == LINE else Path(name_or_path)
+    return LineReader(path, threads)
+
+
 def classifier(name_or_path: str | Path = DEFAULT, threads: int = 0) -> OnnxClassifier:
     """Return a built-in model by its name, or the model in an `.onnx` file.
 
@@ -131,8 +197,8 @@ def hashes() -> dict[str, str]:
 
 
 def built_in() -> list[str]:
-    """Return the names of the built-in models."""
-    return list(hashes())
+    """Return the names of the built-in classifiers."""
+    return [name for name in hashes() if name != LINE]
 
 
 def ensemble(members: Sequence[Classifier]) -> Classifier:
@@ -145,6 +211,29 @@ def ensemble(members: Sequence[Classifier]) -> Classifier:
         return total / np.float32(len(members))
 
     return mean
+
+
+def _open(path: Path, threads: int, expected: tuple[str, ...]) -> tuple[Any, dict[str, Any], str]:
+    """Return a model file's session, its metadata and its SHA-256."""
+    content = _read(path)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4  # what is wrong with a file is said once, by the error below
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        about: dict[str, Any] = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
+        has = {node.name for node in (*session.get_inputs(), *session.get_outputs())}
+        about["name"] = str(about["name"])
+        if INPUT in expected:
+            about["threshold"] = float(about["threshold"])
+    except KeyError as error:
+        raise ModelError(f"{path}: an ONNX file, but none that digitnet exported (no {error.args[0]})") from error
+    # ONNX Runtime's errors have no common parent but Exception.
+    except Exception as error:
+        raise ModelError(f"{path}: not a model that ONNX Runtime {onnxruntime.__version__} can run") from error
+    if not set(expected) <= has:
+        raise ModelError(f"{path}: has {', '.join(sorted(has))}; expected {', '.join(expected)}")
+    return session, about, hashlib.sha256(content).hexdigest()
 
 
 def _read(path: Path) -> bytes:

@@ -10,7 +10,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ from digitnet import checkpoint
 from digitnet.augment import AUGMENTS
 from digitnet.digits import Classifier, Digits
 from digitnet.errors import TrainingError
-from digitnet.evaluate import Scores, evaluate
+from digitnet.evaluate import LineScores, Scores, evaluate
 from digitnet.files import write_atomic
 from digitnet.models import MODELS, TorchClassifier, to_input
 from digitnet.muon import Muon
@@ -58,6 +58,7 @@ class TrainConfig:
     fonts: Annotated[int, "times that the digits of handwriting fonts are added to the training digits"] = 0
     hands: Annotated[int, "digits drawn in the shapes of other countries' hands, added to the training digits"] = 0
     negatives: Annotated[float, "images that are no digit in a batch, as a share of its digits, 0..1"] = 0.0
+    lines: Annotated[int, "numbers composed for every epoch, for the model that reads whole numbers"] = 0
     augment: Annotated[str, "a name of AUGMENTS: how digits are written anew every epoch"] = "none"
     teacher: Annotated[str, "a model whose answers to the digits are learnt instead of their labels"] = ""
 
@@ -112,7 +113,19 @@ RECIPES = {
         augment="gentle",
         teacher="strong",
     ),
-    "accurate": TrainConfig(model="strong", recipe="accurate", epochs=24, average=0.998, augment="lively"),
+    "accurate": TrainConfig(model="strong", recipe="accurate", epochs=16, average=0.998, augment="lively"),
+    "line": TrainConfig(
+        model="line",
+        recipe="line",
+        epochs=40,
+        batch_size=64,
+        lr=4e-3,
+        muon_lr=0.03,
+        warmup=0.1,
+        label_smoothing=0.0,
+        average=0.998,
+        lines=20_000,
+    ),
     "transfer": TrainConfig(
         model="strong",
         recipe="transfer",
@@ -126,7 +139,7 @@ RECIPES = {
 }
 """The recipes by name. How they were chosen, on validation digits alone, is told in docs/decisions.md."""
 
-RECIPE_OF = {"digitnet": "best", "strong": "transfer"}
+RECIPE_OF = {"digitnet": "best", "strong": "transfer", "line": "line"}
 """The recipe that a network is trained by where none is named."""
 
 
@@ -135,7 +148,8 @@ class Epoch:
     """One pass over the training digits, done and saved.
 
     number: 1-based, of `epochs`. loss: mean over the epoch's digits, label smoothing included. lr: the learning rate
-    of the last step. seconds: training alone. scores: on the validation digits, with the weights that are kept.
+    of the last step. seconds: training alone. scores: on the validation digits or numbers, with the weights that are
+    kept.
     """
 
     number: int
@@ -144,7 +158,7 @@ class Epoch:
     lr: float
     seconds: float
     images_per_second: float
-    scores: Scores
+    scores: Scores | LineScores
 
     def to_dict(self) -> dict[str, Any]:
         """Return the epoch as one line of history: plain numbers."""
@@ -191,20 +205,68 @@ def train(
         raise TrainingError(f"the recipe {config.recipe!r} learns from a teacher; give it {config.teacher!r}")
     config = settle(config)
     device = torch.device(config.device)
-    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = copy.deepcopy(network) if config.average else network
-    optimizers = _optimizers(network, config)
-    networks = [network, average] if config.average else [network]
-    state = out / checkpoint.STATE
-    done = checkpoint.load_state(state, networks, optimizers) if resume and state.is_file() else 0
-    history = _history(out, done)
     images = torch.tensor(digits.images, device=device)
     labels = torch.tensor(digits.labels, device=device).long()
     others = None if letters is None else to_input(torch.tensor(letters.images, device=device))
 
+    def learn(pupil: Pupil, number: int) -> tuple[float, float]:
+        return _one_epoch(pupil, images, labels, others, teacher, config, number)
+
+    def judge(network: nn.Module) -> Scores:
+        return evaluate(TorchClassifier(network), valid)
+
+    yield from epochs(network, config, out, len(digits), learn, judge, resume)
+
+
+@dataclass(frozen=True)
+class Pupil:
+    """A network in training, what follows it at a distance (or is it), and its optimizers."""
+
+    network: nn.Module
+    average: nn.Module
+    optimizers: list[Optimizer]
+
+    def step(self, config: TrainConfig, number: int) -> None:
+        """Take the step of that number, from 0, along the gradients."""
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        if config.average:
+            _follow(self.average, self.network, min(config.average, (number + 1) / (number + 11)))
+
+    def set_rate(self, config: TrainConfig, done: float) -> float:
+        """Set the learning rates for a share `done` (0..1) of all steps; return Adam's."""
+        rate = schedule(done, config.warmup)
+        for optimizer, lr in zip(self.optimizers, (config.lr, config.muon_lr), strict=False):
+            optimizer.param_groups[0]["lr"] = lr * rate
+        return config.lr * rate
+
+
+def epochs(
+    network: nn.Module,
+    config: TrainConfig,
+    out: Path,
+    count: int,
+    learn: Callable[[Pupil, int], tuple[float, float]],
+    judge: Callable[[nn.Module], Scores | LineScores],
+    resume: bool,
+) -> Iterator[Epoch]:
+    """Run the epochs that are not done yet, saving each before it is yielded; what all trainings share.
+
+    count: images an epoch. learn: trains for the epoch of that number and returns its loss and last learning rate.
+    judge: scores the weights that are kept. Raises as `train` does.
+    """
+    network.to(device=torch.device(config.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = copy.deepcopy(network) if config.average else network
+    pupil = Pupil(network, average, _optimizers(network, config))
+    networks = [network, average] if config.average else [network]
+    state = out / checkpoint.STATE
+    done = checkpoint.load_state(state, networks, pupil.optimizers) if resume and state.is_file() else 0
+    history = _history(out, done)
     for number in range(done + 1, config.epochs + 1):
         began = time.perf_counter()
-        loss, lr = _one_epoch(network, average, optimizers, images, labels, others, teacher, config, number)
+        network.train()
+        loss, lr = learn(pupil, number)
         seconds = time.perf_counter() - began
         if not (math.isfinite(loss) and all(weight.isfinite().all() for weight in network.parameters())):
             kept = f"{out} keeps epoch {number - 1}" if number > 1 else "nothing was kept"
@@ -212,20 +274,17 @@ def train(
                 f"the loss or the weights ran away in epoch {number} (loss {loss}, learning rate {lr:.3g}); {kept}. "
                 "Another --seed or --recipe tutorial may train; if not, look at the data"
             )
-        scores = evaluate(TorchClassifier(average), valid)
-        epoch = Epoch(number, config.epochs, loss, lr, seconds, len(digits) / seconds, scores)
+        epoch = Epoch(number, config.epochs, loss, lr, seconds, count / seconds, judge(average))
         history.append(json.dumps(epoch.to_dict()))
         # The state comes last: after a kill in between, resuming makes the same epoch again.
         checkpoint.save_network(out / checkpoint.WEIGHTS, average, config.model)
         write_atomic(out / checkpoint.HISTORY, "".join(line + "\n" for line in history).encode())
-        checkpoint.save_state(state, networks, optimizers, number)
+        checkpoint.save_state(state, networks, pupil.optimizers, number)
         yield epoch
 
 
 def _one_epoch(
-    network: nn.Module,
-    average: nn.Module,
-    optimizers: list[Optimizer],
+    pupil: Pupil,
     images: Tensor,
     labels: Tensor,
     letters: Tensor | None,
@@ -237,20 +296,17 @@ def _one_epoch(
     rng = torch.Generator(images.device).manual_seed(config.seed * 100_003 + number)
     order = torch.randperm(len(images), generator=rng, device=images.device)
     steps = math.ceil(len(images) / config.batch_size)
-    step = (number - 1) * steps
+    step, lr = (number - 1) * steps, 0.0
     total_loss = torch.zeros((), device=images.device)
-    network.train()
     for rows in torch.split(order, config.batch_size):
-        rate = schedule(step / (steps * config.epochs), config.warmup)
-        for optimizer, lr in zip(optimizers, (config.lr, config.muon_lr), strict=False):
-            optimizer.param_groups[0]["lr"] = lr * rate
+        lr = pupil.set_rate(config, step / (steps * config.epochs))
         x, y = to_input(images[rows]), labels[rows]
         if config.negatives and letters is not None:
             others = negatives(x, letters, int(config.negatives * len(x)), rng)
             x, y = torch.cat([x, others]), F.pad(y, (0, len(others)), value=NO_DIGIT)
         x = AUGMENTS[config.augment](x, rng)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            logits = network(x.contiguous(memory_format=torch.channels_last)).float()
+            logits = pupil.network(x.contiguous(memory_format=torch.channels_last)).float()
         if config.negatives:
             logits = F.pad(logits, (0, 1))  # "no digit" has the logit 0: the ten others rise above it or sink below
         if teacher is None:
@@ -258,14 +314,10 @@ def _one_epoch(
         else:
             loss = _lesson(logits, y, x, teacher)
         loss.backward()  # type: ignore[no-untyped-call]
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
+        pupil.step(config, step)
         step += 1
         total_loss += loss.detach() * len(rows)
-        if config.average:
-            _follow(average, network, min(config.average, step / (step + 10)))
-    return (total_loss / len(images)).item(), optimizers[0].param_groups[0]["lr"]
+    return (total_loss / len(images)).item(), lr
 
 
 def _lesson(logits: Tensor, labels: Tensor, x: Tensor, teacher: Classifier) -> Tensor:
