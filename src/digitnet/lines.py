@@ -22,6 +22,7 @@ from digitnet.compose import Composer, Line
 from digitnet.digits import STRIP
 from digitnet.errors import TrainingError
 from digitnet.evaluate import LineScores
+from digitnet.find import ink_of
 from digitnet.frame import strip
 from digitnet.models import LINE_BLANK
 from digitnet.runtime import MARGIN, STRIDE, padded
@@ -29,6 +30,9 @@ from digitnet.train import Epoch, Pupil, TrainConfig, epochs, settle
 
 WIDEST = 1200
 """Width beyond which a strip is squeezed in training, pixels."""
+
+FLATTENED = 0.5
+"""Share of strips learnt as `find.ink_of` cleans them; the others keep their paper."""
 
 BOXES = 2.0
 """Weight of the loss of boxes, against the loss of a whole number's digits."""
@@ -78,7 +82,11 @@ def batches(composer: Composer, count: int, size: int) -> Iterator[Batch]:
     chunk = size * 16
     for start in range(0, count, chunk):
         lines = [composer.line() for _ in range(min(chunk, count - start))]
-        strips = [strip(255 - line.image, WIDEST) for line in lines]
+        flat = composer.rng.random(len(lines)) < FLATTENED
+        strips = [
+            strip(ink_of(line.image) if flatten else 255 - line.image, WIDEST)
+            for line, flatten in zip(lines, flat, strict=True)
+        ]
         order = np.argsort([one.shape[1] for one in strips], kind="stable")
         groups = [order[i : i + size] for i in range(0, len(order), size)]
         for group in composer.rng.permutation(len(groups)):

@@ -30,7 +30,8 @@ from digitnet.evaluate import LineScores, Scores, evaluate
 from digitnet.hands import hands
 from digitnet.lines import judge_lines, train_lines
 from digitnet.models import TorchClassifier
-from digitnet.score import PICTURE, RUNS, open_model, picture, summary
+from digitnet.runtime import classifier
+from digitnet.score import PICTURE, RUNS, picture, summary
 from digitnet.train import Epoch, TrainConfig, new_network, settle, train
 
 WRITERS = 1_500
@@ -61,7 +62,7 @@ class Run:
         return train(
             *(network, train_digits, valid, self.config, self.folder),
             letters=self.letters,
-            teacher=open_model(self.config.teacher).classifier if self.config.teacher else None,
+            teacher=classifier(self.config.teacher, torch.get_num_threads()) if self.config.teacher else None,
             resume=True,
         )
 
@@ -78,8 +79,8 @@ class Run:
             checkpoint.save_json(self.folder / checkpoint.SCORES, read.to_dict())
             (self.folder / checkpoint.STATE).unlink(missing_ok=True)
             return read
-        classifier = TorchClassifier(checkpoint.load_network(self.folder))
-        scores = replace(evaluate(classifier, self.parts.test), index=self.parts.test_rows)
+        network = checkpoint.load_network(self.folder)
+        scores = replace(evaluate(TorchClassifier(network), self.parts.test), index=self.parts.test_rows)
         picture(scores, self.folder / PICTURE, self.folder.name, self.config.data)
         checkpoint.save_json(self.folder / checkpoint.SCORES, summary(scores, self.parts.test))
         (self.folder / checkpoint.STATE).unlink(missing_ok=True)

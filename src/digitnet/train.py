@@ -117,7 +117,7 @@ RECIPES = {
     "line": TrainConfig(
         model="line",
         recipe="line",
-        epochs=40,
+        epochs=30,
         batch_size=64,
         lr=4e-3,
         muon_lr=0.03,

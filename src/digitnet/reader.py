@@ -1,0 +1,191 @@
+"""The main job, reading: `read("photo.jpg").text`; `Reader().read(...)` for many pictures.
+
+A page is looked at for regions that hold a number each (`find.py`). A line reader says what is written in each
+(`runtime.LineReader`), a decoder which numbers that can be (`decode.py`) and the classifier of single digits whether
+these are digits at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from digitnet import image
+from digitnet.decode import align, decode, digit_probs
+from digitnet.digits import STRIP
+from digitnet.find import Region, find, whole
+from digitnet.frame import frame, strip
+from digitnet.reading import Box, Digit, Number, Reading
+from digitnet.rules import Rules
+from digitnet.runtime import LINE, Columns, classifier, line_reader
+
+TRUSTED = 0.95
+"""Confidence below which reasons for doubt are looked for."""
+
+ALTERNATIVES = 5
+"""Most texts that a number may have, the best one included."""
+
+NOTABLE = 0.01
+"""Probability below which another value of a digit is not told."""
+
+WIDEST = 4_000
+"""Width to which longer strips are squeezed, pixels: a hundred digits."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the models say of a region: the columns of its strip, its digits' boxes in `region.ink`, what each is."""
+
+    region: Region
+    columns: Columns
+    scale: float
+
+
+class Reader:
+    """Reads pictures; opening the models takes some 0.1 s, so make one and keep it. Safe to share between threads."""
+
+    def __init__(self, line: str | Path = LINE, digits: str | Path = "strong", threads: int = 0) -> None:
+        """Open the models: built-in names or `.onnx` files. threads: for one picture, 0 for as many as there are cores.
+
+        Raises ModelError where there is no such model.
+        """
+        self.line = line_reader(line, threads)
+        self.digits = classifier(digits, threads)
+
+    def read(
+        self, source: image.Source, *, single: bool = False, rules: Rules | None = None, name: str | None = None
+    ) -> Reading:
+        """Read a picture of one page.
+
+        source: whatever `image.page` takes: a path, bytes, a stream, a Pillow image or an array.
+        single: the picture holds one number and nothing else; then there is one number in the answer, without text
+            where nothing could be read. Else numbers are looked for, and what is none is left out.
+        rules: what every number must be. The answer says where they changed what the image says.
+
+        Raises ImageError as `image.page` does.
+        """
+        return self.read_page(image.page(source, name), single=single, rules=rules)
+
+    def read_pages(
+        self, source: image.Source, *, single: bool = False, rules: Rules | None = None, name: str | None = None
+    ) -> Iterator[Reading]:
+        """Read every page of a TIFF or PDF, one after the other; otherwise as `read`."""
+        for page in image.pages(source, name):
+            yield self.read_page(page, single=single, rules=rules)
+
+    def read_page(self, page: NDArray[np.uint8], *, single: bool = False, rules: Rules | None = None) -> Reading:
+        """Read a page (h, w) uint8, 0 black .. 255 white; otherwise as `read`."""
+        regions = [whole(page)] if single else find(page)
+        numbers = [self._number(seen, page, single, rules) for seen in self._look(regions)]
+        kept = tuple(number for number in numbers if number is not None)
+        return Reading(kept, page, str(rules) if rules else None)
+
+    def _look(self, regions: Sequence[Region]) -> list[_Seen]:
+        strips = [strip(region.ink, WIDEST) for region in regions]
+        return [
+            _Seen(region, columns, one.shape[1] / region.ink.shape[1])
+            for region, one, columns in zip(regions, strips, self.line(strips), strict=True)
+        ]
+
+    def _number(self, seen: _Seen, page: NDArray[np.uint8], single: bool, rules: Rules | None) -> Number | None:
+        region, log_probs = seen.region, seen.columns.log_probs
+        paths = decode(log_probs, rules, ALTERNATIVES)
+        alone = decode(log_probs, None, 1)[0].text if rules else None
+        if not paths or not paths[0].text:
+            sure = paths[0].probability if paths else 0.0
+            return Number("", sure, region.box, reasons=("not_a_digit",), seen=alone) if single else None
+        text = paths[0].text
+        boxes = self._boxes(seen, text)
+        probs = digit_probs(log_probs, text)
+        said, digitness = self.digits.classify(np.stack([frame(_crop(region.ink, box)) for box in boxes]))
+        sure = paths[0].probability
+        if not single and digitness.max() < self.digits.threshold:
+            return None
+        digits = []
+        for value, box, row in zip(map(int, text), boxes, probs, strict=True):
+            others = sorted(((int(v), float(row[v])) for v in range(10) if v != value), key=lambda each: -each[1])
+            digits.append(
+                Digit(value, float(row[value]), _to_page(region, box, page.shape), tuple(o for o in others if o[1] >= NOTABLE))
+            )
+        return Number(
+            text,
+            sure,
+            _around([digit.box for digit in digits]),
+            tuple(digits),
+            tuple((path.text, path.probability) for path in paths[1:]),
+            () if sure >= TRUSTED else self._reasons(seen, page, boxes, digitness),
+            alone if alone != text else None,
+        )
+
+    def _boxes(self, seen: _Seen, text: str) -> list[Box]:
+        """Return each digit's box in pixels of the region's ink."""
+        log_probs, height, width = seen.columns.log_probs, *seen.region.ink.shape
+        boxes = []
+        for digit, (start, stop) in zip(text, align(log_probs, text), strict=True):
+            column = start + int(log_probs[start:stop, int(digit)].argmax())
+            left, top, right, bottom = seen.columns.boxes[column]
+            x0, x1 = (min(max(round(float(x / seen.scale)), 0), width) for x in (left, right))
+            y0, y1 = (min(max(round(float(y * height / STRIP)), 0), height) for y in (top, bottom))
+            boxes.append((min(x0, width - 1), min(y0, height - 1), max(x1, x0 + 1), max(y1, y0 + 1)))
+        return boxes
+
+    def _reasons(
+        self, seen: _Seen, page: NDArray[np.uint8], boxes: Sequence[Box], digitness: NDArray[np.float32]
+    ) -> tuple[str, ...]:
+        """Return why a number should not be trusted, as far as that can be told."""
+        region, found = seen.region, []
+        if (digitness < self.digits.threshold).any():
+            found.append("not_a_digit")
+        if any(one[2] - other[0] > 0.15 * (one[2] - one[0]) for one, other in zip(boxes, boxes[1:], strict=False)):
+            found.append("touching")
+        left, top, right, bottom = region.box
+        ink = region.ink
+        strong = ink > 127
+        slope = cv2.magnitude(cv2.Sobel(ink, cv2.CV_32F, 1, 0), cv2.Sobel(ink, cv2.CV_32F, 0, 1)) / 8
+        if strong.any() and np.percentile(slope[strong], 90) < 25:
+            found.append("blurred")
+        if left <= 0 or top <= 0 or right >= page.shape[1] or bottom >= page.shape[0]:
+            found.append("cut_off")
+        part = page[max(0, top) : bottom, max(0, left) : right]
+        if part.size and np.ptp(np.percentile(part, (2, 98))) < 50:
+            found.append("faint")
+        if np.median([box[3] - box[1] for box in boxes]) < 14:
+            found.append("too_small")
+        return tuple(found)
+
+
+def _crop(ink: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
+    left, top, right, bottom = box
+    return np.pad(ink[top:bottom, left:right], 2)
+
+
+def _to_page(region: Region, box: Box, shape: tuple[int, ...]) -> Box:
+    """Return a box of the region's ink as the box around it in pixels of the page."""
+    left, top, right, bottom = box
+    corners = np.array([[left, right, left, right], [top, top, bottom, bottom], [1, 1, 1, 1]])
+    x, y = region.to_page @ corners
+    height, width = shape
+    x0, y0 = (int(np.clip(np.floor(v.min()), 0, limit - 1)) for v, limit in ((x, width), (y, height)))
+    x1, y1 = (int(np.clip(np.ceil(v.max()), low + 1, limit)) for v, low, limit in ((x, x0, width), (y, y0, height)))
+    return x0, y0, x1, y1
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    left, top, right, bottom = zip(*boxes, strict=True)
+    return min(left), min(top), max(right), max(bottom)
+
+
+@lru_cache(1)
+def _reader() -> Reader:
+    return Reader()
+
+
+def read(source: image.Source, *, single: bool = False, rules: Rules | None = None) -> Reading:
+    """Read a picture of one page with the built-in models; see `Reader.read`."""
+    return _reader().read(source, single=single, rules=rules)

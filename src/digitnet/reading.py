@@ -1,0 +1,131 @@
+"""What a page gives back: `Reading`, its numbers and their digits, each with a box, a confidence and alternatives."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels of the page; right and bottom are outside."""
+
+REASONS = {
+    "not_a_digit": "something in it is not like a digit; look at it, or cut the number out alone",
+    "touching": "digits touch or overlap; write them apart",
+    "blurred": "the picture is not sharp; hold the camera still or scan it again",
+    "cut_off": "it touches the edge of the picture; leave some paper around it",
+    "faint": "the ink is hardly darker than the paper; use a darker pen, more light or another scan",
+    "too_small": "its digits are only a few pixels high; scan at a higher resolution or go closer",
+}
+"""Why a number should not be trusted, by code, and what can be done about it."""
+
+
+@dataclass(frozen=True)
+class Digit:
+    """One digit of a number.
+
+    value: 0..9. probability: that it is, 0..1, if the others are right. box: of its ink.
+    alternatives: the other values that are not improbable, most probable first, with their probabilities.
+    """
+
+    value: int
+    probability: float
+    box: Box
+    alternatives: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number on a page.
+
+    text: its digits; separators, signs and currencies are left out. Empty where a page that should hold a number holds
+    none. confidence: that all of `text` is right, 0..1; with rules, among the numbers that keep them.
+    box: around its digits. digits: left to right. alternatives: other texts, most probable first, with confidences.
+    reasons: codes of `REASONS`; only where `confidence` is below `reader.TRUSTED`. seen: what the image alone says,
+    where a rule changed it; else None.
+    """
+
+    text: str
+    confidence: float
+    box: Box
+    digits: tuple[Digit, ...] = ()
+    alternatives: tuple[tuple[str, float], ...] = ()
+    reasons: tuple[str, ...] = ()
+    seen: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the number as plain values, ready for JSON; each reason with what can be done about it."""
+        plain = asdict(self)
+        plain["alternatives"] = [{"text": text, "confidence": sure} for text, sure in self.alternatives]
+        for mine, digit in zip(plain["digits"], self.digits, strict=True):
+            mine["alternatives"] = [{"value": value, "probability": p} for value, p in digit.alternatives]
+        plain["reasons"] = [{"code": code, "advice": REASONS[code]} for code in self.reasons]
+        return plain
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A page's numbers in reading order: lines from top to bottom, each from left to right.
+
+    page: (h, w) uint8, 0 black .. 255 white, what was read. rules: what the numbers had to keep, in words.
+    """
+
+    numbers: tuple[Number, ...]
+    page: NDArray[np.uint8] = field(repr=False)
+    rules: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The numbers, those of one line apart by spaces, lines by line breaks."""
+        text, last = "", None
+        for number in self.numbers:
+            if last is not None:
+                middle = (number.box[1] + number.box[3]) / 2
+                beside = last.box[1] <= middle <= last.box[3] and number.box[0] >= last.box[0]
+                text += " " if beside else "\n"
+            text, last = text + number.text, number
+        return text
+
+    @property
+    def confidence(self) -> float:
+        """That all numbers are right, 0..1: the product of theirs."""
+        return float(np.prod([number.confidence for number in self.numbers]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the reading as plain values, ready for JSON; without the page itself."""
+        height, width = self.page.shape
+        return {
+            "text": self.text,
+            "confidence": self.confidence,
+            "width": width,
+            "height": height,
+            "rules": self.rules,
+            "numbers": [number.to_dict() for number in self.numbers],
+        }
+
+    def draw(self) -> NDArray[np.uint8]:
+        """Return the page with a box around every number, (h, w, 3) uint8 RGB: its text and confidence above it.
+
+        Green where the confidence is at least 0.95, orange where it is lower, red below one half.
+        """
+        import cv2
+
+        picture: NDArray[np.uint8] = np.repeat(self.page[:, :, None], 3, axis=2)
+        height, width = self.page.shape
+        line = max(1, round(max(height, width) / 800))
+        for number in self.numbers:
+            sure = number.confidence
+            colour = (0, 140, 60) if sure >= 0.95 else (220, 120, 0) if sure >= 0.5 else (210, 0, 0)
+            left, top, right, bottom = number.box
+            for digit in number.digits:
+                cv2.rectangle(picture, digit.box[:2], (digit.box[2] - 1, digit.box[3] - 1), (90, 150, 255), 1)
+            cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), colour, line)
+            label = f"{number.text or '?'} {100 * sure:.0f}%"
+            size = min(max((bottom - top) / 60, 0.4), 3.0)
+            (wide, high), below = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, size, line)
+            y = top - 3 * line if top - 3 * line - high >= 0 else min(bottom + high + 3 * line, height - below)
+            where = (max(0, min(left, width - wide)), y)
+            cv2.putText(picture, label, where, cv2.FONT_HERSHEY_SIMPLEX, size, colour, line, cv2.LINE_AA)
+        return picture
