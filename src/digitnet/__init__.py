@@ -1,4 +1,4 @@
-"""digitnet reads handwritten digits: learn them, score them, see what a network makes of them.
+"""digitnet reads handwritten digits: off pictures, off MNIST, and it learns to, with confidences to act on.
 
 Importing this package imports neither torch nor numpy; each public name loads its module when first used.
 """
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from digitnet.errors import DataError, DigitNetError, ImageError, ModelError, TrainingError
     from digitnet.evaluate import Scores, evaluate
     from digitnet.frame import frame
+    from digitnet.reader import Reader, read
+    from digitnet.reading import Number, Reading
+    from digitnet.rules import Rules
     from digitnet.runtime import classifier
 
 __version__ = "0.1.0"
@@ -27,6 +30,10 @@ __all__ = [
     "Digits",
     "ImageError",
     "ModelError",
+    "Number",
+    "Reader",
+    "Reading",
+    "Rules",
     "Scores",
     "TrainingError",
     "__version__",
@@ -34,6 +41,7 @@ __all__ = [
     "evaluate",
     "frame",
     "load",
+    "read",
 ]
 
 _HOMES = {
@@ -43,12 +51,17 @@ _HOMES = {
     "Digits": "digits",
     "ImageError": "errors",
     "ModelError": "errors",
+    "Number": "reading",
+    "Reader": "reader",
+    "Reading": "reading",
+    "Rules": "rules",
     "Scores": "evaluate",
     "TrainingError": "errors",
     "classifier": "runtime",
     "evaluate": "evaluate",
     "frame": "frame",
     "load": "data",
+    "read": "reader",
 }
 
 

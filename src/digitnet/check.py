@@ -22,6 +22,12 @@ PACKAGES = ("numpy", "onnxruntime", "opencv-python-headless", "pillow", "torch")
 DRAWN = 100
 """Digits drawn for the self-test."""
 
+LINES = 20
+"""Numbers written for the self-test."""
+
+LEAST_LINES = 0.4
+"""Share of the written numbers, many of them on bad paper, that a line reader in order reads right."""
+
 LEAST = 0.8
 """Share of the drawn digits that a model in order reads right; of images without ink or of noise it refuses all."""
 
@@ -50,6 +56,9 @@ def check() -> Iterator[Finding]:
         ]
     )
     for name, sha256 in expected.items():
+        if name == runtime.LINE:
+            yield from _check_lines(sha256)
+            continue
         try:
             model = runtime.classifier(name)
         except ModelError as error:
@@ -62,6 +71,22 @@ def check() -> Iterator[Finding]:
             f"{name}: reads {right:.0%} of {DRAWN} drawn digits, refuses {refused:.0%} of {len(nothing)} empty images"
         )
         yield Finding(right >= LEAST and refused == 1, told)
+
+
+def _check_lines(sha256: str) -> Iterator[Finding]:
+    """Look at the built-in line reader."""
+    from digitnet.compose import unseen
+    from digitnet.reader import Reader
+
+    try:
+        reader = Reader()
+    except ModelError as error:
+        yield Finding(False, str(error))
+        return
+    yield Finding(reader.line.sha256 == sha256, f"{runtime.LINE}: sha256 {reader.line.sha256}")
+    lines = unseen(hands(300), count=LINES)
+    right = np.mean([reader.read_page(line.image, single=True).text == line.text for line in lines])
+    yield Finding(bool(right >= LEAST_LINES), f"{runtime.LINE}: reads {right:.0%} of {LINES} written numbers exactly")
 
 
 def _version(package: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import sys
 import warnings
 from collections.abc import Iterator
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from digitnet import __version__
+from digitnet import __version__, cli_read
 from digitnet.errors import DataError, DigitNetError, TrainingError
+from digitnet.terminal import console, percent, program, say
 
 if TYPE_CHECKING:
     from digitnet.digits import Digits
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="digitnet",
-    help="Handwritten digits: train a network, score it, see what it confuses.",
+    help="Handwritten digits: read them off pictures, train networks, score them, see what they confuse.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -41,6 +41,10 @@ DataDir = Annotated[
         help="Folder of named data sets.",
     ),
 ]
+
+
+app.command()(cli_read.read)
+app.command()(cli_read.compose)
 
 
 @app.callback(invoke_without_command=True)
@@ -132,6 +136,7 @@ def train(
     Examples: digitnet train --recipe quick; digitnet train --data my-digits/ --epochs 50; digitnet train --model
     strong.
     """
+    from digitnet.evaluate import LineScores
     from digitnet.run import reopen, start
     from digitnet.score import PICTURE, RUNS
     from digitnet.train import RECIPE_OF, RECIPES
@@ -163,6 +168,9 @@ def train(
         say(f"Stopped; every finished epoch is kept. Go on with: {program()} train --resume {run.folder}")
         raise typer.Exit(130) from None
     scores = run.finish()
+    if isinstance(scores, LineScores):
+        cli_read.print_line_scores("\nNumbers composed from test digits", scores)
+        return
     _print_scores("\nTest accuracy", scores, run.parts.test)
     print(f"Confusion matrix: {run.folder / PICTURE}\n")
     evaluate = f"{program()} evaluate" + ("" if run.folder.parent == RUNS else f" --model {run.folder}")
@@ -192,6 +200,10 @@ def evaluate(
         str | None,
         typer.Option(show_default=False, help="Score digits spoilt in this way, or in all fifteen: all."),
     ] = None,
+    read: Annotated[
+        bool, typer.Option("--read", help="Score reading whole pictures: --data is a folder with a truth.csv.")
+    ] = False,
+    single: cli_read.Single = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Open the confusion matrix.")] = False,
     data_dir: DataDir = None,
@@ -204,6 +216,9 @@ def evaluate(
     from digitnet.files import to_json
     from digitnet.score import open_model, score, summary
 
+    if read:
+        cli_read.evaluate_reading(model, data, single, as_json)
+        return
     opened = open_model(model)
     if corrupt is not None:
         _evaluate_corrupted(opened, corrupt, data, data_dir, as_json)
@@ -265,7 +280,10 @@ def export(
 
     model = export_run(run, out, data_dir)
     print(f"{out}: {out.stat().st_size:,} bytes, sha256 {model.sha256}")
-    print(f"temperature {model.about['temperature']:.3f}, images with a digit-ness below {model.threshold:g} refused")
+    refused = (
+        f", images with a digit-ness below {model.about['threshold']:g} refused" if "threshold" in model.about else ""
+    )
+    print(f"temperature {model.about['temperature']:.3f}{refused}")
 
 
 @app.command()
@@ -353,29 +371,6 @@ def _progress(config: TrainConfig) -> Iterator[Any]:
                 print(line, flush=True)
 
         yield show
-
-
-def percent(share: float) -> str:
-    """Return a share 0..1 as percent with two places; only 1 itself rounds to 100."""
-    text = f"{100 * share:.2f} %"
-    return "99.99 %" if text == "100.00 %" and share < 1 else text
-
-
-def console() -> Any:
-    """Return a Rich console on standard output."""
-    from rich.console import Console
-
-    return Console(highlight=False)
-
-
-def say(message: str) -> None:
-    """Print a note to standard error, where it never mixes with results."""
-    print(message, file=sys.stderr, flush=True)
-
-
-def program() -> str:
-    """Return what the user must type to run this program: `digitnet` where the PATH leads to it."""
-    return "digitnet" if shutil.which("digitnet") or Path(sys.argv[0]).name != "digitnet" else sys.argv[0]
 
 
 def main() -> NoReturn:

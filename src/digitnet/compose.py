@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -44,8 +45,21 @@ class Line:
     boxes: NDArray[np.int32]
 
 
+@dataclass(frozen=True, eq=False)
+class Page:
+    """A page of numbers in reading order.
+
+    image: (h, w) uint8, 0 black .. 255 white. texts: n numbers. boxes: (n, 4) int32 left, top, right, bottom of each
+    number's digits, pixels.
+    """
+
+    image: NDArray[np.uint8]
+    texts: tuple[str, ...]
+    boxes: NDArray[np.int32]
+
+
 def styles(digits: Digits, pens: int = 6, slants: int = 3) -> list[Writer]:
-    """Sort labelled digits into `pens` * `slants` writers alike in stroke and slant, so that a number looks of one hand."""
+    """Sort labelled digits into `pens` * `slants` writers alike in stroke and slant: each looks like one hand."""
     glyphs = [cut(image) for image in digits.images]
     images = digits.images.astype(np.float32)
     mass = images.sum(axis=(1, 2)) + 1e-6
@@ -73,7 +87,7 @@ def by_font(digits: Digits) -> list[Writer]:
     labels = digits.labels if digits.labels is not None else np.zeros(0, np.uint8)
     starts = [0, *np.flatnonzero((labels[1:] == 0) & (labels[:-1] == 9)) + 1, len(labels)]
     writers = []
-    for start, stop in zip(starts, starts[1:], strict=False):
+    for start, stop in pairwise(starts):
         rows = [start + np.flatnonzero(labels[start:stop] == value) for value in range(10)]
         writers.append([[cut(digits.images[row]) for row in some] for some in rows])
     return list(writers)
@@ -121,6 +135,31 @@ class Composer:
         writers = self.groups[int(rng.choice(len(self.groups), p=self.shares))]
         ink, boxes = self._ink(text, writers[int(rng.integers(len(writers)))], letters)
         return Line(*self._paper(ink, boxes, text))
+
+    def page(self, texts: Sequence[str], width: int = 1240) -> Page:
+        """Write numbers in lines on one page, `width` pixels wide (A4 at 150 dpi) and as high as they need."""
+        rng = self.rng
+        placed: list[tuple[NDArray[np.float32], int, int]] = []
+        boxes = []
+        x, y, deepest = int(rng.integers(20, 120)), int(rng.integers(20, 80)), 0
+        for text in texts:
+            writers = self.groups[int(rng.choice(len(self.groups), p=self.shares))]
+            ink, drawn = self._ink(text, writers[int(rng.integers(len(writers)))])
+            (left, top), (right, bottom) = drawn[:, :2].min(axis=0).astype(int), drawn[:, 2:].max(axis=0).astype(int)
+            down, across = np.flatnonzero(ink.max(axis=1) > 0.3), np.flatnonzero(ink.max(axis=0) > 0.3)
+            ink = ink[down[0] : down[-1] + 1, across[0] : across[-1] + 1][:, : width - 40]
+            if x + ink.shape[1] > width - 20:
+                x, y, deepest = int(rng.integers(20, 120)), y + deepest + int(rng.integers(12, 60)), 0
+            x = min(x, width - 20 - ink.shape[1])
+            place = np.array([left - across[0] + x, top - down[0] + y, right - across[0] + x, bottom - down[0] + y])
+            placed.append((ink, x, y))
+            boxes.append(place)
+            x += ink.shape[1] + int(ink.shape[0] * rng.uniform(1.5, 4))
+            deepest = max(deepest, ink.shape[0])
+        canvas = np.zeros((y + deepest + 40, width), np.float32)
+        for ink, left, top in placed:
+            canvas[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
+        return Page(self._written(canvas), tuple(texts), np.array(boxes, np.int32).reshape(-1, 4))
 
     def _ink(self, text: str, writer: Writer, letters: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return soft ink (h, w) float32 in 0..1 and the digits' boxes."""
@@ -187,7 +226,7 @@ class Composer:
 
         if rng.random() < 0.15:
             high, share = rng.uniform(0, 1), rng.uniform(0.3, 1)
-            for before, after in zip(boxes, boxes[1:], strict=False):
+            for before, after in pairwise(boxes):
                 if rng.random() < share and after[0] - before[2] < 0.5 * tall:
                     y0, y1 = (
                         box[1] + (box[3] - box[1]) * np.clip(high + rng.normal(0, 0.1), 0, 1) for box in (before, after)
@@ -215,6 +254,13 @@ class Composer:
         top, left = max(0, int(top - room[0])), max(0, int(left - room[1]))
         bottom, right = max(top + 4, int(bottom + room[2])), max(left + 4, int(right + room[3]))
         soft: NDArray[Any] = np.ascontiguousarray(ink[top:bottom, left:right])
+        picture = self._written(soft)
+        moved = boxes - np.array([left, top, left, top], np.float32)
+        return picture, text, np.round(moved).astype(np.int32)
+
+    def _written(self, soft: NDArray[Any]) -> NDArray[np.uint8]:
+        """Draw soft ink with one pen on paper of some kind, as a scanner or camera sees it."""
+        rng = self.rng
         if rng.random() < 0.5:
             soft = cv2.GaussianBlur(soft, (0, 0), rng.uniform(0.3, 1.0))
         # A threshold of soft edges decides how broad the pen is, its steepness how sharp.
@@ -234,12 +280,11 @@ class Composer:
         if rng.random() < 0.4:
             packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))])[1]
             picture = np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
-        moved = boxes - np.array([left, top, left, top], np.float32)
-        return picture, text, np.round(moved).astype(np.int32)
+        return picture
 
 
 def unseen(digits: Digits, signs: Sequence[Glyph] = (), count: int = 1_000) -> list[Line]:
-    """Compose `count` numbers, always the same, from digits that a reader has not learnt from, to validate or test it."""
+    """Compose `count` numbers, always the same, from digits that a reader has not learnt from, to score it by."""
     composer = Composer([(1, styles(digits, 3, 1))], signs, 0)
     return [composer.line() for _ in range(count)]
 

@@ -1,11 +1,11 @@
 """A run -> one `.onnx` file, calibrated and proven equal to torch before it is written.
 
-For a classifier two things are fitted here, on the run's validation digits alone. The temperature divides the logits so that the
-probabilities mean what they say (Guo et al., "On Calibration of Modern Neural Networks", 2017). Digit-ness is the
-energy of the logits, their log-sum-exp (Liu et al., "Energy-based Out-of-distribution Detection", 2020), on a scale
+For a classifier two things are fitted here, on the run's validation digits alone. The temperature divides the logits so
+that the probabilities mean what they say (Guo et al., "On Calibration of Modern Neural Networks", 2017). Digit-ness is
+the energy of the logits, their log-sum-exp (Liu et al., "Energy-based Out-of-distribution Detection", 2020), on a scale
 on which a share `REFUSED` of validation digits lie below one half; and 0 for what is noise or empty. For a line reader
-it is one temperature, fitted on numbers composed from validation digits, so that a whole number's probability means
-what it says.
+it is one temperature, fitted on numbers composed from validation digits, so that the probability of a whole number
+means what it says.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from digitnet import checkpoint
-from digitnet.data import splits
 from digitnet.compose import Line, unseen
+from digitnet.data import splits
 from digitnet.digits import SIDE, STRIP, Digits
 from digitnet.errors import DataError, ModelError
 from digitnet.files import write_atomic
@@ -117,7 +117,7 @@ def calibrate(network: nn.Module, digits: Digits) -> Calibration:
 
 
 class CalibratedLine(nn.Module):
-    """`LineNet` with its temperature: (n, STRIP, w) uint8 -> (n, w // 4, 11) log-probabilities, (n, w // 4, 4) reaches."""
+    """`LineNet` with its temperature: (n, STRIP, w) uint8 -> (n, w // 4, 11) log-probabilities and (n, w // 4, 4)."""
 
     def __init__(self, network: nn.Module, temperature: float) -> None:
         """Wrap a network from (n, 1, STRIP, w) floats in 0..1."""
@@ -179,7 +179,7 @@ def export(network: nn.Module, digits: Digits, about: dict[str, Any], path: Path
 
 
 def export_lines(network: nn.Module, lines: Sequence[Line], about: dict[str, Any], path: Path) -> LineReader:
-    """Calibrate a line reader on numbers that it has not learnt from and write it as one ONNX file, as `export` does."""
+    """Calibrate a line reader on numbers that it has not learnt from and write it as one file, as `export` does."""
     network = network.cpu().float().eval()
     strips = [strip(255 - line.image) for line in lines]
     model = CalibratedLine(network, _line_temperature(network, strips, [line.text for line in lines])).eval()

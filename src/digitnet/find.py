@@ -29,7 +29,7 @@ INK = 64
 """Ink strength from which a pixel belongs to a stroke, 0..255."""
 
 STRONG = 96
-"""Ink strength that a stroke must have somewhere."""
+"""Ink strength that a fifth of a stroke must have."""
 
 BASE = 0.25
 """Contrast that counts as paper, as a share of what a stroke must have."""
@@ -60,6 +60,9 @@ MOST = 3000
 
 GAP, WIDEST_GAP = 0.85, 1.2
 """Between two digits of a number at most, in digit heights: as a rule, and where all its gaps are as wide."""
+
+SOLID, SOLID_ROUND = 0.88, 0.84
+"""Share of its convex outline that a blot fills and a digit does not; and where it is as wide as high."""
 
 MARGIN = 0.12
 """Empty margin around a region's ink, in its height."""
@@ -94,7 +97,8 @@ def find(page: Gray) -> list[Region]:
     height, width = page.shape
     times = math.sqrt(min(1.0, LARGEST / page.size))
     if times < 1:
-        small = cv2.resize(page, (round(width * times), round(height * times)), interpolation=cv2.INTER_AREA)
+        size = max(1, round(width * times)), max(1, round(height * times))
+        small = cv2.resize(page, size, interpolation=cv2.INTER_AREA)
         page = small.astype(np.uint8, copy=False)
     scale = np.array([[width / page.shape[1], 0, 0], [0, height / page.shape[0], 0]])
     return [_moved(region, scale, (height, width)) for region in _ordered(_find(page, 0))]
@@ -204,15 +208,23 @@ def _levels(page: Gray, noise: float) -> tuple[NDArray[Any], NDArray[np.bool_], 
     # Wider than any stroke, narrower than most shadows; of a tight crop around one digit all that there is.
     reach = max(min(rows, columns) // 4, -(-20 // (fine * step))) | 1
     window = np.ones((reach, reach), np.uint8)
-    bright = cv2.morphologyEx(most(small), cv2.MORPH_CLOSE, window).astype(np.float32)
-    black = cv2.morphologyEx(least(small), cv2.MORPH_OPEN, window).astype(np.float32)
+    middle = mean(small)
+    slope = _plane(middle)  # closing is exact on a ramp except near the page's border
+    bright = cv2.morphologyEx(most(small) - slope, cv2.MORPH_CLOSE, window) + slope
+    black = cv2.morphologyEx(least(small) - slope, cv2.MORPH_OPEN, window) + slope
     decided = _polarity(small)
     if decided is not None:
         dark = np.full((rows, columns), decided)
     else:
-        usual = cv2.medianBlur(mean(small), min(2 * reach + 1, 255)).astype(np.float32)
+        usual = cv2.medianBlur(middle, min(2 * reach + 1, 255)).astype(np.float32)
         around = (3 * reach, 3 * reach)
         dark = cv2.blur(bright - usual, around) <= cv2.blur(usual - black, around)
+        if dark.any() and not dark.all():  # where both meet, each cell goes to the paper it is more like
+            white, board = float(np.median(usual[dark])), float(np.median(usual[~dark]))
+            if white > board:
+                near = cv2.medianBlur(middle, reach // 4 * 2 + 1)
+                edge = cv2.morphologyEx(dark.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((reach, reach), np.uint8))
+                dark = np.where(edge > 0, near > (white + board) / 2, dark)
     paper = np.where(dark, bright, black)
     if dark.all():
         contrast = spread(paper) - small
@@ -221,10 +233,8 @@ def _levels(page: Gray, noise: float) -> tuple[NDArray[Any], NDArray[np.bool_], 
     contrast = np.maximum(contrast, 0)
     if noise:  # the brightest of many grains is brighter than the paper
         bias = min(float(np.median(contrast[::3, ::3])), 4 * noise)
-        paper, contrast = (
-            paper - np.where(dark, np.float32(bias), np.float32(-bias)),
-            np.maximum(contrast - np.float32(bias), 0),
-        )
+        paper = paper - np.where(dark, bias, -bias).astype(np.float32)
+        contrast = np.maximum(contrast - np.float32(bias), 0)
     # As a share of the light: in a shadow ink and paper come closer.
     light = np.where(dark, paper, 255 - paper).clip(DIMMEST)
     share = contrast / spread(light)
@@ -238,6 +248,17 @@ def _levels(page: Gray, noise: float) -> tuple[NDArray[Any], NDArray[np.bool_], 
     return paper, dark, np.maximum(level * light, max(FAINTEST, 4 * noise))
 
 
+def _plane(cells: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the plane that fits an image best, with a mean of 0."""
+    rows, columns = cells.shape
+    y = np.arange(rows, dtype=np.float32) - np.float32((rows - 1) / 2)
+    x = np.arange(columns, dtype=np.float32) - np.float32((columns - 1) / 2)
+    down = cells.mean(1) @ y / max(float(y @ y), 1)
+    across = cells.mean(0) @ x / max(float(x @ x), 1)
+    plane: NDArray[np.float32] = (down * y[:, None] + across * x).astype(np.float32)
+    return plane
+
+
 def _polarity(small: Gray) -> bool | None:
     """Say whether the ink of a small picture is dark; None where ink is so sparse that local medians know better."""
     threshold, _ = cv2.threshold(small, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
@@ -248,7 +269,7 @@ def _polarity(small: Gray) -> bool | None:
         if not 0.25 <= share <= 0.75:
             return None
         between = share * (1 - share) * (small[light].mean() - small[~light].mean()) ** 2
-        if between < 0.8 * small.var():  # light and shadow rather than ink and paper: of a ramp it is 0.75
+        if between < 0.85 * small.var():  # light and shadow rather than ink and paper: of a ramp it is 0.75
             return None
     if narrow:
         return bool(light[:, width // 3 : -(-2 * width // 3)].mean() < light[:, [0, -1]].mean())
@@ -274,10 +295,30 @@ def _find(page: Gray, depth: int) -> list[Region]:
         for row, shape in _panels(labels, boxes, areas):
             if inside := _inside(page, boxes[row], shape, turn, depth):
                 regions += inside
-                areas[row] = 0
+                left, top, right, bottom = boxes[row]
+                within = (boxes[:, :2] >= (left, top)).all(1) & (boxes[:, 2:] <= (right, bottom)).all(1)
+                areas[within] = 0  # the paper around its ink, and the paper in the loops of its ink
     for rows in _groups(boxes, areas):
+        largest = max(rows, key=lambda row: int(areas[row]))
+        if areas[largest] > 0.8 * areas[rows].sum() and _solid(labels, boxes[largest], largest + 1):
+            continue
         regions.append(_cut(ink, labels, boxes[rows], np.array(rows) + 1, turn, page.shape))
     return regions
+
+
+def _solid(labels: NDArray[Any], box: NDArray[np.int32], label: int) -> bool:
+    """Say whether a part is a dot, a blot or a piece of shadow: without bays or loops, and no upright bar."""
+    left, top, right, bottom = box
+    if right - left < 0.5 * (bottom - top):
+        return False
+    y, x = np.nonzero(labels[top:bottom, left:right] == label)
+    if len(y) < 0.4 * (right - left) * (bottom - top):
+        return False
+    corners = np.concatenate([np.stack([x + a, y + b], 1) for a in (0, 1) for b in (0, 1)]).astype(np.int32)
+    _, sides, _ = cv2.minAreaRect(corners)
+    full = len(y) / cv2.contourArea(cv2.convexHull(corners))
+    round_enough = min(sides) / max(sides)
+    return (full > SOLID and round_enough > 0.5) or (full > SOLID_ROUND and round_enough > 0.85)
 
 
 def _panels(labels: NDArray[Any], boxes: NDArray[np.int32], areas: NDArray[np.int32]) -> list[tuple[int, Gray]]:
@@ -300,7 +341,7 @@ def _panels(labels: NDArray[Any], boxes: NDArray[np.int32], areas: NDArray[np.in
             continue
         outline = max(outlines, key=cv2.contourArea)
         _, sides, _ = cv2.minAreaRect(outline)
-        if cv2.contourArea(outline) > max(0.85 * sides[0] * sides[1], 0.5 * wide[row] * high[row]):
+        if cv2.contourArea(outline) > max(0.93 * sides[0] * sides[1], 0.5 * wide[row] * high[row]):
             shape = cv2.erode(shape, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8)).astype(np.uint8, copy=False)
             shape = shape[rim:-rim, rim:-rim]
             if (labels[top:bottom, left:right][shape > 0] != row + 1).mean() > 0.01:
@@ -332,6 +373,8 @@ def _skew(ink: Gray) -> float:
     small = cv2.resize(ink, (max(1, round(width / times)), max(1, round(height / times))), interpolation=cv2.INTER_AREA)
     y, x = np.nonzero(small > INK / 2)
     if len(y) < 60 or width < 80:
+        return 0.0
+    if cv2.connectedComponents((small > INK / 2).astype(np.uint8))[0] < 6:  # strokes, not lines
         return 0.0
     few = slice(None, None, max(1, len(y) // 12000))
     y, x = y[few].astype(np.float32), x[few].astype(np.float32)
@@ -477,7 +520,7 @@ def _erase(ink: Gray, stroke: Gray, rule: _Rule) -> None:
 def _components(ink: Gray) -> tuple[NDArray[Any], NDArray[np.int32], NDArray[np.int32]]:
     """Return the labels of connected strokes, and for labels 1, 2, ... their boxes (n, 4) and areas (n,).
 
-    The area of what is nowhere strong is 0: pattern that is a little too dark.
+    The area of what is hardly anywhere strong is 0: pattern that is a little too dark.
     """
     stroke = cv2.threshold(ink, INK - 1, 1, cv2.THRESH_BINARY)[1]
     # Short labels take a third of the time. There are at most as many, even on the way, as pixels without ink before.
@@ -486,12 +529,11 @@ def _components(ink: Gray) -> tuple[NDArray[Any], NDArray[np.int32], NDArray[np.
     kind = cv2.CV_16U if short else cv2.CV_32S
     n, labels, stats, _ = cv2.connectedComponentsWithStats(stroke, connectivity=8, ltype=kind)
     strong = cv2.threshold(ink, STRONG - 1, 1, cv2.THRESH_BINARY)[1]
-    weak = np.bincount(labels[strong.view(bool)], minlength=n)[1:] == 0
-    areas = stats[1:, cv2.CC_STAT_AREA].copy()
-    areas[weak] = 0
-    boxes = stats[1:, :4].copy()
+    weak = np.bincount(labels[strong.view(bool)], minlength=n)[1:] < 0.2 * stats[1:, cv2.CC_STAT_AREA]
+    areas = np.where(weak, 0, stats[1:, cv2.CC_STAT_AREA]).astype(np.int32)
+    boxes = stats[1:, :4].astype(np.int32)
     boxes[:, 2:] += boxes[:, :2]
-    return labels, boxes.astype(np.int32, copy=False), areas
+    return np.asarray(labels), boxes, areas
 
 
 def _groups(boxes: NDArray[np.int32], areas: NDArray[np.int32]) -> list[list[int]]:

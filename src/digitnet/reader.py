@@ -10,20 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from itertools import pairwise
+from pathlib import Path as FilePath
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from digitnet import image
-from digitnet.decode import align, decode, digit_probs
-from digitnet.digits import STRIP
+from digitnet.decode import Path, align, decode, digit_probs
+from digitnet.digits import SIDE, STRIP
 from digitnet.find import Region, find, whole
 from digitnet.frame import frame, strip
 from digitnet.reading import Box, Digit, Number, Reading
 from digitnet.rules import Rules
-from digitnet.runtime import LINE, Columns, classifier, line_reader
+from digitnet.runtime import LINE, MARGIN, STRIDE, Columns, classifier, line_reader
 
 TRUSTED = 0.95
 """Confidence below which reasons for doubt are looked for."""
@@ -38,19 +39,10 @@ WIDEST = 4_000
 """Width to which longer strips are squeezed, pixels: a hundred digits."""
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """What the models say of a region: the columns of its strip, its digits' boxes in `region.ink`, what each is."""
-
-    region: Region
-    columns: Columns
-    scale: float
-
-
 class Reader:
     """Reads pictures; opening the models takes some 0.1 s, so make one and keep it. Safe to share between threads."""
 
-    def __init__(self, line: str | Path = LINE, digits: str | Path = "strong", threads: int = 0) -> None:
+    def __init__(self, line: str | FilePath = LINE, digits: str | FilePath = "strong", threads: int = 0) -> None:
         """Open the models: built-in names or `.onnx` files. threads: for one picture, 0 for as many as there are cores.
 
         Raises ModelError where there is no such model.
@@ -81,68 +73,59 @@ class Reader:
 
     def read_page(self, page: NDArray[np.uint8], *, single: bool = False, rules: Rules | None = None) -> Reading:
         """Read a page (h, w) uint8, 0 black .. 255 white; otherwise as `read`."""
+        regions, _, answers = self._look(page, single)
+        drafts = [_draft(region, columns, rules) for region, columns in zip(regions, answers, strict=True)]
+        glyphs = [frame(_crop(draft.region.ink, box)) for draft in drafts for box in draft.boxes]
+        digitness = self.digits.digitness(np.array(glyphs, np.uint8).reshape(-1, SIDE, SIDE))
+        numbers, start = [], 0
+        for draft in drafts:
+            its = digitness[start : start + len(draft.boxes)]
+            start += len(draft.boxes)
+            if single or (draft.paths and draft.boxes and its.max() >= self.digits.threshold):
+                numbers.append(self._number(draft, page, its))
+        return Reading(tuple(numbers), page, str(rules) if rules else None)
+
+    def look(self, page: NDArray[np.uint8], *, single: bool = False) -> list[tuple[NDArray[np.uint8], Columns]]:
+        """Return what the line reader is given of a page, (STRIP, w) uint8 each, and what it says; see `explain`."""
+        _, strips, answers = self._look(page, single)
+        return list(zip(strips, answers, strict=True))
+
+    def _look(
+        self, page: NDArray[np.uint8], single: bool
+    ) -> tuple[list[Region], list[NDArray[np.uint8]], list[Columns]]:
         regions = [whole(page)] if single else find(page)
-        numbers = [self._number(seen, page, single, rules) for seen in self._look(regions)]
-        kept = tuple(number for number in numbers if number is not None)
-        return Reading(kept, page, str(rules) if rules else None)
-
-    def _look(self, regions: Sequence[Region]) -> list[_Seen]:
         strips = [strip(region.ink, WIDEST) for region in regions]
-        return [
-            _Seen(region, columns, one.shape[1] / region.ink.shape[1])
-            for region, one, columns in zip(regions, strips, self.line(strips), strict=True)
-        ]
+        return regions, strips, self.line(strips)
 
-    def _number(self, seen: _Seen, page: NDArray[np.uint8], single: bool, rules: Rules | None) -> Number | None:
-        region, log_probs = seen.region, seen.columns.log_probs
-        paths = decode(log_probs, rules, ALTERNATIVES)
-        alone = decode(log_probs, None, 1)[0].text if rules else None
-        if not paths or not paths[0].text:
-            sure = paths[0].probability if paths else 0.0
-            return Number("", sure, region.box, reasons=("not_a_digit",), seen=alone) if single else None
-        text = paths[0].text
-        boxes = self._boxes(seen, text)
-        probs = digit_probs(log_probs, text)
-        said, digitness = self.digits.classify(np.stack([frame(_crop(region.ink, box)) for box in boxes]))
-        sure = paths[0].probability
-        if not single and digitness.max() < self.digits.threshold:
-            return None
+    def _number(self, draft: _Draft, page: NDArray[np.uint8], digitness: NDArray[np.float32]) -> Number:
+        """Return a number with all that is known of it."""
+        region, alone = draft.region, draft.alone
+        if not draft.boxes:
+            return Number("", 0.0, region.box, reasons=("not_a_digit",), seen=alone or None)
+        text, sure = draft.paths[0].text, draft.paths[0].probability
         digits = []
-        for value, box, row in zip(map(int, text), boxes, probs, strict=True):
-            others = sorted(((int(v), float(row[v])) for v in range(10) if v != value), key=lambda each: -each[1])
-            digits.append(
-                Digit(value, float(row[value]), _to_page(region, box, page.shape), tuple(o for o in others if o[1] >= NOTABLE))
-            )
+        for value, box, row in zip(map(int, text), draft.boxes, digit_probs(draft.log_probs, text), strict=True):
+            order = [
+                int(other) for other in np.argsort(-row, kind="stable") if other != value and row[other] >= NOTABLE
+            ]
+            others = tuple((other, float(row[other])) for other in order)
+            digits.append(Digit(value, float(row[value]), _to_page(region, box, page.shape), others))
         return Number(
             text,
             sure,
             _around([digit.box for digit in digits]),
             tuple(digits),
-            tuple((path.text, path.probability) for path in paths[1:]),
-            () if sure >= TRUSTED else self._reasons(seen, page, boxes, digitness),
+            tuple((path.text, path.probability) for path in draft.paths[1:]),
+            () if sure >= TRUSTED else self._reasons(draft, page, digitness),
             alone if alone != text else None,
         )
 
-    def _boxes(self, seen: _Seen, text: str) -> list[Box]:
-        """Return each digit's box in pixels of the region's ink."""
-        log_probs, height, width = seen.columns.log_probs, *seen.region.ink.shape
-        boxes = []
-        for digit, (start, stop) in zip(text, align(log_probs, text), strict=True):
-            column = start + int(log_probs[start:stop, int(digit)].argmax())
-            left, top, right, bottom = seen.columns.boxes[column]
-            x0, x1 = (min(max(round(float(x / seen.scale)), 0), width) for x in (left, right))
-            y0, y1 = (min(max(round(float(y * height / STRIP)), 0), height) for y in (top, bottom))
-            boxes.append((min(x0, width - 1), min(y0, height - 1), max(x1, x0 + 1), max(y1, y0 + 1)))
-        return boxes
-
-    def _reasons(
-        self, seen: _Seen, page: NDArray[np.uint8], boxes: Sequence[Box], digitness: NDArray[np.float32]
-    ) -> tuple[str, ...]:
+    def _reasons(self, draft: _Draft, page: NDArray[np.uint8], digitness: NDArray[np.float32]) -> tuple[str, ...]:
         """Return why a number should not be trusted, as far as that can be told."""
-        region, found = seen.region, []
+        region, boxes, found = draft.region, draft.boxes, []
         if (digitness < self.digits.threshold).any():
             found.append("not_a_digit")
-        if any(one[2] - other[0] > 0.15 * (one[2] - one[0]) for one, other in zip(boxes, boxes[1:], strict=False)):
+        if any(one[2] - other[0] > 0.15 * (one[2] - one[0]) for one, other in pairwise(boxes)):
             found.append("touching")
         left, top, right, bottom = region.box
         ink = region.ink
@@ -158,6 +141,37 @@ class Reader:
         if np.median([box[3] - box[1] for box in boxes]) < 14:
             found.append("too_small")
         return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """What a region says: the texts it may show, most probable first, what it says without rules, where digits are.
+
+    boxes: of the best text's digits, in pixels of the region's ink.
+    """
+
+    region: Region
+    log_probs: NDArray[np.float32]
+    paths: list[Path]
+    alone: str
+    boxes: list[Box]
+
+
+def _draft(region: Region, columns: Columns, rules: Rules | None) -> _Draft:
+    log_probs = columns.log_probs
+    paths = decode(log_probs, rules, ALTERNATIVES)
+    text = paths[0].text if paths else ""
+    alone = decode(log_probs, None, 1)[0].text if rules else text
+    boxes = []
+    height, width = region.ink.shape
+    across, down = width / (len(log_probs) * STRIDE - 2 * MARGIN), height / STRIP
+    for digit, (start, stop) in zip(text, align(log_probs, text), strict=True):
+        column = start + int(log_probs[start:stop, int(digit)].argmax())
+        left, top, right, bottom = columns.boxes[column]
+        x0, x1 = (min(max(round(float(x) * across), 0), width) for x in (left, right))
+        y0, y1 = (min(max(round(float(y) * down), 0), height) for y in (top, bottom))
+        boxes.append((min(x0, width - 1), min(y0, height - 1), max(x1, x0 + 1), max(y1, y0 + 1)))
+    return _Draft(region, log_probs, paths, alone, boxes)
 
 
 def _crop(ink: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:

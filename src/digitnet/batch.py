@@ -1,0 +1,153 @@
+"""Many pictures: which files are meant, reading them one after the other or side by side, and scoring against truth.
+
+for read in read_all(Reader(), pictures(["scans/"])):
+    print(read.file, read.error or read.reading.text)
+"""
+
+from __future__ import annotations
+
+import csv
+import glob
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from digitnet import image
+from digitnet.errors import DataError, ImageError
+from digitnet.evaluate import LineScores
+from digitnet.reader import Reader
+from digitnet.reading import Reading
+from digitnet.rules import Rules
+
+PICTURES = frozenset(
+    [
+        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"),
+        *(".pbm", ".pgm", ".ppm", ".pnm", ".heic", ".heif", ".avif", ".pdf"),
+    ]
+)
+"""Suffixes of the files that are read of a folder."""
+
+TRUTH = "truth.csv"
+"""The file in a folder of pictures that says what is written on each: columns `file` and `digits`."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What became of one page.
+
+    file: as `pictures` gave it; "-" is standard input. page: counted from 1. reading: None where the file could not be
+    read. error: then one line that says why, else None.
+    """
+
+    file: str
+    page: int
+    reading: Reading | None
+    error: str | None = None
+
+
+def pictures(paths: Iterable[str]) -> list[str]:
+    """Return the files that paths mean: files, "-" for standard input, folders with all pictures below, patterns.
+
+    A folder's and a pattern's files come sorted; a file that is named is taken whatever its suffix. Raises ImageError
+    where a folder or a pattern holds no picture.
+    """
+    found: list[str] = []
+    for path in paths:
+        if path != "-" and Path(path).is_dir():
+            inside = sorted(str(p) for p in Path(path).rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
+            if not inside:
+                raise ImageError(f"{path}: a folder without pictures; expected files such as .png, .jpg, .tif or .pdf")
+            found += inside
+        elif path != "-" and glob.has_magic(path) and not Path(path).exists():
+            matching = sorted(match for match in glob.glob(path, recursive=True) if Path(match).is_file())  # noqa: PTH207
+            if not matching:
+                raise ImageError(f"{path}: no file matches this pattern")
+            found += matching
+        else:
+            found.append(path)
+    return found
+
+
+def read_all(
+    reader: Reader,
+    files: Sequence[str],
+    *,
+    single: bool = False,
+    rules: Rules | None = None,
+    jobs: int = 1,
+    stdin: Callable[[], bytes] | None = None,
+) -> Iterator[Read]:
+    """Read files in their order, `jobs` pages at the same time; a file that cannot be read gives its error.
+
+    stdin: gives the picture that "-" stands for. At most twice as many pages as jobs are held at a time.
+    """
+
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting: deque[Read | tuple[str, int, Future[Reading]]] = deque()
+        try:
+            for file in files:
+                source = stdin() if file == "-" and stdin else file
+                number = 0
+                try:
+                    for number, page in enumerate(image.pages(source, "standard input" if file == "-" else None), 1):
+                        future = pool.submit(reader.read_page, page, single=single, rules=rules)
+                        waiting.append((file, number, future))
+                        if len(waiting) >= 2 * jobs:
+                            yield _done(waiting.popleft())
+                except ImageError as error:
+                    waiting.append(Read(file, number + 1, None, str(error)))
+            while waiting:
+                yield _done(waiting.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _done(one: Read | tuple[str, int, Future[Reading]]) -> Read:
+    return one if isinstance(one, Read) else Read(one[0], one[1], one[2].result())
+
+
+def truth(folder: Path) -> dict[str, str]:
+    """Return what `TRUTH` says is written on each file of a folder; several numbers of a page are apart by spaces.
+
+    Raises DataError where the file is missing or damaged.
+    """
+    path = folder / TRUTH
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); expected columns file and digits") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a CSV file in UTF-8 ({error})") from error
+    if not rows or not {"file", "digits"} <= rows[0].keys():
+        raise DataError(f"{path}: expected the columns file and digits and at least one row")
+    said = {}
+    for number, row in enumerate(rows, 2):
+        file, digits = row["file"] or "", " ".join((row["digits"] or "").split())
+        if not file or set(digits) - set("0123456789 "):
+            raise DataError(f"{path}: line {number}: expected a file and its digits, got {file!r} and {digits!r}")
+        said[file] = digits
+    return said
+
+
+def score_reading(
+    reader: Reader, folder: Path, *, single: bool = False, rules: Rules | None = None, jobs: int = 1
+) -> tuple[LineScores, list[str]]:
+    """Read the pictures of a folder and score them against its `TRUTH`; return the scores and each one's file.
+
+    A page is right where all its numbers are, in reading order. Raises ImageError where a picture cannot be read.
+    """
+    said = truth(folder)
+    read, sure = [], []
+    for each in read_all(reader, [str(folder / file) for file in said], single=single, rules=rules, jobs=jobs):
+        if each.reading is None:
+            raise ImageError(each.error)
+        if each.page > 1:
+            raise ImageError(f"{each.file}: has several pages; {TRUTH} is about pictures of one")
+        read.append(" ".join(number.text for number in each.reading.numbers))
+        sure.append(each.reading.confidence if each.reading.numbers else 0.0)
+    return LineScores(tuple(said.values()), tuple(read), np.array(sure, np.float32)), list(said)

@@ -1,0 +1,327 @@
+"""The commands that read: `digitnet read`, and `digitnet compose` for pages to test it with."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from digitnet.errors import DataError, ImageError
+from digitnet.terminal import console, percent, say
+
+if TYPE_CHECKING:
+    from digitnet.batch import Read
+    from digitnet.evaluate import LineScores
+    from digitnet.rules import Rules
+
+COLUMNS = (
+    *("file", "page", "number", "text", "confidence", "accepted"),
+    *("left", "top", "right", "bottom", "reasons", "seen", "error"),
+)
+"""The columns of --format csv: a row a number, and one for a page without numbers."""
+
+Length = Annotated[int | None, typer.Option(min=1, show_default=False, help="Digits that every number has.")]
+Lengths = Annotated[str | None, typer.Option(show_default=False, help="Fewest and most digits, such as 4-6.")]
+Checksum = Annotated[
+    str | None, typer.Option(show_default=False, help="luhn, isbn, ean, or iban-digits-de (any country of digits).")
+]
+Single = Annotated[bool, typer.Option("--single", help="Each picture holds one number and nothing else.")]
+
+
+def read(
+    paths: Annotated[list[str], typer.Argument(help="Pictures, PDFs, folders, patterns; - is standard input.")],
+    form: Annotated[
+        Literal["text", "json", "jsonl", "csv"], typer.Option("--format", help="How to print what was read.")
+    ] = "text",
+    min_confidence: Annotated[
+        float, typer.Option(min=0, max=1, help="Numbers less sure than this are for a person: text prints a ?.")
+    ] = 0.0,
+    single: Single = False,
+    length: Length = None,
+    lengths: Lengths = None,
+    value_range: Annotated[
+        str | None, typer.Option("--range", show_default=False, help="Least and greatest value, such as 0..100.")
+    ] = None,
+    checksum: Checksum = None,
+    out: Annotated[Path | None, typer.Option(show_default="standard output", help="A file for the results.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with --out after its last whole file.")] = False,
+    overlay: Annotated[
+        Path | None, typer.Option(show_default=False, help="A folder for the pages with a box around every number.")
+    ] = None,
+    explain: Annotated[
+        Path | None, typer.Option(show_default=False, help="A folder for pictures of the steps: page, ink, strips.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Pages read at the same time.")] = 1,
+) -> None:
+    """Read the numbers on pictures: scans, photos, drawings.
+
+    Examples: digitnet read photo.jpg; digitnet read scans/ --format csv --out read.csv --jobs 2; digitnet read
+    amount.png --single --lengths 3-5.
+
+    Exit status 2 where a file could not be read; the others are read all the same.
+    """
+    from digitnet.batch import pictures, read_all
+    from digitnet.reader import Reader
+
+    rules = rules_of(length, lengths, value_range, checksum)
+    files = pictures(paths)
+    if resume and (out is None or form not in ("jsonl", "csv")):
+        raise DataError("--resume goes on with a file of lines; name it by --out, with --format jsonl or csv")
+    done = _already(out, form) if resume and out is not None and out.is_file() else set()
+    if out is not None and out.is_file() and not resume:
+        raise DataError(f"{out}: exists already; go on with it by --resume, or name another --out")
+    left = [file for file in files if file not in done]
+    if done:
+        say(f"{len(files) - len(left):,} of {len(files):,} files are in {out} already")
+    for folder in (overlay, explain):
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+    reader = Reader(threads=1 if jobs > 1 else 0)
+    failed = doubtful = count = 0
+    with _writer(out, form, len(files) > 1, min_confidence, bool(done)) as write, _bar(len(left)) as advance:
+        for each in read_all(reader, left, single=single, rules=rules, jobs=jobs, stdin=sys.stdin.buffer.read):
+            if each.reading is None:
+                failed += 1
+                say(f"Error: {each.error}")
+            else:
+                count += len(each.reading.numbers)
+                doubtful += sum(number.confidence < min_confidence for number in each.reading.numbers)
+                if overlay is not None:
+                    _save(overlay, each, each.reading.draw())
+                if explain is not None:
+                    from digitnet.explain import steps
+
+                    _save(explain, each, steps(reader, each.reading, single=single))
+            write(each)
+            advance(each.file)
+    if len(files) > 1:
+        least = f", {doubtful:,} of them below {percent(min_confidence)}" if min_confidence else ""
+        say(f"{len(left) - failed:,} files, {count:,} numbers{least}" + (f"; {failed:,} not read" if failed else ""))
+    if failed:
+        raise typer.Exit(2)
+
+
+def rules_of(length: int | None, lengths: str | None, value_range: str | None, checksum: str | None) -> Rules | None:
+    """Return what the options ask of a number; None where they ask nothing."""
+    from digitnet.rules import Rules, parse_lengths, parse_range
+
+    if length is not None and lengths is not None:
+        raise DataError("--length and --lengths ask for the same thing; leave one out")
+    span = (length, length) if length is not None else parse_lengths(lengths) if lengths is not None else None
+    low, high = parse_range(value_range) if value_range is not None else (None, None)
+    return Rules(span, low, high, checksum) or None
+
+
+def _already(out: Path, form: str) -> set[str]:
+    """Return the files whose results a file of lines holds; a last line that was cut off is removed from it."""
+    data = out.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if whole != data:
+        with out.open("r+b") as file:
+            file.truncate(len(whole))
+    try:
+        lines = whole.decode().splitlines()
+        if form == "jsonl":
+            found = [json.loads(line)["file"] for line in lines]
+        else:
+            found = [row["file"] for row in csv.DictReader(lines)]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{out}: not the {form} file of an earlier read; name another --out") from error
+    # Pages of the last file may be missing: it is read again, and its lines are taken out.
+    if found and form == "jsonl":
+        last = [line for line, file in zip(lines, found, strict=True) if file != found[-1]]
+        out.write_bytes("".join(line + "\n" for line in last).encode())
+    elif found:
+        rows = list(csv.reader(lines))
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([row for row in rows if row and row[0] != found[-1]])
+        out.write_bytes(text.getvalue().encode())
+    return set(found[:-1]) - {found[-1]} if found else set()
+
+
+@contextmanager
+def _writer(out: Path | None, form: str, many: bool, least: float, resumed: bool) -> Iterator[Callable[[Read], None]]:
+    """Give the function that prints what was read, a page at a time, as it comes."""
+    stream: Any = sys.stdout if out is None else out.open("a", encoding="utf-8", newline="")
+    rows = csv.writer(stream, lineterminator="\n")
+    first = True
+
+    def write(each: Read) -> None:
+        nonlocal first
+        if form == "text":
+            stream.write(_text(each, many, least))
+        elif form == "csv":
+            if first and not resumed:
+                rows.writerow(COLUMNS)
+            rows.writerows(_rows(each, least))
+        else:
+            opening = "[\n" if first else ",\n"
+            stream.write((opening if form == "json" else "") + json.dumps(_plain(each, least)))
+            stream.write("\n" if form == "jsonl" else "")
+        first = False
+        stream.flush()
+
+    try:
+        yield write
+        if form == "json":
+            stream.write("[]\n" if first else "\n]\n")
+    finally:
+        if out is not None:
+            stream.close()
+
+
+def _text(each: Read, many: bool, least: float) -> str:
+    if each.reading is None:
+        return ""
+    lines = each.reading.text.split("\n")
+    if least:
+        numbers = iter(each.reading.numbers)
+        lines = [
+            " ".join(n.text if n.confidence >= least else "?" for _, n in zip(line.split(" "), numbers, strict=False))
+            for line in lines
+        ]
+    return "".join(f"{each.file}\t{line}\n" if many else f"{line}\n" for line in lines)
+
+
+def _plain(each: Read, least: float) -> dict[str, Any]:
+    plain: dict[str, Any] = {"file": each.file, "page": each.page}
+    if each.reading is None:
+        return plain | {"error": each.error}
+    said = each.reading.to_dict()
+    for number in said["numbers"]:
+        number["accepted"] = number["confidence"] >= least
+    return plain | said
+
+
+def _rows(each: Read, least: float) -> Iterator[list[Any]]:
+    if each.reading is None or not each.reading.numbers:
+        yield [each.file, each.page, *[""] * (len(COLUMNS) - 3), each.error or ""]
+        return
+    for place, number in enumerate(each.reading.numbers, 1):
+        yield [
+            *(each.file, each.page, place, number.text, f"{number.confidence:.4f}", int(number.confidence >= least)),
+            *(*number.box, " ".join(number.reasons), number.seen or "", ""),
+        ]
+
+
+def _save(folder: Path, each: Read, picture: Any) -> None:
+    """Save a picture under the name of the file that it is of, atomically."""
+    from PIL import Image
+
+    from digitnet.files import write_atomic
+
+    name = (
+        "stdin" if each.file == "-" else each.file.strip("/\\").replace("/", "_").replace("\\", "_").replace("..", "_")
+    )
+    packed = io.BytesIO()
+    Image.fromarray(picture).save(packed, "PNG")
+    write_atomic(folder / (f"{name}.png" if each.page == 1 else f"{name}-{each.page}.png"), packed.getvalue())
+
+
+@contextmanager
+def _bar(files: int) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal's standard error how far the reading is."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    terminal = Console(stderr=True)
+    last: str | None = None
+    with Progress(console=terminal, transient=True, disable=files < 2 or not terminal.is_terminal) as bar:
+        task = bar.add_task("reading", total=files)
+
+        def advance(file: str) -> None:
+            nonlocal last
+            if file != last:
+                bar.advance(task)
+            last = file
+
+        yield advance
+
+
+def evaluate_reading(model: str | None, data: str | None, single: bool, as_json: bool) -> None:
+    """Score the reader on a folder of pictures with a truth.csv: what `digitnet evaluate --read` does."""
+    from digitnet.batch import score_reading
+    from digitnet.files import to_json
+    from digitnet.reader import Reader
+    from digitnet.runtime import LINE
+
+    if data is None:
+        raise DataError("--read needs --data, a folder with pictures and truth.csv (columns file and digits)")
+    scores, files = score_reading(Reader(model or LINE), Path(data), single=single)
+    if as_json:
+        found = scores.to_dict()
+        for wrong in found["worst"]:
+            wrong["file"] = files[wrong["index"]]
+        print(to_json({"data": data, **found}))
+        return
+    print_line_scores(f"Pictures of {data}", scores)
+    if worst := scores.worst():
+        print("Worst errors, by file:")
+    for wrong in worst:
+        print(
+            f"  {files[wrong.index]}: {wrong.true or '(nothing)'} read as {wrong.read or '(nothing)'}, {percent(wrong.confidence)} sure"
+        )
+
+
+def print_line_scores(heading: str, scores: LineScores) -> None:
+    """Print how many texts were read exactly, and what is gained by sending the least sure ones to a person."""
+    from rich.table import Table
+
+    from digitnet.evaluate import LINE_SHARES
+
+    low, high = scores.interval
+    print(f"{heading}: {percent(scores.accuracy)} read exactly  (95 % interval {percent(low)} to {percent(high)})")
+    print(
+        f"{scores.n - scores.correct:,} of {scores.n:,} read wrong; {percent(scores.character_error_rate)} of the characters"
+    )
+    print(f"Calibration: confidence and accuracy differ by {percent(scores.calibration_error)} (ECE, 15 bins)")
+    table = Table("sent to a person", "less sure than", "of the rest wrong", "errors")
+    for column in table.columns:
+        column.justify = "right"
+    for selection in map(scores.sending, LINE_SHARES):
+        threshold = percent(selection.threshold) if selection.rejected else "-"
+        table.add_row(percent(selection.rejected), threshold, percent(selection.error), f"{selection.errors:,}")
+    console().print(table)
+
+
+def compose(
+    out: Annotated[Path, typer.Option(help="A new folder for the pictures and truth.csv.")],
+    numbers: Annotated[int, typer.Option(min=1, max=1_000_000, help="Numbers to write.")] = 1000,
+    per_page: Annotated[int, typer.Option(min=1, max=500, help="Numbers on a page.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(show_default="DIGITNET_DATA, else the platform's cache folder", help="Folder of named data sets."),
+    ] = None,
+) -> None:
+    """Write pictures of numbers with truth, to test any reader by. Example: digitnet compose --out pages --per-page 20.
+
+    The digits are MNIST's test digits and drawings of many countries' shapes, none of which the models learnt from.
+    """
+    import cv2
+
+    from digitnet.compose import Composer, inventions, styles
+    from digitnet.data import load
+    from digitnet.files import write_atomic
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ImageError(f"{out}: exists already and is not an empty folder; name another --out")
+    composer = Composer([(0.6, styles(load("mnist", "test", data_dir))), (0.4, inventions(100, 2**31))], (), seed)
+    lines = ["file,digits"]
+    while numbers:
+        count = min(per_page, numbers)
+        numbers -= count
+        texts = [composer.text() for _ in range(count)]
+        image = composer.page(texts).image if per_page > 1 else composer.line(texts[0]).image
+        name = f"{len(lines):06}.png"
+        write_atomic(out / name, cv2.imencode(".png", image)[1].tobytes())
+        lines.append(f"{name},{' '.join(texts)}")
+    write_atomic(out / "truth.csv", "".join(line + "\n" for line in lines).encode())
+    print(f"{out}: {len(lines) - 1:,} pictures and truth.csv; try: digitnet evaluate --read --data {out}")
