@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -217,12 +218,11 @@ def _save(folder: Path, each: Read, picture: Any) -> None:
 
     from digitnet.files import write_atomic
 
-    name = (
-        "stdin" if each.file == "-" else each.file.strip("/\\").replace("/", "_").replace("\\", "_").replace("..", "_")
-    )
+    name = "stdin" if each.file == "-" else re.sub(r"[/\\:]+|\.\.", "_", each.file).strip("_")
+    name = name.removesuffix(".png") + ("" if each.page == 1 else f"-{each.page}")
     packed = io.BytesIO()
     Image.fromarray(picture).save(packed, "PNG")
-    write_atomic(folder / (f"{name}.png" if each.page == 1 else f"{name}-{each.page}.png"), packed.getvalue())
+    write_atomic(folder / f"{name}.png", packed.getvalue())
 
 
 @contextmanager
@@ -265,9 +265,8 @@ def evaluate_reading(model: str | None, data: str | None, single: bool, as_json:
     if worst := scores.worst():
         print("Worst errors, by file:")
     for wrong in worst:
-        print(
-            f"  {files[wrong.index]}: {wrong.true or '(nothing)'} read as {wrong.read or '(nothing)'}, {percent(wrong.confidence)} sure"
-        )
+        true, said = (text or "nothing" for text in (wrong.true, wrong.read))
+        print(f"  {files[wrong.index]}: {true} read as {said}, {percent(wrong.confidence)} sure")
 
 
 def print_line_scores(heading: str, scores: LineScores) -> None:
@@ -278,9 +277,8 @@ def print_line_scores(heading: str, scores: LineScores) -> None:
 
     low, high = scores.interval
     print(f"{heading}: {percent(scores.accuracy)} read exactly  (95 % interval {percent(low)} to {percent(high)})")
-    print(
-        f"{scores.n - scores.correct:,} of {scores.n:,} read wrong; {percent(scores.character_error_rate)} of the characters"
-    )
+    characters = percent(scores.character_error_rate)
+    print(f"{scores.n - scores.correct:,} of {scores.n:,} read wrong; {characters} of the characters")
     print(f"Calibration: confidence and accuracy differ by {percent(scores.calibration_error)} (ECE, 15 bins)")
     table = Table("sent to a person", "less sure than", "of the rest wrong", "errors")
     for column in table.columns:
