@@ -1,0 +1,151 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from digitnet import TrainingError, checkpoint
+from digitnet.compose import Composer, inventions, unseen
+from digitnet.digits import STRIP
+from digitnet.frame import strip
+from digitnet.hands import hands
+from digitnet.lines import Batch, batch_of, batches, judge_lines, losses, train_lines
+from digitnet.models import LINE_BLANK, LineNet
+from digitnet.runtime import MARGIN, STRIDE, padded
+from digitnet.train import RECIPES, new_network
+
+CPU = torch.device("cpu")
+SMALL = replace(RECIPES["line"], epochs=2, lines=48, batch_size=16, device="cpu", average=0.9)
+
+
+@pytest.fixture(scope="module")
+def writers():
+    return inventions(6, 3)
+
+
+@pytest.fixture(scope="module")
+def few():
+    return unseen(hands(60), count=8)
+
+
+def teacher(writers):
+    return lambda seed: Composer([(1, writers)], (), seed)
+
+
+def test_a_batch_says_where_every_digit_reaches(writers):
+    line = Composer([(1, writers)], (), 1).line("47")
+    batch = batch_of([line], [strip(255 - line.image)])
+    scale = STRIP / line.image.shape[0]
+    middle = (np.arange(batch.x.shape[3] // STRIDE) + 0.5) * STRIDE
+    for box in line.boxes:
+        left, top, right, bottom = box * scale + np.array([MARGIN, 0, MARGIN, 0])
+        column = int(np.abs(middle - (left + right) / 2).argmin())
+        reach = batch.reach[0, column].numpy() * STRIP
+        assert batch.on[0, column]
+        assert middle[column] - reach[0] == pytest.approx(left, abs=1e-3)
+        assert STRIP / 2 - reach[1] == pytest.approx(top, abs=1e-3)
+        assert middle[column] + reach[2] == pytest.approx(right, abs=1e-3)
+        assert STRIP / 2 + reach[3] == pytest.approx(bottom, abs=1e-3)
+
+
+def test_strips_are_padded_with_paper_at_both_ends():
+    strips = [np.full((STRIP, 30), 200, np.uint8), np.full((STRIP, 51), 100, np.uint8)]
+    together = padded(strips)
+    assert together.shape[2] % STRIDE == 0
+    for row, one in zip(together, strips, strict=True):
+        assert np.array_equal(row[:, MARGIN : MARGIN + one.shape[1]], one)
+        assert not row[:, :MARGIN].any()
+        assert not row[:, MARGIN + one.shape[1] :].any()
+
+
+def test_an_epoch_holds_all_its_lines_and_is_repeatable(writers):
+    def texts(seed):
+        return [text for batch in batches(teacher(writers)(seed), 100, 16) for text in batch.texts]
+
+    assert len(texts(1)) == 100
+    assert texts(1) == texts(1)
+    assert texts(1) != texts(2)
+
+
+def test_the_loss_is_least_where_the_answer_is_right(writers):
+    line = Composer([(1, writers)], (), 2).line("31")
+    batch = batch_of([line], [strip(255 - line.image)])
+    columns = batch.x.shape[3] // STRIDE
+
+    class Answer(torch.nn.Module):
+        def __init__(self, text):
+            super().__init__()
+            logits = torch.full((1, columns, 15), -8.0)
+            logits[..., LINE_BLANK] = 0
+            for place, digit in zip((columns // 3, 2 * columns // 3), text, strict=True):
+                logits[0, place, int(digit)] = 8
+            logits[..., 11:] = batch.reach
+            self.logits = torch.nn.Parameter(logits)
+
+        def forward(self, x):
+            return self.logits
+
+    right, boxes = losses(Answer("31"), batch, CPU, False)
+    wrong, _ = losses(Answer("37"), batch, CPU, False)
+    assert right < 0.1 < wrong
+    assert boxes == 0
+
+
+def test_letters_alone_are_learnt_as_nothing(writers):
+    empty = replace(Composer([(1, writers)], (), 0).line("5"), text="", boxes=np.zeros((0, 4), np.int32))
+    batch = batch_of([empty], [strip(255 - empty.image)])
+    assert isinstance(batch, Batch)
+    assert not batch.on.any()
+    loss, boxes = losses(LineNet().eval(), batch, CPU, False)
+    assert loss.isfinite()
+    assert boxes == 0
+
+
+def test_training_lowers_the_loss_and_keeps_every_epoch(writers, few, tmp_path):
+    config = replace(SMALL, epochs=6, lines=64)
+    done = list(train_lines(new_network(config), teacher(writers), few, config, tmp_path))
+    assert [epoch.number for epoch in done] == [1, 2, 3, 4, 5, 6]
+    assert done[-1].loss < 0.7 * done[0].loss
+    assert done[-1].scores.n == len(few)
+    assert isinstance(checkpoint.load_network(tmp_path), LineNet)
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(writers, few, tmp_path):
+    whole = train_lines(new_network(SMALL), teacher(writers), few, SMALL, tmp_path / "whole")
+    list(whole)
+    half = train_lines(new_network(SMALL), teacher(writers), few, SMALL, tmp_path / "half")
+    next(half)
+    half.close()
+    list(train_lines(new_network(SMALL), teacher(writers), few, SMALL, tmp_path / "half", resume=True))
+    one, other = (checkpoint.load_network(tmp_path / name).state_dict() for name in ("whole", "half"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_training_needs_lines_to_validate_on(writers, tmp_path):
+    with pytest.raises(TrainingError, match="some to validate on"):
+        next(train_lines(new_network(SMALL), teacher(writers), [], SMALL, tmp_path))
+
+
+def test_judging_reads_the_best_class_of_every_column(few):
+    class Silent(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, x):
+            answer = torch.zeros(len(x), x.shape[3] // STRIDE, 15)
+            answer[..., LINE_BLANK] = 5
+            answer[:, 2:4, 7] = 9  # two columns of one digit are one digit
+            answer[:, 5, 7] = 9  # and after a blank it is another
+            return answer
+
+    scores = judge_lines(Silent(), few)
+    assert set(scores.read) == {"77"}
+    assert scores.true == tuple(line.text for line in few)
+
+
+def test_the_network_answers_a_column_for_every_four_pixels():
+    network = LineNet().eval()
+    assert sum(weight.numel() for weight in network.parameters()) == 681_935
+    for width in (16, 60, 400):
+        assert network(torch.zeros(2, 1, STRIP, width)).shape == (2, width // STRIDE, 15)
