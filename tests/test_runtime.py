@@ -116,7 +116,7 @@ def refused(path):
 
 def test_a_file_that_is_not_there_or_a_folder_is_said(tmp_path):
     assert "cannot be read (No such file or directory)" in refused(tmp_path / "nowhere.onnx")
-    assert "cannot be read (Is a directory)" in refused(tmp_path)
+    assert "a run's folder; write it as a file first" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x08\x08\x12\x00" * 100])

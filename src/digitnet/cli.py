@@ -106,7 +106,7 @@ def train(
         ),
     ] = None,
     recipe: Annotated[
-        Literal["tutorial", "quick", "best", "thorough", "taught", "accurate", "transfer", "line"] | None,
+        Literal["tutorial", "quick", "best", "thorough", "accurate", "transfer", "line"] | None,
         typer.Option(
             show_default="best, for strong transfer",
             help="digitnet: tutorial, as the tutorial has it; quick, 99 % in seconds; best, what two minutes on two "

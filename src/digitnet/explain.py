@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.find import ink_of
+from digitnet.ink import ink_of
 from digitnet.reader import Reader
 from digitnet.reading import Reading
 from digitnet.runtime import MARGIN, STRIDE

@@ -188,12 +188,10 @@ def export_lines(network: nn.Module, lines: Sequence[Line], about: dict[str, Any
         trial = Path(folder) / "trial.onnx"
         _write_onnx(model, (STRIPS,), (LOG_PROBS, REACH), about, trial)
         exported, differences = LineReader(trial), []
-        for size in (1, 2, 7):
-            few = strips[:size]
+        for one, said in zip(strips[:20], exported(strips[:20]), strict=True):
             with torch.inference_mode():
-                answers = model(torch.tensor(padded(few)))[0].exp()
-            for row, said in zip(answers, exported(few), strict=True):
-                differences.append(np.abs(row[: len(said.log_probs)].numpy() - np.exp(said.log_probs)).max())
+                answer = model(torch.tensor(padded([one])))[0][0].exp().numpy()
+            differences.append(np.abs(answer - np.exp(said.log_probs)).max())
         content = trial.read_bytes()
     if not np.max(differences) <= TOLERANCE:
         raise ModelError(f"{path}: not written, for its answers differ from torch's by {np.max(differences):.2g}")

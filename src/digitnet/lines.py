@@ -22,8 +22,8 @@ from digitnet.compose import Composer, Line
 from digitnet.digits import STRIP
 from digitnet.errors import TrainingError
 from digitnet.evaluate import LineScores
-from digitnet.find import ink_of
 from digitnet.frame import strip
+from digitnet.ink import ink_of
 from digitnet.models import LINE_BLANK
 from digitnet.runtime import MARGIN, STRIDE, padded
 from digitnet.train import Epoch, Pupil, TrainConfig, epochs, settle

@@ -24,7 +24,7 @@ from digitnet.find import Region, find, whole
 from digitnet.frame import frame, strip
 from digitnet.reading import Box, Digit, Number, Reading
 from digitnet.rules import Rules
-from digitnet.runtime import LINE, MARGIN, STRIDE, Columns, classifier, line_reader
+from digitnet.runtime import LINE, Columns, classifier, line_reader
 
 TRUSTED = 0.95
 """Confidence below which reasons for doubt are looked for."""
@@ -164,7 +164,8 @@ def _draft(region: Region, columns: Columns, rules: Rules | None) -> _Draft:
     alone = decode(log_probs, None, 1)[0].text if rules else text
     boxes = []
     height, width = region.ink.shape
-    across, down = width / (len(log_probs) * STRIDE - 2 * MARGIN), height / STRIP
+    down = height / STRIP
+    across = width / max(8, min(round(width / down), WIDEST))  # as `strip` scales
     for digit, (start, stop) in zip(text, align(log_probs, text), strict=True):
         column = start + int(log_probs[start:stop, int(digit)].argmax())
         left, top, right, bottom = columns.boxes[column]

@@ -30,7 +30,6 @@ from digitnet.evaluate import LineScores, Scores, evaluate
 from digitnet.hands import hands
 from digitnet.lines import judge_lines, train_lines
 from digitnet.models import TorchClassifier
-from digitnet.runtime import classifier
 from digitnet.score import PICTURE, RUNS, picture, summary
 from digitnet.train import Epoch, TrainConfig, new_network, settle, train
 
@@ -62,7 +61,6 @@ class Run:
         return train(
             *(network, train_digits, valid, self.config, self.folder),
             letters=self.letters,
-            teacher=classifier(self.config.teacher, torch.get_num_threads()) if self.config.teacher else None,
             resume=True,
         )
 

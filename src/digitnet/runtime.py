@@ -58,9 +58,6 @@ STRIDE = 4
 MARGIN = 8
 """Pixels of paper put at either end of a strip, so that a line reader sees where it ends."""
 
-LINE_BATCH = 16
-"""Strips a run: more gain nothing and are padded to the longest."""
-
 
 class OnnxClassifier:
     """A model file as a `Classifier`: (n, 28, 28) uint8 -> (n, 10) float32 probabilities, any n.
@@ -141,25 +138,22 @@ class LineReader:
         return f"<LineReader {self.name}, {self.sha256[:12]}>"
 
     def __call__(self, strips: Sequence[NDArray[np.uint8]]) -> list[Columns]:
-        """Read strips of any widths; those of like width run together."""
+        """Read strips of any widths."""
         for strip in strips:
             if strip.ndim != 2 or strip.shape[0] != STRIP or not strip.shape[1] or strip.dtype != np.uint8:
                 raise DataError(
                     f"a strip is {strip.shape} {strip.dtype}, expected ({STRIP}, width) uint8; see frame.strip"
                 )
-        found: list[Columns | None] = [None] * len(strips)
-        order = sorted(range(len(strips)), key=lambda i: strips[i].shape[1])
-        for start in range(0, len(order), LINE_BATCH):
-            rows = order[start : start + LINE_BATCH]
-            log_probs, reach = self._session.run([LOG_PROBS, REACH], {STRIPS: padded([strips[i] for i in rows])})
+        found = []
+        for strip in strips:
+            # One at a time: padding to a common width would let a strip's neighbours change its last columns.
+            log_probs, reach = self._session.run([LOG_PROBS, REACH], {STRIPS: padded([strip])})
             middle = (np.arange(log_probs.shape[1], dtype=np.float32) + 0.5) * STRIDE - MARGIN
-            boxes = np.empty_like(reach)
-            boxes[..., 0], boxes[..., 2] = middle - reach[..., 0] * STRIP, middle + reach[..., 2] * STRIP
-            boxes[..., 1], boxes[..., 3] = STRIP * (0.5 - reach[..., 1]), STRIP * (0.5 + reach[..., 3])
-            for i, its_probs, its_boxes in zip(rows, log_probs, boxes, strict=True):
-                columns = (strips[i].shape[1] + 2 * MARGIN) // STRIDE
-                found[i] = Columns(its_probs[:columns], its_boxes[:columns])
-        return [columns for columns in found if columns is not None]
+            boxes = np.empty_like(reach[0])
+            boxes[:, 0], boxes[:, 2] = middle - reach[0, :, 0] * STRIP, middle + reach[0, :, 2] * STRIP
+            boxes[:, 1], boxes[:, 3] = STRIP * (0.5 - reach[0, :, 1]), STRIP * (0.5 + reach[0, :, 3])
+            found.append(Columns(log_probs[0], boxes))
+        return found
 
 
 def padded(strips: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -224,7 +218,7 @@ def _open(path: Path, threads: int, expected: tuple[str, ...]) -> tuple[Any, dic
         about: dict[str, Any] = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
         has = {node.name for node in (*session.get_inputs(), *session.get_outputs())}
         about["name"] = str(about["name"])
-        if INPUT in expected:
+        if INPUT in expected and STRIPS not in has:  # a line reader has no threshold, and is told below
             about["threshold"] = float(about["threshold"])
     except KeyError as error:
         raise ModelError(f"{path}: an ONNX file, but none that digitnet exported (no {error.args[0]})") from error
@@ -237,6 +231,8 @@ def _open(path: Path, threads: int, expected: tuple[str, ...]) -> tuple[Any, dic
 
 
 def _read(path: Path) -> bytes:
+    if path.is_dir():
+        raise ModelError(f"{path}: a run's folder; write it as a file first: digitnet export {path} --out FILE.onnx")
     try:
         if path.stat().st_size > LARGEST:
             raise ModelError(f"{path}: more than {LARGEST:,} bytes; no model of digitnet's is so large")

@@ -18,6 +18,7 @@ from digitnet import formats, runtime
 from digitnet.corrupt import corrupt
 from digitnet.data import DATASETS, fingerprint, held_out_rows, load, wrong_labels
 from digitnet.digits import Classifier, Digits
+from digitnet.errors import ModelError
 from digitnet.evaluate import Scores, evaluate
 
 log = logging.getLogger("digitnet")
@@ -76,10 +77,13 @@ def open_model(model: str | Path | None = None) -> Model:
         return Model(str(model), opened, opened.about, Path())
 
     from digitnet import checkpoint
-    from digitnet.models import TorchClassifier
+    from digitnet.models import LineNet, TorchClassifier
 
     path = checkpoint.latest_run(RUNS) if model is None else Path(model)
-    classifier = TorchClassifier(checkpoint.load_network(path))
+    network = checkpoint.load_network(path)
+    if isinstance(network, LineNet):
+        raise ModelError(f"{path}: reads whole numbers; score it with: digitnet evaluate --read, once it is exported")
+    classifier = TorchClassifier(network)
     about = checkpoint.load_json(path / checkpoint.CONFIG) if (path / checkpoint.CONFIG).is_file() else {}
     return Model(str(path), classifier, about, path if path.is_dir() else Path())
 

@@ -22,7 +22,7 @@ from torch.optim import Adam, Optimizer
 
 from digitnet import checkpoint
 from digitnet.augment import AUGMENTS
-from digitnet.digits import Classifier, Digits
+from digitnet.digits import Digits
 from digitnet.errors import TrainingError
 from digitnet.evaluate import LineScores, Scores, evaluate
 from digitnet.files import write_atomic
@@ -32,9 +32,6 @@ from digitnet.negatives import negatives
 
 NO_DIGIT = 10
 """The class of images that are no digit."""
-
-SOFT = 2.0
-"""The temperature at which a teacher's answers are learnt."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,6 @@ class TrainConfig:
     negatives: Annotated[float, "images that are no digit in a batch, as a share of its digits, 0..1"] = 0.0
     lines: Annotated[int, "numbers composed for every epoch, for the model that reads whole numbers"] = 0
     augment: Annotated[str, "a name of AUGMENTS: how digits are written anew every epoch"] = "none"
-    teacher: Annotated[str, "a model whose answers to the digits are learnt instead of their labels"] = ""
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
@@ -102,16 +98,6 @@ RECIPES = {
         average=0.998,
         negatives=0.1,
         augment="gentle",
-    ),
-    "taught": TrainConfig(
-        recipe="taught",
-        epochs=60,
-        batch_size=128,
-        optimizer="adam",
-        lr=5e-3,
-        average=0.998,
-        augment="gentle",
-        teacher="strong",
     ),
     "accurate": TrainConfig(model="strong", recipe="accurate", epochs=16, average=0.998, augment="lively"),
     "line": TrainConfig(
@@ -181,7 +167,6 @@ def train(
     out: Path,
     *,
     letters: Digits | None = None,
-    teacher: Classifier | None = None,
     resume: bool = False,
 ) -> Iterator[Epoch]:
     """Train a network and yield each epoch after saving it to the run's folder `out`.
@@ -190,7 +175,6 @@ def train(
         what is saved and scored, and `network` itself holds the latest ones.
     digits, valid: labelled; valid decides nothing, it is only scored.
     letters: images that are no digit, for recipes with negatives.
-    teacher: asked about every digit as it was written anew, for recipes with a teacher.
     resume: go on after the last epoch saved in `out`; on a CPU with as many threads the weights become those of an
         uninterrupted run, bit for bit.
 
@@ -201,8 +185,6 @@ def train(
         raise TrainingError("training needs labelled digits to learn from and to validate on")
     if config.negatives and (letters is None or not len(letters)):
         raise TrainingError(f"the recipe {config.recipe!r} learns what is no digit as well; give it letters")
-    if config.teacher and teacher is None:
-        raise TrainingError(f"the recipe {config.recipe!r} learns from a teacher; give it {config.teacher!r}")
     config = settle(config)
     device = torch.device(config.device)
     images = torch.tensor(digits.images, device=device)
@@ -210,7 +192,7 @@ def train(
     others = None if letters is None else to_input(torch.tensor(letters.images, device=device))
 
     def learn(pupil: Pupil, number: int) -> tuple[float, float]:
-        return _one_epoch(pupil, images, labels, others, teacher, config, number)
+        return _one_epoch(pupil, images, labels, others, config, number)
 
     def judge(network: nn.Module) -> Scores:
         return evaluate(TorchClassifier(network), valid)
@@ -288,7 +270,6 @@ def _one_epoch(
     images: Tensor,
     labels: Tensor,
     letters: Tensor | None,
-    teacher: Classifier | None,
     config: TrainConfig,
     number: int,
 ) -> tuple[float, float]:
@@ -309,29 +290,12 @@ def _one_epoch(
             logits = pupil.network(x.contiguous(memory_format=torch.channels_last)).float()
         if config.negatives:
             logits = F.pad(logits, (0, 1))  # "no digit" has the logit 0: the ten others rise above it or sink below
-        if teacher is None:
-            loss = F.cross_entropy(logits, y, label_smoothing=config.label_smoothing)
-        else:
-            loss = _lesson(logits, y, x, teacher)
+        loss = F.cross_entropy(logits, y, label_smoothing=config.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
         pupil.step(config, step)
         step += 1
         total_loss += loss.detach() * len(rows)
     return (total_loss / len(images)).item(), lr
-
-
-def _lesson(logits: Tensor, labels: Tensor, x: Tensor, teacher: Classifier) -> Tensor:
-    """Return how far the answers are from a teacher's for digits, and from "no digit" for the others.
-
-    Both are softened by `SOFT` (Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015), and the
-    teacher sees what the network sees (Beyer et al., "A Good Teacher Is Patient and Consistent", 2022).
-    """
-    target = F.one_hot(labels, logits.shape[1]).float()
-    digits = labels != NO_DIGIT
-    seen = (x[digits].squeeze(1) * 255).round().to(torch.uint8).cpu().numpy()
-    answers = torch.from_numpy(teacher(seen)).to(x.device).clamp(min=1e-7) ** (1 / SOFT)
-    target[digits, :10] = answers / answers.sum(1, keepdim=True)
-    return F.cross_entropy(logits / SOFT, target) * SOFT
 
 
 def _optimizers(network: nn.Module, config: TrainConfig) -> list[Optimizer]:
