@@ -167,7 +167,7 @@ class Composer:
         tall = rng.uniform(16, 40)
         wide, slant, drift = np.exp(rng.normal(0, 0.18)), rng.uniform(-0.15, 0.35), rng.normal(0, 0.05)
         shake, uneven, jitter = rng.uniform(0, 0.06), rng.uniform(0, 0.12), rng.uniform(0, 0.08)
-        small_zeros = rng.uniform(0.5, 0.9) if rng.random() < 0.25 else 1.0
+        small_zeros, flat = (rng.uniform(0.4, 0.9), rng.uniform(0.9, 1.8)) if rng.random() < 0.25 else (1.0, 1.0)
         gap = _gap(rng)
         canvas = np.zeros((int(3 * tall), int(tall * (2.6 * (len(text) + letters) + 9))), np.float32)
         boxes, x, last = [], tall * rng.uniform(0.2, 1), 0.0
@@ -179,7 +179,7 @@ class Composer:
             glyph = ways[int(rng.integers(len(ways)))]
             height = tall * np.exp(rng.normal(0, uneven)) * (small_zeros if value == "0" else 1)
             low = rng.normal(0, shake) * tall - (tall - height) * (rng.choice((0, 0, 0.5, 1)) if value == "0" else 0)
-            width = min(glyph.shape[1] / glyph.shape[0] * height * wide, 1.5 * tall)
+            width = min(glyph.shape[1] / glyph.shape[0] * height * wide * (flat if value == "0" else 1), 1.5 * tall)
             if place:
                 x += max((gap + rng.normal(0, jitter)) * tall, -0.4 * min(last, width))
             base = 2.1 * tall + drift * (x - tall) + low
@@ -187,7 +187,7 @@ class Composer:
             boxes.append((left, top, right, bottom))
             x, last = right, width
             rest = len(text) - place - 1
-            if dotted and rest and rest % 3 == 0:
+            if rest and (dotted and rest % 3 == 0 or rng.random() < 0.02):
                 size = tall * rng.uniform(0.08, 0.25)
                 x = _draw(canvas, (_dot(rng), size * 0.8, size), x + 0.05 * tall, base + rng.uniform(0, size), slant)[2]
         for sign in self._signs(tall, False):
@@ -249,7 +249,7 @@ class Composer:
         top, bottom = (down[0], down[-1] + 1) if len(down) else (0, ink.shape[0])
         left, right = (across[0], across[-1] + 1) if len(across) else (0, ink.shape[1])
         tall = float(bottom - top)
-        room = np.where(rng.random(4) < 0.3, rng.uniform(-0.05, 0.05, 4), rng.uniform(0, 0.45, 4)) * tall
+        room = np.where(rng.random(4) < 0.3, rng.uniform(-0.08, 0.05, 4), rng.uniform(0, 0.45, 4)) * tall
         room = room.round().astype(int)
         top, left = max(0, int(top - room[0])), max(0, int(left - room[1]))
         bottom, right = max(top + 4, int(bottom + room[2])), max(left + 4, int(right + room[3]))

@@ -33,7 +33,7 @@ from digitnet.models import TorchClassifier
 from digitnet.score import PICTURE, RUNS, picture, summary
 from digitnet.train import Epoch, TrainConfig, new_network, settle, train
 
-WRITERS = 1_500
+WRITERS = 2_500
 """Invented writers whose numbers are learnt from."""
 
 
@@ -127,9 +127,9 @@ def _with_more(run: Run, data_dir: str | Path | None) -> Run:
     if config.lines:
         hand = get(fonts.FONTS, data_dir)[: len(fonts.FONTS.hand)]
         groups = [
-            (0.5, styles(run.parts.train)),
-            (0.22, by_font(load("fonts", "all", data_dir))),
-            (0.28, inventions(WRITERS)),
+            (0.42, styles(run.parts.train)),
+            (0.2, by_font(load("fonts", "all", data_dir))),
+            (0.38, inventions(WRITERS)),
         ]
         signs = tuple(cut(image) for image in fonts.letters(hand).images)
         return replace(run, writers=tuple(groups), signs=signs)
