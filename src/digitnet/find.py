@@ -28,6 +28,9 @@ Rows = NDArray[np.intp]
 STRONG = 96
 """Ink strength that a fifth of a stroke must have."""
 
+ABOVE = 5
+"""Standard deviations of the ink between strokes by which strong ink is above its mean."""
+
 LARGEST = 12_000_000
 """Pixels beyond which a page is looked at in a smaller copy: A4 at 300 dpi is not, at 600 dpi it is."""
 
@@ -203,12 +206,24 @@ def _components(ink: Gray) -> tuple[NDArray[Any], Ints, Ints]:
     short = cv2.countNonZero(cv2.subtract(stroke, before)) < 65_000
     kind = cv2.CV_16U if short else cv2.CV_32S
     n, labels, stats, _ = cv2.connectedComponentsWithStats(stroke, connectivity=8, ltype=kind)
-    strong = cv2.threshold(ink, STRONG - 1, 1, cv2.THRESH_BINARY)[1]
-    weak = np.bincount(labels[strong.view(bool)], minlength=n)[1:] < 0.2 * stats[1:, cv2.CC_STAT_AREA]
+    weak = np.bincount(labels[ink >= _strong(ink)], minlength=n)[1:] < 0.2 * stats[1:, cv2.CC_STAT_AREA]
     areas = np.where(weak, 0, stats[1:, cv2.CC_STAT_AREA]).astype(np.int32)
     boxes = stats[1:, :4].astype(np.int32)
     boxes[:, 2:] += boxes[:, :2]
     return np.asarray(labels), boxes, areas
+
+
+def _strong(ink: Gray) -> Gray:
+    """Return for each pixel from which strength ink is strong: well above the grain, weave or clouds around it."""
+    height, width = ink.shape
+    few = ink[:: max(1, height // 500), :: max(1, width // 500)].astype(np.float32)
+    around = (max(ink.shape) // 4 // max(1, height // 500) | 1,) * 2
+    paper = (few < INK).astype(np.float32)
+    share = cv2.blur(paper, around) + np.float32(1e-3)
+    mean = cv2.blur(few * paper, around) / share
+    variance = cv2.blur(few * few * paper, around) / share - mean * mean
+    level = np.maximum(mean + ABOVE * np.sqrt(variance.clip(0)), STRONG).clip(0, 255).astype(np.uint8)
+    return cv2.resize(level, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
 
 
 def _groups(boxes: Ints, areas: Ints) -> list[list[int]]:

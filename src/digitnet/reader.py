@@ -35,6 +35,9 @@ ALTERNATIVES = 5
 NOTABLE = 0.01
 """Probability below which another value of a digit is not told."""
 
+ROOM = 0.25
+"""Paper kept around a picture's only number, in heights of its ink."""
+
 WIDEST = 4_000
 """Width to which longer strips are squeezed, pixels: a hundred digits."""
 
@@ -75,14 +78,19 @@ class Reader:
         """Read a page (h, w) uint8, 0 black .. 255 white; otherwise as `read`."""
         regions, _, answers = self._look(page, single)
         drafts = [_draft(region, columns, rules) for region, columns in zip(regions, answers, strict=True)]
-        glyphs = [frame(_crop(draft.region.ink, box)) for draft in drafts for box in draft.boxes]
-        digitness = self.digits.digitness(np.array(glyphs, np.uint8).reshape(-1, SIDE, SIDE))
+        # Where a picture holds a number for sure, the classifier is not asked about what is read with confidence.
+        asked = [draft for draft in drafts if not single or draft.sure < TRUSTED or len(draft.text) == 1]
+        glyphs = [frame(_crop(draft.region.ink, box)) for draft in asked for box in draft.boxes]
+        said = self.digits.classify(np.array(glyphs, np.uint8).reshape(-1, SIDE, SIDE)) if glyphs else None
         numbers, start = [], 0
         for draft in drafts:
-            its = digitness[start : start + len(draft.boxes)]
-            start += len(draft.boxes)
-            if single or (draft.paths and draft.boxes and its.max() >= self.digits.threshold):
-                numbers.append(self._number(draft, page, its))
+            stop = start + len(draft.boxes)
+            probs, digitness = (None, None)
+            if said is not None and any(draft is one for one in asked):
+                probs, digitness = said[0][start:stop], said[1][start:stop]
+                start = stop
+            if single or (digitness is not None and len(digitness) and digitness.max() >= self.digits.threshold):
+                numbers.append(self._number(draft, page, rules, probs, digitness))
         return Reading(tuple(numbers), page, str(rules) if rules else None)
 
     def look(self, page: NDArray[np.uint8], *, single: bool = False) -> list[tuple[NDArray[np.uint8], Columns]]:
@@ -93,37 +101,54 @@ class Reader:
     def _look(
         self, page: NDArray[np.uint8], single: bool
     ) -> tuple[list[Region], list[NDArray[np.uint8]], list[Columns]]:
-        regions = [whole(page)] if single else find(page)
-        strips = [strip(region.ink, WIDEST) for region in regions]
+        if single:
+            region, picture = _alone(page)
+            regions, strips = [region], [strip(picture, WIDEST)]
+        else:
+            regions = find(page)
+            strips = [strip(region.ink, WIDEST) for region in regions]
         return regions, strips, self.line(strips)
 
-    def _number(self, draft: _Draft, page: NDArray[np.uint8], digitness: NDArray[np.float32]) -> Number:
-        """Return a number with all that is known of it."""
-        region, alone = draft.region, draft.alone
-        if not draft.boxes:
-            return Number("", 0.0, region.box, reasons=("not_a_digit",), seen=alone or None)
-        text, sure = draft.paths[0].text, draft.paths[0].probability
+    def _number(
+        self,
+        draft: _Draft,
+        page: NDArray[np.uint8],
+        rules: Rules | None,
+        probs: NDArray[np.float32] | None,
+        digitness: NDArray[np.float32] | None,
+    ) -> Number:
+        """Return a number with all that is known of it; probs, digitness: what the classifier says of its digits."""
+        region, text, sure = draft.region, draft.text, draft.sure
+        if not text:
+            return Number("", sure, region.box, reasons=("not_a_digit",), seen=draft.alone or None)
+        shares = digit_probs(draft.log_probs, text)
+        others = tuple((path.text, path.probability) for path in draft.paths[1:])
+        if len(text) == 1 and probs is not None and not rules:
+            # Two opinions on a lone digit, of the line reader and of the classifier, are better than either.
+            lone = sure / max(float(shares[0, int(text)]), sure)  # that it is one digit at all
+            shares = np.sqrt(shares * probs)
+            shares /= shares.sum(axis=1, keepdims=True)
+            text, sure = str(shares[0].argmax()), lone * float(shares.max())
+            values = ((str(value), lone * float(shares[0, value])) for value in range(10) if str(value) != text)
+            longer = ((other, p) for other, p in others if len(other) != 1)
+            others = tuple(sorted((*values, *longer), key=lambda each: -each[1])[: ALTERNATIVES - 1])
         digits = []
-        for value, box, row in zip(map(int, text), draft.boxes, digit_probs(draft.log_probs, text), strict=True):
+        for value, box, row in zip(map(int, text), draft.boxes, shares, strict=True):
             order = [
                 int(other) for other in np.argsort(-row, kind="stable") if other != value and row[other] >= NOTABLE
             ]
-            others = tuple((other, float(row[other])) for other in order)
-            digits.append(Digit(value, float(row[value]), _to_page(region, box, page.shape), others))
-        return Number(
-            text,
-            sure,
-            _around([digit.box for digit in digits]),
-            tuple(digits),
-            tuple((path.text, path.probability) for path in draft.paths[1:]),
-            () if sure >= TRUSTED else self._reasons(draft, page, digitness),
-            alone if alone != text else None,
-        )
+            rest = tuple((other, float(row[other])) for other in order)
+            digits.append(Digit(value, float(row[value]), _to_page(region, box, page.shape), rest))
+        doubts = () if sure >= TRUSTED else self._reasons(draft, page, digitness)
+        seen = draft.alone if draft.alone != draft.text else None
+        return Number(text, sure, _around([digit.box for digit in digits]), tuple(digits), others, doubts, seen)
 
-    def _reasons(self, draft: _Draft, page: NDArray[np.uint8], digitness: NDArray[np.float32]) -> tuple[str, ...]:
+    def _reasons(
+        self, draft: _Draft, page: NDArray[np.uint8], digitness: NDArray[np.float32] | None
+    ) -> tuple[str, ...]:
         """Return why a number should not be trusted, as far as that can be told."""
         region, boxes, found = draft.region, draft.boxes, []
-        if (digitness < self.digits.threshold).any():
+        if digitness is not None and (digitness < self.digits.threshold).any():
             found.append("not_a_digit")
         if any(one[2] - other[0] > 0.15 * (one[2] - one[0]) for one, other in pairwise(boxes)):
             found.append("touching")
@@ -143,6 +168,30 @@ class Reader:
         return tuple(found)
 
 
+def _alone(page: NDArray[np.uint8]) -> tuple[Region, NDArray[np.uint8]]:
+    """Return the only number of a page, and the part of the page that it is on, ink bright but its paper kept.
+
+    Of a picture that holds one number alone the line reader makes more than of ink that was cleaned: of 300 cheque
+    amounts it read 75 % instead of 68 %, half-trained.
+    """
+    region = whole(page)
+    left, top = (round(float(v)) for v in region.to_page[:, 2])  # `whole` moves ink and does not turn it
+    room = round(ROOM * (region.box[3] - region.box[1]))
+    x0, y0 = max(0, region.box[0] - room), max(0, region.box[1] - room)
+    x1, y1 = min(page.shape[1], region.box[2] + room), min(page.shape[0], region.box[3] + room)
+    picture = page[y0:y1, x0:x1]
+    ink = np.zeros(picture.shape, np.uint8)
+    above, before = max(0, top - y0), max(0, left - x0)
+    rows = slice(max(0, y0 - top), max(0, y0 - top) + ink.shape[0] - above)
+    columns = slice(max(0, x0 - left), max(0, x0 - left) + ink.shape[1] - before)
+    part = region.ink[rows, columns]
+    ink[above : above + part.shape[0], before : before + part.shape[1]] = part
+    written = ink > 127
+    dark = not written.any() or picture[written].mean() < picture[~written].mean()
+    moved = np.array([[1.0, 0, x0], [0, 1, y0]])
+    return Region(region.box, ink, region.parts, moved), 255 - picture if dark else picture
+
+
 @dataclass(frozen=True)
 class _Draft:
     """What a region says: the texts it may show, most probable first, what it says without rules, where digits are.
@@ -155,6 +204,14 @@ class _Draft:
     paths: list[Path]
     alone: str
     boxes: list[Box]
+
+    @property
+    def text(self) -> str:
+        return self.paths[0].text if self.paths else ""
+
+    @property
+    def sure(self) -> float:
+        return self.paths[0].probability if self.paths else 0.0
 
 
 def _draft(region: Region, columns: Columns, rules: Rules | None) -> _Draft:

@@ -1,0 +1,176 @@
+"""The lines of a page: turned level, and those that were printed to write on taken away.
+
+A rule, of ruled or squared paper, under a number or around a box, is straight, level (or upright) to about half a
+degree, long and thin. It is blanked, but not where a stroke crosses it. Upright ones go only where they end on two
+level ones, as the sides of boxes do: a 1 is one as well.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from digitnet.ink import INK, Gray
+from digitnet.reading import Box
+
+Affine = NDArray[np.float64]
+"""(2, 3): the map from (x, y, 1) to (x, y)."""
+
+
+def levelled(ink: Gray) -> tuple[Gray, Affine]:
+    """Turn a page's ink so that its lines are level; return it, grown so that nothing is lost, and the way back.
+
+    ink: (h, w) uint8, 0 paper .. 255 ink. The way back is the map from pixels of what is returned to pixels of `ink`.
+    Ink whose lines fall by less than half a degree, or that shows no lines, stays as it is.
+    """
+    angle = _skew(ink)
+    if abs(angle) <= 0.4:
+        return ink, np.eye(2, 3)
+    height, width = ink.shape
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    wide, high = round(width * cos + height * abs(sin)), round(width * abs(sin) + height * cos)
+    back = np.array([[cos, -sin, 0], [sin, cos, 0]])
+    back[:, 2] = (width / 2, height / 2) - back[:, :2] @ (wide / 2, high / 2)
+    turned = cv2.warpAffine(ink, back, (wide, high), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return turned.astype(np.uint8, copy=False), back
+
+
+def without_rules(ink: Gray) -> Gray:
+    """Take away ruled lines, underlines and the borders of boxes, but not the strokes that cross them."""
+    stroke = cv2.threshold(ink, INK * 2 // 3, 1, cv2.THRESH_BINARY)[1].astype(np.uint8, copy=False)
+    level = _rules(stroke)
+    if not level:
+        return ink
+    across = cv2.transpose(stroke).astype(np.uint8, copy=False)
+    plumb = _rules(across)
+    sides_of = np.array([rule.box for rule in plumb], np.int32).reshape(-1, 4)[:, [1, 0, 3, 2]]
+    meet = _touch(sides_of, np.array([rule.box for rule in level], np.int32))
+    meet &= meet.sum(1, keepdims=True) >= 2  # the side of a box ends on its top and bottom
+    sides = meet.sum(0)
+    real = np.array([n >= 2 or _stands_out(stroke, rule) for n, rule in zip(sides, level, strict=True)], bool)
+    ink = ink.copy()
+    for rule, kept in zip(level, real, strict=True):
+        if kept:
+            _erase(ink, stroke, rule)
+    for rule, met in zip(plumb, meet, strict=True):
+        if (met & real).sum() >= 2:
+            _erase(ink.T, across, rule)
+    return ink
+
+
+def _skew(ink: Gray) -> float:
+    """Return by how many degrees the page's lines fall to the right, -12..12; 0 where there is no telling.
+
+    The projection of the ink across its lines is the most uneven of all directions (Postl, 1986).
+    """
+    height, width = ink.shape
+    times = max(1.0, max(height, width) / 700)
+    small = cv2.resize(ink, (max(1, round(width / times)), max(1, round(height / times))), interpolation=cv2.INTER_AREA)
+    y, x = np.nonzero(small > INK / 2)
+    if len(y) < 60 or width < 80:
+        return 0.0
+    if cv2.connectedComponents((small > INK / 2).astype(np.uint8))[0] < 6:  # strokes, not lines
+        return 0.0
+    few = slice(None, None, max(1, len(y) // 12000))
+    y, x = y[few].astype(np.float32), x[few].astype(np.float32)
+
+    def unevenness(angle: float) -> float:
+        row = (y - x * np.float32(math.tan(math.radians(angle))) + np.float32(0.24 * small.shape[1])).astype(np.int32)
+        profile = np.bincount(row)
+        steps = profile[1:] - profile[:-1]
+        return float(steps @ steps)
+
+    step = 0.5 if small.shape[1] > 250 else 1.0
+    coarse = np.arange(-12, 12.5, step)
+    scores = np.array([unevenness(angle) for angle in coarse])
+    best = coarse[scores.argmax()]
+    if scores.max() < 1.5 * scores[len(scores) // 2] or scores.max() < 2.5 * np.median(scores):
+        return 0.0
+    near = best + step * np.arange(-0.8, 0.81, 0.2)
+    return float(near[np.argmax([unevenness(angle) for angle in near])])
+
+
+@dataclass(frozen=True, eq=False)
+class _Rule:
+    """A straight thin level line: its box, length and thickness in pixels, and a mask of the box's pixels on it."""
+
+    box: Box
+    length: int
+    thickness: float
+    mask: NDArray[np.bool_]
+
+
+def _rules(stroke: Gray) -> list[_Rule]:
+    """Return the lines of a binary image, level to about half a degree, that are long and thin."""
+    height, width = stroke.shape
+    cell = 8 if max(height, width) > 800 else 4
+    least = max(5, -(-max(32, max(height, width) // 70) // cell))  # cells
+    if width < least * cell:
+        return []
+    thick = cv2.dilate(stroke, np.ones((3, 1), np.uint8))
+    small = cv2.resize(thick[:, : width // cell * cell] * 255, (width // cell, height), interpolation=cv2.INTER_AREA)
+    runs = cv2.threshold(small, 200, 1, cv2.THRESH_BINARY)[1].astype(np.uint8, copy=False)
+    runs = cv2.morphologyEx(runs, cv2.MORPH_OPEN, np.ones((1, least), np.uint8)).astype(np.uint8, copy=False)
+    if not cv2.hasNonZero(runs):
+        return []
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(runs, connectivity=8)
+    rules = []
+    for label, (left, top, wide, high, area) in enumerate(stats[1:].tolist(), 1):
+        thickness = max(1.0, area / wide - 2)
+        if wide * cell < 12 * thickness or high > thickness + 3 + 0.02 * wide * cell:
+            continue
+        mask = labels[top : top + high, left : left + wide] == label
+        mask = np.pad(np.repeat(mask, cell, axis=1), ((0, 0), (cell, cell)), mode="edge")
+        start, stop = max(0, left * cell - cell), min(width, (left + wide + 1) * cell)
+        offset = start - (left * cell - cell)
+        rules.append(
+            _Rule((start, top, stop, top + high), wide * cell, thickness, mask[:, offset : offset + stop - start])
+        )
+    return rules
+
+
+def _touch(some: NDArray[np.int32], others: NDArray[np.int32], reach: int = 4) -> NDArray[np.bool_]:
+    """Say which of some boxes (m, 4) touch, or nearly so, which others (n, 4): (m, n)."""
+    low = np.maximum(some[:, None, :2], others[:, :2])
+    high = np.minimum(some[:, None, 2:], others[:, 2:])
+    return np.asarray((low < high + reach).all(axis=2))
+
+
+def _stands_out(stroke: Gray, rule: _Rule) -> bool:
+    """Say whether a line is longer than all that touches it is high: the bar of a 7 is not."""
+    left, top, right, bottom = rule.box
+    wide = rule.length
+    reach = int(0.7 * wide)
+    fine = max(1, wide // 300)
+    above, below = max(0, top - reach), min(len(stroke), bottom + reach)
+    around = stroke[above:below:fine, left:right:fine].copy()
+    on = slice(max(0, top - above - 1) // fine, (bottom - above) // fine + 2)
+    around[on] = 0
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(around, connectivity=8)
+    stats[0, cv2.CC_STAT_HEIGHT] = 0
+    sides = [labels[row] for row in (on.start - 1, on.stop) if 0 <= row < len(labels)]
+    highest = sum(int(stats[side, cv2.CC_STAT_HEIGHT].max()) for side in sides) * fine
+    return highest < 0.6 * wide
+
+
+def _erase(ink: Gray, stroke: Gray, rule: _Rule) -> None:
+    """Blank a rule in place where nothing thicker than the rule itself crosses it."""
+    left, top, right, bottom = rule.box
+    tall = math.ceil(rule.thickness) + 2
+    above, below = max(0, top - 2 * tall), min(len(ink), bottom + 2 * tall)
+    line = np.zeros((below - above, right - left), np.uint8)
+    line[top - above : bottom - above] = rule.mask
+    line = cv2.dilate(line, np.ones((3, 1), np.uint8)).astype(np.uint8, copy=False)
+    runs = np.ascontiguousarray(stroke[above:below, left:right])
+    crossing = cv2.morphologyEx(runs, cv2.MORPH_OPEN, np.ones((tall, 1), np.uint8))
+    gone = (line > 0) & (crossing == 0)
+    # What then stays between is a stroke only if it leads away from the line.
+    rest = runs & ~gone
+    n, labels = cv2.connectedComponents(rest.astype(np.uint8), connectivity=8)
+    beyond = np.zeros(n, bool)
+    beyond[labels[cv2.dilate(line, np.ones((5, 1), np.uint8)) == 0]] = True
+    ink[above:below, left:right][gone | ~beyond[labels] & (rest > 0)] = 0
