@@ -21,7 +21,7 @@ MOST = 20
 def steps(reader: Reader, reading: Reading, single: bool = False) -> NDArray[np.uint8]:
     """Draw how a page was read, (h, WIDE, 3) uint8 RGB, from top to bottom:
 
-    the page; its ink as `find.ink_of` sees it; the page with a box around every number; and of each number the strip
+    the page; its ink as `ink.ink_of` sees it; the page with a box around every number; and of each number the strip
     that the line reader was given with, below each column, the digit it saw there, darker where it was surer.
     """
     panels = [

@@ -26,10 +26,10 @@ Ints = NDArray[np.int32]
 Rows = NDArray[np.intp]
 
 STRONG = 96
-"""Ink strength that a fifth of a stroke must have."""
+"""Ink strength that a fifth of a stroke must have on paper."""
 
 ABOVE = 5
-"""Standard deviations of the ink between strokes by which strong ink is above its mean."""
+"""On a texture, standard deviations by which strong ink is above what is usual: of texture alone hardly a blot is."""
 
 LARGEST = 12_000_000
 """Pixels beyond which a page is looked at in a smaller copy: A4 at 300 dpi is not, at 600 dpi it is."""
@@ -95,7 +95,7 @@ def whole(page: Gray) -> Region:
     page = checked(page)
     ink = ink_of(page)
     ink = without_rules(ink)
-    labels, boxes, areas = _components(ink)
+    labels, boxes, areas = _components(ink, STRONG)
     rows = _of_one_number(boxes, areas)
     if not len(rows):
         height, width = page.shape
@@ -120,7 +120,7 @@ def _find(page: Gray, depth: int) -> list[Region]:
     ink = ink_of(page)
     ink, turn = levelled(ink)
     ink = without_rules(ink)
-    labels, boxes, areas = _components(ink)
+    labels, boxes, areas = _components(ink, _strong(ink))
     regions = []
     if depth < DEEPEST:
         for row, shape in _panels(labels, boxes, areas):
@@ -194,10 +194,10 @@ def _inside(page: Gray, box: Ints, shape: Gray, turn: Affine, depth: int) -> lis
     return [_moved(region, shift, page.shape) for region in _find(inner, depth + 1)]
 
 
-def _components(ink: Gray) -> tuple[NDArray[Any], Ints, Ints]:
+def _components(ink: Gray, strong: Gray | int) -> tuple[NDArray[Any], Ints, Ints]:
     """Return the labels of connected strokes, and for labels 1, 2, ... their boxes (n, 4) and areas (n,).
 
-    The area of what is hardly anywhere strong is 0: pattern that is a little too dark.
+    The area of what is hardly anywhere `strong` is 0: pattern that is a little too dark.
     """
     stroke = cv2.threshold(ink, INK - 1, 1, cv2.THRESH_BINARY)[1]
     # Short labels take a third of the time. Even on the way there are at most as many as pixels without ink above, to
@@ -206,7 +206,7 @@ def _components(ink: Gray) -> tuple[NDArray[Any], Ints, Ints]:
     short = cv2.countNonZero(cv2.subtract(stroke, before)) < 65_000
     kind = cv2.CV_16U if short else cv2.CV_32S
     n, labels, stats, _ = cv2.connectedComponentsWithStats(stroke, connectivity=8, ltype=kind)
-    weak = np.bincount(labels[ink >= _strong(ink)], minlength=n)[1:] < 0.2 * stats[1:, cv2.CC_STAT_AREA]
+    weak = np.bincount(labels[ink >= strong], minlength=n)[1:] < 0.2 * stats[1:, cv2.CC_STAT_AREA]
     areas = np.where(weak, 0, stats[1:, cv2.CC_STAT_AREA]).astype(np.int32)
     boxes = stats[1:, :4].astype(np.int32)
     boxes[:, 2:] += boxes[:, :2]
@@ -214,15 +214,24 @@ def _components(ink: Gray) -> tuple[NDArray[Any], Ints, Ints]:
 
 
 def _strong(ink: Gray) -> Gray:
-    """Return for each pixel from which strength ink is strong: well above the grain, weave or clouds around it."""
+    """Return for each pixel, (h, w) uint8, the ink strength that a fifth of a stroke must have there.
+
+    It is STRONG on paper. Where most of what is between strokes is inked a little, there is soft grain, cloth, wood or
+    gravel, and a stroke must be well above what is usual around it.
+    """
     height, width = ink.shape
-    few = ink[:: max(1, height // 500), :: max(1, width // 500)].astype(np.float32)
-    around = (max(ink.shape) // 4 // max(1, height // 500) | 1,) * 2
-    paper = (few < INK).astype(np.float32)
-    share = cv2.blur(paper, around) + np.float32(1e-3)
-    mean = cv2.blur(few * paper, around) / share
-    variance = cv2.blur(few * few * paper, around) / share - mean * mean
-    level = np.maximum(mean + ABOVE * np.sqrt(variance.clip(0)), STRONG).clip(0, 255).astype(np.uint8)
+    step = -(-max(height, width) // 400)
+    few = ink[::step, ::step].astype(np.float32)
+    around = (max(height, width) // 4 // step | 1,) * 2
+    rest = (few < INK).astype(np.float32)
+
+    def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(cv2.blur(values * rest, around) / (cv2.blur(rest, around) + np.float32(1e-3)))
+
+    usual = mean(few)
+    spread = np.sqrt((mean(few * few) - usual * usual).clip(0))
+    inked = mean((few > INK / 4).astype(np.float32)) > 0.5
+    level = np.where(inked, usual + ABOVE * spread, 0).clip(STRONG, 255).astype(np.uint8)
     return cv2.resize(level, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
 
 

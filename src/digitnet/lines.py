@@ -32,7 +32,7 @@ WIDEST = 1200
 """Width beyond which a strip is squeezed in training, pixels."""
 
 FLATTENED = 0.5
-"""Share of strips learnt as `find.ink_of` cleans them; the others keep their paper."""
+"""Share of strips learnt as `ink.ink_of` cleans them; the others keep their paper."""
 
 BOXES = 2.0
 """Weight of the loss of boxes, against the loss of a whole number's digits."""

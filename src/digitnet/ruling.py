@@ -40,15 +40,19 @@ def levelled(ink: Gray) -> tuple[Gray, Affine]:
 
 
 def without_rules(ink: Gray) -> Gray:
-    """Take away ruled lines, underlines and the borders of boxes, but not the strokes that cross them."""
+    """Take away ruled lines, underlines and the borders of boxes, but not the strokes that cross them.
+
+    ink: (h, w) uint8, 0 paper .. 255 ink, levelled. Returns the same without rules; specks as large as a rule is thick
+    may stay where one crosses another or ends.
+    """
     stroke = cv2.threshold(ink, INK * 2 // 3, 1, cv2.THRESH_BINARY)[1].astype(np.uint8, copy=False)
     level = _rules(stroke)
     if not level:
         return ink
     across = cv2.transpose(stroke).astype(np.uint8, copy=False)
     plumb = _rules(across)
-    sides_of = np.array([rule.box for rule in plumb], np.int32).reshape(-1, 4)[:, [1, 0, 3, 2]]
-    meet = _touch(sides_of, np.array([rule.box for rule in level], np.int32))
+    turned = np.array([rule.box for rule in plumb], np.int32).reshape(-1, 4)
+    meet = _touch(turned[:, [1, 0, 3, 2]], np.array([rule.box for rule in level], np.int32))
     meet &= meet.sum(1, keepdims=True) >= 2  # the side of a box ends on its top and bottom
     sides = meet.sum(0)
     real = np.array([n >= 2 or _stands_out(stroke, rule) for n, rule in zip(sides, level, strict=True)], bool)
@@ -88,7 +92,7 @@ def _skew(ink: Gray) -> float:
     coarse = np.arange(-12, 12.5, step)
     scores = np.array([unevenness(angle) for angle in coarse])
     best = coarse[scores.argmax()]
-    if scores.max() < 1.5 * scores[len(scores) // 2] or scores.max() < 2.5 * np.median(scores):
+    if scores.max() < 1.5 * scores[len(scores) // 2] or scores.max() < 2.2 * np.median(scores):
         return 0.0
     near = best + step * np.arange(-0.8, 0.81, 0.2)
     return float(near[np.argmax([unevenness(angle) for angle in near])])
@@ -135,9 +139,10 @@ def _rules(stroke: Gray) -> list[_Rule]:
 
 def _touch(some: NDArray[np.int32], others: NDArray[np.int32], reach: int = 4) -> NDArray[np.bool_]:
     """Say which of some boxes (m, 4) touch, or nearly so, which others (n, 4): (m, n)."""
-    low = np.maximum(some[:, None, :2], others[:, :2])
-    high = np.minimum(some[:, None, 2:], others[:, 2:])
-    return np.asarray((low < high + reach).all(axis=2))
+    left, top, right, bottom = some.T[:, :, None]
+    across = (left < others[:, 2] + reach) & (others[:, 0] < right + reach)
+    down = (top < others[:, 3] + reach) & (others[:, 1] < bottom + reach)
+    return np.asarray(across & down)
 
 
 def _stands_out(stroke: Gray, rule: _Rule) -> bool:
