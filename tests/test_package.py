@@ -31,9 +31,10 @@ MAY_IMPORT = {
     "rules": {"errors"},
     "decode": {"errors", "rules"},
     "reading": set(),
-    "reader": {"decode", "digits", "find", "frame", "image", "reading", "rules", "runtime"},
+    "reader": {"decode", "digits", "find", "frame", "image", "ink", "reading", "rules", "runtime"},
     "explain": {"ink", "reader", "reading", "runtime"},
     "batch": {"errors", "evaluate", "image", "reader", "reading", "rules"},
+    "results": {"batch", "errors", "files"},
     "compose": {"digits", "hands"},
     "lines": {
         *{"compose", "digits", "errors", "evaluate"},

@@ -15,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-
 REACH = 20 / 28
 """Where a framed digit ends, in coordinates from -1 to 1."""
 

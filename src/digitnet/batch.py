@@ -130,6 +130,8 @@ def truth(folder: Path) -> dict[str, str]:
         file, digits = row["file"] or "", " ".join((row["digits"] or "").split())
         if not file or set(digits) - set("0123456789 "):
             raise DataError(f"{path}: line {number}: expected a file and its digits, got {file!r} and {digits!r}")
+        if file in said:
+            raise DataError(f"{path}: line {number}: {file} is there twice; one line a file")
         said[file] = digits
     return said
 

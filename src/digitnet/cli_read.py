@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import json
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,12 +18,6 @@ if TYPE_CHECKING:
     from digitnet.batch import Read
     from digitnet.evaluate import LineScores
     from digitnet.rules import Rules
-
-COLUMNS = (
-    *("file", "page", "number", "text", "confidence", "accepted"),
-    *("left", "top", "right", "bottom", "reasons", "seen", "error"),
-)
-"""The columns of --format csv: a row a number, and one for a page without numbers."""
 
 Length = Annotated[int | None, typer.Option(min=1, show_default=False, help="Digits that every number has.")]
 Lengths = Annotated[str | None, typer.Option(show_default=False, help="Fewest and most digits, such as 4-6.")]
@@ -70,12 +61,14 @@ def read(
     """
     from digitnet.batch import pictures, read_all
     from digitnet.reader import Reader
+    from digitnet.results import resume as go_on
+    from digitnet.results import writer
 
     rules = rules_of(length, lengths, value_range, checksum)
     files = pictures(paths)
     if resume and (out is None or form not in ("jsonl", "csv")):
         raise DataError("--resume goes on with a file of lines; name it by --out, with --format jsonl or csv")
-    done = _already(out, form) if resume and out is not None and out.is_file() else set()
+    done = go_on(out, form) if resume and out is not None and out.is_file() else set()
     if out is not None and out.is_file() and not resume:
         raise DataError(f"{out}: exists already; go on with it by --resume, or name another --out")
     left = [file for file in files if file not in done]
@@ -86,7 +79,9 @@ def read(
             folder.mkdir(parents=True, exist_ok=True)
     reader = Reader(threads=1 if jobs > 1 else 0)
     failed = doubtful = count = 0
-    with _writer(out, form, len(files) > 1, min_confidence, bool(done)) as write, _bar(len(left)) as advance:
+    drawn: dict[Path, str] = {}
+    explained: dict[Path, str] = {}
+    with writer(out, form, len(files) > 1, min_confidence) as write, _bar(len(left)) as advance:
         for each in read_all(reader, left, single=single, rules=rules, jobs=jobs, stdin=sys.stdin.buffer.read):
             if each.reading is None:
                 failed += 1
@@ -95,11 +90,11 @@ def read(
                 count += len(each.reading.numbers)
                 doubtful += sum(number.confidence < min_confidence for number in each.reading.numbers)
                 if overlay is not None:
-                    _save(overlay, each, each.reading.draw())
+                    _save(overlay, each, each.reading.draw(), drawn)
                 if explain is not None:
                     from digitnet.explain import steps
 
-                    _save(explain, each, steps(reader, each.reading, single=single))
+                    _save(explain, each, steps(reader, each.reading, single=single), explained)
             write(each)
             advance(each.file)
     if len(files) > 1:
@@ -120,109 +115,26 @@ def rules_of(length: int | None, lengths: str | None, value_range: str | None, c
     return Rules(span, low, high, checksum) or None
 
 
-def _already(out: Path, form: str) -> set[str]:
-    """Return the files whose results a file of lines holds; a last line that was cut off is removed from it."""
-    data = out.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    if whole != data:
-        with out.open("r+b") as file:
-            file.truncate(len(whole))
-    try:
-        lines = whole.decode().splitlines()
-        if form == "jsonl":
-            found = [json.loads(line)["file"] for line in lines]
-        else:
-            found = [row["file"] for row in csv.DictReader(lines)]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{out}: not the {form} file of an earlier read; name another --out") from error
-    # Pages of the last file may be missing: it is read again, and its lines are taken out.
-    if found and form == "jsonl":
-        last = [line for line, file in zip(lines, found, strict=True) if file != found[-1]]
-        out.write_bytes("".join(line + "\n" for line in last).encode())
-    elif found:
-        rows = list(csv.reader(lines))
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([row for row in rows if row and row[0] != found[-1]])
-        out.write_bytes(text.getvalue().encode())
-    return set(found[:-1]) - {found[-1]} if found else set()
+def _save(folder: Path, each: Read, picture: Any, taken: dict[Path, str]) -> None:
+    """Save a picture below a folder, in the place that the file it is of has below its own, atomically.
 
-
-@contextmanager
-def _writer(out: Path | None, form: str, many: bool, least: float, resumed: bool) -> Iterator[Callable[[Read], None]]:
-    """Give the function that prints what was read, a page at a time, as it comes."""
-    stream: Any = sys.stdout if out is None else out.open("a", encoding="utf-8", newline="")
-    rows = csv.writer(stream, lineterminator="\n")
-    first = True
-
-    def write(each: Read) -> None:
-        nonlocal first
-        if form == "text":
-            stream.write(_text(each, many, least))
-        elif form == "csv":
-            if first and not resumed:
-                rows.writerow(COLUMNS)
-            rows.writerows(_rows(each, least))
-        else:
-            opening = "[\n" if first else ",\n"
-            stream.write((opening if form == "json" else "") + json.dumps(_plain(each, least)))
-            stream.write("\n" if form == "jsonl" else "")
-        first = False
-        stream.flush()
-
-    try:
-        yield write
-        if form == "json":
-            stream.write("[]\n" if first else "\n]\n")
-    finally:
-        if out is not None:
-            stream.close()
-
-
-def _text(each: Read, many: bool, least: float) -> str:
-    if each.reading is None:
-        return ""
-    lines = each.reading.text.split("\n")
-    if least:
-        numbers = iter(each.reading.numbers)
-        lines = [
-            " ".join(n.text if n.confidence >= least else "?" for _, n in zip(line.split(" "), numbers, strict=False))
-            for line in lines
-        ]
-    return "".join(f"{each.file}\t{line}\n" if many else f"{line}\n" for line in lines)
-
-
-def _plain(each: Read, least: float) -> dict[str, Any]:
-    plain: dict[str, Any] = {"file": each.file, "page": each.page}
-    if each.reading is None:
-        return plain | {"error": each.error}
-    said = each.reading.to_dict()
-    for number in said["numbers"]:
-        number["accepted"] = number["confidence"] >= least
-    return plain | said
-
-
-def _rows(each: Read, least: float) -> Iterator[list[Any]]:
-    if each.reading is None or not each.reading.numbers:
-        yield [each.file, each.page, *[""] * (len(COLUMNS) - 3), each.error or ""]
-        return
-    for place, number in enumerate(each.reading.numbers, 1):
-        yield [
-            *(each.file, each.page, place, number.text, f"{number.confidence:.4f}", int(number.confidence >= least)),
-            *(*number.box, " ".join(number.reasons), number.seen or "", ""),
-        ]
-
-
-def _save(folder: Path, each: Read, picture: Any) -> None:
-    """Save a picture under the name of the file that it is of, atomically."""
+    taken: the places given so far, and to which file; no two files get the same.
+    """
     from PIL import Image
 
     from digitnet.files import write_atomic
 
-    name = "stdin" if each.file == "-" else re.sub(r"[/\\:]+|\.\.", "_", each.file).strip("_")
-    name = name.removesuffix(".png") + ("" if each.page == 1 else f"-{each.page}")
+    parts = ["up" if part == ".." else part for part in Path(each.file).parts if part != Path(each.file).anchor]
+    place = Path("stdin") if each.file == "-" else Path(*parts)
+    name = place.name.removesuffix(".png") + ("" if each.page == 1 else f"-{each.page}")
+    path, more = folder / place.with_name(f"{name}.png"), 2
+    while taken.setdefault(path, each.file) != each.file:
+        path, more = folder / place.with_name(f"{name}~{more}.png"), more + 1
+    if path.resolve() == Path(each.file).resolve():
+        raise ImageError(f"{path}: is the picture itself; name another folder")
     packed = io.BytesIO()
     Image.fromarray(picture).save(packed, "PNG")
-    write_atomic(folder / f"{name}.png", packed.getvalue())
+    write_atomic(path, packed.getvalue())
 
 
 @contextmanager

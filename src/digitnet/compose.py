@@ -187,7 +187,7 @@ class Composer:
             boxes.append((left, top, right, bottom))
             x, last = right, width
             rest = len(text) - place - 1
-            if rest and (dotted and rest % 3 == 0 or rng.random() < 0.02):
+            if rest and ((dotted and rest % 3 == 0) or rng.random() < 0.02):
                 size = tall * rng.uniform(0.08, 0.25)
                 x = _draw(canvas, (_dot(rng), size * 0.8, size), x + 0.05 * tall, base + rng.uniform(0, size), slant)[2]
         for sign in self._signs(tall, False):

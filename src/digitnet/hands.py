@@ -165,7 +165,7 @@ def hands(count: int, seed: int = 0) -> Digits:
 
 
 class Hand:
-    """One writer: a shape of each digit, a slant, a width and a pen, the same in all digits but for a little shaking."""
+    """One writer: a shape of each digit, a slant, a width and a pen, the same in all digits but for some shaking."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         """Invent a writer; `rng` also shakes what is written."""

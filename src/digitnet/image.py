@@ -115,7 +115,7 @@ def page(source: Source, name: str | None = None) -> NDArray[np.uint8]:
     """Return the only page of a source as `pages` would; raises ImageError where there are several, too."""
     with _open(source, name) as (count, read):
         if count > 1:
-            fact = f"holds {count} pages; read them by digitnet.read_pages or name one page"
+            fact = f"holds {count} pages; read them one by one with digitnet.Reader().read_pages"
             raise ImageError(f"{_shown(source, name)}: {fact}")
         return read(0)
 

@@ -82,8 +82,8 @@ class Reading:
         text, last = "", None
         for number in self.numbers:
             if last is not None:
-                middle = (number.box[1] + number.box[3]) / 2
-                beside = last.box[1] <= middle <= last.box[3] and number.box[0] >= last.box[0]
+                overlap = min(last.box[3], number.box[3]) - max(last.box[1], number.box[1])
+                beside = overlap > 0 and number.box[0] >= last.box[0]
                 text += " " if beside else "\n"
             text, last = text + number.text, number
         return text

@@ -1,0 +1,394 @@
+"""What the reader does on cheques, canvases, full pages and pictures of nothing, and how fast, beside its peers.
+
+python benchmarks/reading.py --rapidocr ~/peer/bin/python >> benchmarks/RESULTS.md
+
+Peers, where they are installed: PyPI's rapidocr-onnxruntime, in the Python that --rapidocr names, and Debian's
+tesseract-ocr. Cheque amounts, pen strokes, letters and clothes are those in ../shared/data, or where DIGITNET_DEV_DATA
+says; without them their rows are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import matplotlib
+import numpy as np
+import sklearn
+from foreign import FOLDER, GLYPH, PEN, no_digits
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from rows import note, row
+
+from digitnet import data, image
+from digitnet.compose import cut
+from digitnet.digits import Digits
+from digitnet.evaluate import LineScores
+from digitnet.reader import Reader
+from digitnet.reading import Reading
+from digitnet.rules import Rules
+from digitnet.runtime import LINE
+
+Gray = NDArray[np.uint8]
+Ink = NDArray[np.float32]  # (h, w) in 0..1
+Rng = np.random.Generator
+Engine = Callable[[list[str]], tuple[float, list[str]]]  # reads files: the seconds it took, and a text for each
+
+SLICE, ROUNDS, PICTURES = 30, 2, 200
+"""Cheques that an engine reads before it is another's turn, how often all are read; pictures of a kind of nothing."""
+
+RAPIDOCR = """
+import json, sys, time
+from rapidocr_onnxruntime import RapidOCR
+engine = RapidOCR()
+print(flush=True)
+for line in sys.stdin:
+    began = time.perf_counter()
+    found = [engine(path, use_det=False, use_cls=False, text_score=0.0)[0] or [] for path in json.loads(line)]
+    seconds = time.perf_counter() - began
+    print(json.dumps([seconds, ["".join(part[0] for part in parts) for parts in found]]), flush=True)
+"""
+"""Recognition alone, however unsure, in a process that times itself: neither its start nor the pipe counts."""
+
+KINDS = ["blank", "gradients", "noise", "textures", "photos", "words", "letters", "clothes"]
+
+PHOTOS = [Path(sklearn.__file__).parent / "datasets" / "images" / name for name in ("china.jpg", "flower.jpg")]
+PHOTOS.append(Path(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg"))
+
+WORDS = ["invoice", "for", "delivery", "please", "pay", "the", "whole", "amount", "holder", "signature", "Quittung"]
+
+
+class Tally:
+    """What was written and what was read; pictures that were read wrong are kept in a folder, if one is given."""
+
+    def __init__(self, what: str, folder: Path | None = None) -> None:
+        self.what, self.folder = what, folder and folder / what.replace(",", "").replace(" ", "-")
+        self.answers: list[tuple[str, str, float]] = []
+
+    def add(self, page: Gray, true: str, reading: Reading) -> None:
+        self.answers.append((true, reading.text, reading.confidence if reading.text else 0.0))
+        if true != reading.text and self.folder:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            name = f"{len(self.answers):04d}-{true}-read-{'-'.join(reading.text.split())[:80]}.png"
+            cv2.imwrite(str(self.folder / name), page)
+
+    @property
+    def scores(self) -> LineScores:
+        true, read, sure = zip(*self.answers, strict=True)
+        return LineScores(true, read, np.array(sure, np.float32))
+
+    def row(self, least: float = 0) -> bool:
+        right, (low, high) = self.scores.accuracy, self.scores.interval
+        measured = f"{right:.2%}, 95 % interval {low:.2%} to {high:.2%}"
+        target = f">= {100 * least:.0f} %" if least else "report"
+        return row(f"{self.what}, exact", target, measured, len(self.answers), right >= least)
+
+
+def main() -> bool:
+    parts = {"cheques": cheques, "speed": speed, "strokes": strokes, "a4": a4, "anywhere": anywhere, "nothing": nothing}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--line", default=LINE, help="the built-in line reader, or an .onnx file")
+    parser.add_argument("--rapidocr", default=sys.executable, metavar="PYTHON", help="a Python that has RapidOCR")
+    parser.add_argument("--only", nargs="+", choices=parts, default=list(parts), metavar="PART", help=", ".join(parts))
+    parser.add_argument("--wrong", type=Path, metavar="DIR", help="keep pictures that were read wrong there")
+    asked = parser.parse_args()
+    if not FOLDER.is_dir():
+        note(f"{FOLDER} is not there: no rows for cheque amounts, pen strokes, letters and clothes")
+        asked.only = [name for name in asked.only if name not in ("cheques", "speed", "strokes")]
+    reader, met = Reader(line=asked.line), True
+    for name in asked.only:
+        note(f"{name} ...")
+        met &= parts[name](reader, asked)
+    return met
+
+
+def amounts() -> tuple[list[str], list[str]]:
+    """Return the paths of the cheque amounts, and what they say."""
+    with (FOLDER / "strings-dev" / "truth.csv").open(encoding="utf-8") as lines:
+        pairs = [(str(FOLDER / "strings-dev" / line["file"]), line["digits"]) for line in csv.DictReader(lines)]
+    return [path for path, _ in pairs], [true for _, true in pairs]
+
+
+def cheques(reader: Reader, asked: argparse.Namespace) -> bool:
+    """Read cheque amounts: each alone, found on its picture, and of known length."""
+    names = "cheque amounts", "cheque amounts found on their pictures", "cheque amounts of known length"
+    single, found, known = (Tally(name, asked.wrong) for name in names)
+    for path, true in zip(*amounts(), strict=True):
+        page = image.page(path)
+        single.add(page, true, reader.read_page(page, single=True))
+        found.add(page, true, reader.read_page(page))
+        known.add(page, true, reader.read_page(page, single=True, rules=Rules(lengths=(len(true), len(true)))))
+    found.row()
+    met = single.row(0.70) & known.row(0.78)
+    scores = single.scores
+    # The largest share that keeps the error, seen on these very cheques; then the one that is proven by them.
+    order = np.argsort(-scores.confidence, kind="stable")
+    good = np.cumsum(~scores.right[order]) <= 0.01 * np.arange(1, scores.n + 1)
+    good &= np.append(np.diff(scores.confidence[order]) != 0, True)  # between equals is no threshold
+    share = (np.flatnonzero(good).max(initial=-1) + 1) / scores.n
+    best, certain = scores.sending(1 - share), scores.selection(0.01)
+    proven = f"{1 - certain.rejected:.1%} above {certain.threshold:.4f}" if certain else "no share"
+    measured = f"{share:.1%}, {best.errors} wrong, above {best.threshold:.4f}; with 95 % certainty {proven}"
+    met &= row("cheque amounts read alone at an error <= 1 %", ">= 35 %", measured, scores.n, share >= 0.35)
+    errors = f"{scores.calibration_error:.2%}; of known length {known.scores.calibration_error:.2%}"
+    return met & row("cheque amounts, expected calibration error (15 bins)", "report", errors, scores.n, True)
+
+
+def speed(reader: Reader, asked: argparse.Namespace) -> bool:
+    """Time all engines on the same files, by path, in turns, so that what else the machine does hits all alike."""
+
+    def ours(files: list[str]) -> tuple[float, list[str]]:
+        began = time.perf_counter()
+        texts = [reader.read(file, single=True).text for file in files]
+        return time.perf_counter() - began, texts
+
+    engines = {
+        "ours": (ours, 0),
+        "RapidOCR, recognition alone": (rapidocr(asked.rapidocr), 3),
+        "Tesseract, a process a picture": (tesseract(1), 1),
+        "Tesseract, a process a list of pictures": (tesseract(SLICE), 1),
+    }
+    paths, truth = amounts()
+    turns: dict[str, list[float]] = defaultdict(list)
+    right: dict[str, list[bool]] = defaultdict(list)
+    for turn, start in enumerate([0, *list(range(0, len(paths), SLICE)) * ROUNDS]):
+        slice_ = slice(start, start + SLICE)
+        for name, (engine, _) in engines.items():
+            if engine:
+                seconds, texts = engine(paths[slice_])
+                read = ["".join(filter(str.isdecimal, text)) for text in texts]
+                turns[name] += [1000 * seconds / len(read)] if turn else []  # the first one warms up
+                right[name] += [one == other for one, other in zip(read, truth[slice_], strict=True)] if turn else []
+    met, mine = True, statistics.median(turns.pop("ours"))
+    for name, (_, least) in list(engines.items())[1:]:
+        what, times, measured = f"cheque amounts by path, times as fast as {name}", np.inf, "not installed"
+        if its := turns[name]:
+            times = statistics.median(its) / mine
+            exact = f"{statistics.median(its):.2f} ms and {np.mean(right[name]):.1%} exact"
+            measured = f"{times:.1f} (ours {mine:.2f} ms a picture, it {exact})"
+        met &= row(what, f"> {least}", measured, len(its), times > least)
+    return met
+
+
+def rapidocr(python: str) -> Engine | None:
+    server = subprocess.Popen([python, "-c", RAPIDOCR], stdin=-1, stdout=-1, stderr=subprocess.DEVNULL, text=True)
+    to, back = server.stdin, server.stdout
+    if to is None or back is None or not back.readline():
+        return None
+
+    def read(files: list[str]) -> tuple[float, list[str]]:
+        print(json.dumps(files), file=to, flush=True)
+        seconds, texts = json.loads(back.readline())
+        return seconds, texts
+
+    return read
+
+
+def tesseract(together: int) -> Engine | None:
+    words = ["tesseract", "-", "-", "--psm", "7", "-c", "tessedit_char_whitelist=0123456789"]
+
+    def read(files: list[str]) -> tuple[float, list[str]]:
+        began, texts = time.perf_counter(), []
+        for start in range(0, len(files), together):
+            paths = "\n".join(files[start : start + together])
+            done = subprocess.run(words, input=paths, capture_output=True, text=True, check=True)
+            texts += done.stdout.split("\f")
+        return time.perf_counter() - began, texts
+
+    return read if shutil.which("tesseract") else None
+
+
+def a4(reader: Reader, asked: argparse.Namespace) -> bool:
+    """Read A4 pages at 300 dpi, each of 200 MNIST test digits in 45 numbers: three columns of cells, 800x230 pixels."""
+    rng, seconds, right = np.random.default_rng(5), [], []
+    for _ in range(11):
+        ink, true = np.zeros((3508, 2480), np.float32), [""] * 45
+        for cell, length in enumerate(rng.permutation([3, 4, 5, 6] * 10 + [4] * 5)):
+            x, foot = (int(rng.integers(20, 100)) + at for at in (cell % 3 * 800, cell // 3 * 230 + 100))
+            for i in rng.integers(10_000, size=length):
+                glyph, text = digit(int(i), int(rng.integers(60, 91)))
+                ink[foot - len(glyph) : foot, x : x + glyph.shape[1]] = glyph
+                x += glyph.shape[1] + int(rng.integers(4, 18))
+                true[cell] += text
+        page = noisy(245 - 200 * ink, rng, 3)
+        began = time.perf_counter()
+        found = reader.read_page(page).numbers
+        seconds.append(time.perf_counter() - began)
+        read = [(number.box[1] // 230 * 3 + number.box[0] // 800, number.text) for number in found]
+        right += [[text for at, text in read if at == cell] == [true[cell]] for cell in range(45)]
+    row("numbers on A4 pages with 200 digits, exact", "report", f"{np.mean(right):.2%}", len(right), True)
+    median = statistics.median(seconds[1:])  # the first page warms up
+    measured = f"{median:.2f} s, slowest {max(seconds[1:]):.2f} s"
+    return row("an A4 page at 300 dpi with 200 digits, median", "<= 0.5 s", measured, len(seconds) - 1, median <= 0.5)
+
+
+@lru_cache
+def mnist() -> Digits:
+    return data.splits("mnist").test
+
+
+def digit(i: int, height: int) -> tuple[Ink, str]:
+    """Return the ink of a MNIST test digit of a height in pixels, and what it is."""
+    return enlarged(mnist().images[i], height), str(np.asarray(mnist().labels)[i])
+
+
+def enlarged(picture: Gray, height: int) -> Ink:
+    """Return a small picture's ink, with edges as sharp as a pen's instead of as blurred as it is large."""
+    glyph = cut(picture)
+    times = height / len(glyph)
+    size = max(1, round(glyph.shape[1] * times)), height
+    ink = cv2.resize(glyph, size, interpolation=cv2.INTER_CUBIC if times > 1 else cv2.INTER_AREA).astype(np.float32)
+    return ((ink / 255 - 0.5) * max(1, times / 2) + 0.5).clip(0, 1)
+
+
+def noisy(page: Any, rng: Rng, strength: float) -> Gray:
+    grey = page + strength * rng.standard_normal(page.shape, np.float32)
+    return np.asarray(grey.clip(0, 255), np.uint8)
+
+
+def printed(ink: Ink, rng: Rng) -> Gray:
+    """Put ink on paper of any level and polarity, with a little noise."""
+    paper, pen = rng.uniform(150, 255), rng.uniform(0, 80)
+    page = noisy(paper + (pen - paper) * ink, rng, rng.uniform(0, 4))
+    return page if rng.random() < 0.5 else 255 - page
+
+
+def placed(inks: list[Ink], rng: Rng, least: int, most: int) -> Gray:
+    """Put inks at random, not over each other, on a page of `least` to `most` pixels a side, or as many as it takes."""
+    height, width = (max(int(rng.integers(least, most)), int(1.1 * max(ink.shape[i] for ink in inks))) for i in (0, 1))
+    page = np.zeros((height, width), np.float32)
+    for ink in inks:
+        high, wide = ink.shape
+        y, x = int(rng.integers(height - high + 1)), int(rng.integers(width - wide + 1))
+        if not page[max(0, y - 4) : y + high + 4, max(0, x - 4) : x + wide + 4].any():
+            page[y : y + high, x : x + wide] = ink
+    return printed(page, rng)
+
+
+def strokes(reader: Reader, asked: argparse.Namespace) -> bool:
+    """Read digits from a tablet, drawn on a canvas: each alone, and three to six of one writer as a number."""
+    with gzip.open(FOLDER / "pendigits-strokes.jsonl.gz", "rt", encoding="utf-8") as lines:
+        records = [json.loads(line) for line in lines]
+    rng, writers = np.random.default_rng(6), defaultdict(list)
+    digits, numbers = Tally("single pen strokes", asked.wrong), Tally("pen strokes, 3 to 6 a number", asked.wrong)
+    for record in records:
+        page = canvas([record], rng)
+        digits.add(page, str(record["label"]), reader.read_page(page))
+        writers[record["comment"][1]].append(record)
+    for writer in rng.choice(sorted(writers), 1000):
+        some = [writers[writer][i] for i in rng.integers(len(writers[writer]), size=rng.integers(3, 7))]
+        page = canvas(some, rng)
+        numbers.add(page, "".join(str(record["label"]) for record in some), reader.read_page(page))
+    return digits.row(0.96) & numbers.row(0.88)
+
+
+def canvas(records: list[dict[str, Any]], rng: Rng) -> Gray:
+    """Draw digits one after another on a canvas, black on white or white on black, each as large as it was written."""
+    written = [[np.array(stroke, float) for stroke in record["strokes"]] for record in records]
+    boxes = [(np.concatenate(lines).min(axis=0), np.concatenate(lines).max(axis=0)) for lines in written]
+    largest, tall = max((high - low).max() for low, high in boxes), float(rng.uniform(80, 200))
+    times, pen, room = tall / largest, round(PEN / GLYPH * tall), rng.uniform(0, 0.8, 2) * tall
+    moved, x = [], 0.3 * tall + rng.random() * room[0]
+    for lines, (low, high) in zip(written, boxes, strict=True):
+        foot = np.array([low[0], high[1] + rng.normal(0, 0.03) * largest])
+        moved += [(line - foot) * times + (x, 1.4 * tall + room[1] / 2) for line in lines]
+        x += (high[0] - low[0]) * times + pen + rng.uniform(0.08, 0.3) * tall
+    page = np.full((int(1.8 * tall + room[1]), int(x + 0.3 * tall + room[0])), 255, np.uint8)
+    for line in moved:
+        sixteenths = np.round(line * 16).astype(np.int32).reshape(-1, 1, 2)
+        cv2.polylines(page, [sixteenths], len(line) == 1, 0, pen, cv2.LINE_AA, 4)
+    return page if rng.random() < 0.5 else 255 - page
+
+
+def anywhere(reader: Reader, asked: argparse.Namespace) -> bool:
+    """Read 2,000 MNIST test digits of any size anywhere on pages of either polarity."""
+    rng, tally = np.random.default_rng(7), Tally("single digits anywhere", asked.wrong)
+    heights = np.exp(rng.uniform(np.log(12), np.log(1001), 2000)).astype(int)
+    for i, height in zip(rng.permutation(10_000).tolist(), heights.tolist(), strict=False):
+        ink, true = digit(i, height)
+        page = placed([ink], rng, 400, 1600)
+        tally.add(page, true, reader.read_page(page))
+    for low, high in ((12, 24), (24, 48), (48, 1001)):
+        right = tally.scores.right[(heights >= low) & (heights < high)]
+        row(f"single digits anywhere, {low} to {high - 1} px", "report", f"{right.mean():.2%}", len(right), True)
+    return tally.row(0.99)
+
+
+def nothing(reader: Reader, asked: argparse.Namespace) -> bool:
+    """Read pictures that show no digit, and count the numbers that are found all the same."""
+    kinds, means = KINDS if FOLDER.is_dir() else KINDS[:-2], []
+    for kind in kinds:
+        rng, counts, tally = np.random.default_rng([8, KINDS.index(kind)]), [], Tally(f"no digits {kind}", asked.wrong)
+        for _ in range(PICTURES):
+            page = without_digits(kind, rng)
+            reading = reader.read_page(page)
+            tally.add(page, "", reading)
+            counts.append(len(reading.numbers))
+        means.append(statistics.mean(counts))
+        measured = f"{means[-1]:.3f} (on {np.count_nonzero(counts)} pictures, at most {max(counts)})"
+        row(f"false numbers a picture: {kind}", "report", measured, PICTURES, True)
+    mean, n = statistics.mean(means), PICTURES * len(means)
+    return row(f"false numbers a picture, {len(means)} kinds", "<= 0.05", f"{mean:.3f}", n, mean <= 0.05)
+
+
+def without_digits(kind: str, rng: Rng) -> Gray:
+    """Draw a picture of one of `KINDS`."""
+    ink = np.zeros(rng.integers(200, 1000, 2), np.float32)
+    y, x = np.indices(ink.shape, np.float32)
+    if kind == "gradients":  # along the page, or around a place on it
+        turn, low, high = rng.uniform(0, 6.28), *np.sort(rng.uniform(0, 255, 2))
+        light = np.hypot(x - 300, y - 300) if rng.random() < 0.5 else x * np.cos(turn) + y * np.sin(turn)
+        return noisy(low + (high - low) * (light - light.min()) / np.ptp(light), rng, rng.uniform(0, 3))
+    if kind == "noise":  # pepper, or grain, fine or coarse, weak or strong
+        if rng.random() < 0.2:
+            return np.where(rng.random(ink.shape) < rng.uniform(0.001, 0.1), 0, 255).astype(np.uint8)
+        grain = cv2.GaussianBlur(rng.standard_normal(ink.shape), (0, 0), rng.choice([0.1, 1, 2, 4, 8, 16]))
+        return noisy(128 + rng.uniform(5, 80) * grain / grain.std(), rng, 0)
+    if kind == "textures":
+        turn, period, thin = rng.uniform(-0.2, 0.2), rng.uniform(6, 80), rng.uniform(0.05, 0.3)
+        u, v = (x * np.cos(turn) + y * np.sin(turn)) / period, (y * np.cos(turn) - x * np.sin(turn)) / period
+        patterns = {
+            "stripes": u % 1 < 0.5,
+            "chess board": (u % 2 < 1) != (v % 2 < 1),
+            "squared paper": (u % 1 < thin) | (v % 1 < thin),
+            "dots": np.hypot(u % 1 - 0.5, v % 1 - 0.5) < thin + 0.1,
+            "bricks": (v % 1 < thin) | ((u / 2 + (v // 1 % 2) / 2) % 1 < thin / 2),
+            "wood": (np.hypot(u / 4, v) + 0.3 * np.sin(x / 40) * np.sin(y / 30)) % 1 < 0.4,
+        }
+        ink = patterns[rng.choice(list(patterns))].astype(np.float32)
+        return printed(cv2.GaussianBlur(ink, (0, 0), rng.uniform(0.3, 1.5)), rng)
+    if kind == "photos":  # parts of them, enlarged
+        whole = image.page(PHOTOS[rng.integers(3)])
+        side = int(rng.integers(80, min(whole.shape)))
+        top, left = (int(rng.integers(limit - side + 1)) for limit in whole.shape)
+        return noisy(cv2.resize(whole[top : top + side, left : left + side], ink.shape[::-1]), rng, 0)
+    if kind == "words":
+        drawn, size = Image.fromarray(ink), int(rng.integers(12, 90))
+        name = rng.choice(["DejaVuSans", "DejaVuSansMono-Bold", "DejaVuSerif-Italic", "cmr10", "STIXGeneral"])
+        font = ImageFont.truetype(str(Path(matplotlib.get_data_path(), "fonts", "ttf", f"{name}.ttf")), size)
+        lines = [" ".join(rng.choice(WORDS, rng.integers(1, 7))) for _ in range(rng.integers(1, 8))]
+        ImageDraw.Draw(drawn).text((int(rng.integers(10, 60)), 20), "\n".join(lines), 1.0, font, spacing=size // 2)
+        return printed(np.asarray(drawn), rng)
+    if kind == "letters":
+        some = rng.choice(no_digits(kind), rng.integers(1, 11))
+        return placed([enlarged(letter, int(rng.integers(20, 200))) for letter in some], rng, 300, 1000)
+    if kind == "clothes":
+        return placed([enlarged(rng.choice(no_digits(kind)), int(rng.integers(60, 600)))], rng, 300, 1000)
+    return printed(ink, rng)
+
+
+if __name__ == "__main__":
+    sys.exit(not main())

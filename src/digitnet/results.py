@@ -1,0 +1,144 @@
+"""What was read, as text, JSON, lines of JSON or CSV, page by page as it comes; and going on with such a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from digitnet.batch import Read
+from digitnet.errors import DataError
+from digitnet.files import write_atomic
+
+COLUMNS = (
+    *("file", "page", "number", "text", "confidence", "accepted"),
+    *("left", "top", "right", "bottom", "reasons", "seen", "error"),
+)
+"""The columns of CSV: a row a number, and one for a page without numbers or a file that could not be read."""
+
+_HEAD, _OPENING = ",".join(COLUMNS) + "\n", '{"file": "'
+
+
+@contextmanager
+def writer(out: Path | None, form: str, many: bool, least: float) -> Iterator[Callable[[Read], None]]:
+    """Give the function that writes one page after the other to a file, at its end, or to standard output.
+
+    form: text, json, jsonl or csv. many: whether text names the files. least: numbers less sure are for a person: ? in
+    text, not `accepted` elsewhere. Names that are no Unicode are written as the bytes they are.
+    """
+    if out is None:
+        stream: Any = sys.stdout
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")
+    else:
+        stream = out.open("a", encoding="utf-8", errors="surrogateescape", newline="")
+    rows = csv.writer(stream, lineterminator="\n")
+    first = True
+
+    def write(each: Read) -> None:
+        nonlocal first
+        if form == "text":
+            stream.write(_text(each, many, least))
+        elif form == "csv":
+            if first and (out is None or not stream.tell()):
+                rows.writerow(COLUMNS)
+            rows.writerows(_rows(each, least))
+        else:
+            opening = "[\n" if first else ",\n"
+            stream.write((opening if form == "json" else "") + json.dumps(_plain(each, least)))
+            stream.write("\n" if form == "jsonl" else "")
+        first = False
+        stream.flush()
+
+    try:
+        yield write
+        if form == "json":
+            stream.write("[]\n" if first else "\n]\n")
+    finally:
+        if out is not None:
+            stream.close()
+
+
+def resume(out: Path, form: str) -> set[str]:
+    """Return the files that a CSV or JSON-lines file holds whole; take out what is after them.
+
+    Left out, and taken out, are a line that was cut off, the last file, of which pages may be missing, and files that
+    could not be read. Raises DataError, and changes nothing, where `writer` did not write this file.
+    """
+    raw = out.read_bytes()
+    text = raw.decode("utf-8", "surrogateescape")
+    whole = text[: text.rfind("\n") + 1]
+    begins = _HEAD if form == "csv" else _OPENING
+    ours = whole.startswith(begins) if whole else begins.startswith(text[: len(begins)])
+    try:
+        if not ours:
+            raise ValueError
+        records = _csv_records(whole) if form == "csv" else _json_records(whole)
+    except (ValueError, KeyError, TypeError, IndexError, csv.Error) as error:
+        raise DataError(f"{out}: not the {form} file of an earlier read; name another --out") from error
+    bad = {file for file, failed, _ in records if failed} | {file for file, _, _ in records[-1:]}
+    kept = [(file, line) for file, _, line in records if file not in bad]
+    content = (_HEAD if form == "csv" and kept else "") + "".join(line for _, line in kept)
+    if content != text:
+        write_atomic(out, content.encode("utf-8", "surrogateescape"))
+    return {file for file, _ in kept}
+
+
+def _csv_records(text: str) -> list[tuple[str, bool, str]]:
+    """Return each row's file, whether it could not be read, and the row as text."""
+    records = []
+    for row in list(csv.reader(io.StringIO(text, newline=""), strict=True))[1:]:
+        if len(row) != len(COLUMNS):
+            raise ValueError
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\n").writerow(row)
+        records.append((row[0], bool(row[-1]), line.getvalue()))
+    return records
+
+
+def _json_records(text: str) -> list[tuple[str, bool, str]]:
+    """Return each line's file, whether it could not be read, and the line."""
+    records = []
+    for line in text.split("\n")[:-1]:
+        page = json.loads(line)
+        if not {"error", "numbers"} & page.keys():
+            raise ValueError
+        records.append((str(page["file"]), "error" in page, line + "\n"))
+    return records
+
+
+def _text(each: Read, many: bool, least: float) -> str:
+    if each.reading is None:
+        return ""
+    numbers = iter(each.reading.numbers)
+    lines = []
+    for line in each.reading.text.split("\n"):
+        shown = (number.text if number.confidence >= least else "?" for _, number in zip(line.split(" "), numbers))  # noqa: B905
+        lines.append(" ".join(shown))
+    return "".join(f"{each.file}\t{line}\n" if many else f"{line}\n" for line in lines)
+
+
+def _plain(each: Read, least: float) -> dict[str, Any]:
+    plain: dict[str, Any] = {"file": each.file, "page": each.page}
+    if each.reading is None:
+        return plain | {"error": each.error}
+    said = each.reading.to_dict()
+    for number in said["numbers"]:
+        number["accepted"] = number["confidence"] >= least
+    return plain | said
+
+
+def _rows(each: Read, least: float) -> Iterator[list[Any]]:
+    if each.reading is None or not each.reading.numbers:
+        yield [each.file, each.page, *[""] * (len(COLUMNS) - 3), each.error or ""]
+        return
+    for place, number in enumerate(each.reading.numbers, 1):
+        yield [
+            *(each.file, each.page, place, number.text, f"{number.confidence:.4f}", int(number.confidence >= least)),
+            *(*number.box, " ".join(number.reasons), number.seen or "", ""),
+        ]
