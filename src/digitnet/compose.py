@@ -28,6 +28,9 @@ Writer = Sequence[Sequence[Glyph]]
 Group = tuple[float, Sequence[Writer]]
 """How often a number's writer is of this group, and the writers."""
 
+NOTHING = 0.2
+"""Share of lines that show no digit, where there are words to write."""
+
 _LENGTHS = (0.10, 0.12, 0.16, 0.20, 0.20, 0.11, 0.06, 0.05)
 """How often a number has 1, 2, ... digits."""
 
@@ -104,14 +107,19 @@ def inventions(count: int, seed: int = 0) -> list[Writer]:
 
 
 class Composer:
-    """Writes numbers with the hands it is given; `signs` are glyphs that are no digits, such as letters."""
+    """Writes numbers with the hands it is given, and things that are none."""
 
-    def __init__(self, groups: Sequence[Group], signs: Sequence[Glyph], seed: int) -> None:
-        """groups: a number's writer comes from each as often as its share says."""
+    def __init__(self, groups: Sequence[Group], signs: Sequence[Glyph], seed: int, words: Sequence[Glyph] = ()) -> None:
+        """Take what is written with.
+
+        groups: a number's writer comes from each as often as its share says. signs: glyphs unlike any digit, that may
+        stand beside a number. words: letters, of which words are put together; without them all lines are numbers.
+        """
         shares = np.array([share for share, _ in groups])
         self.groups = [writers for _, writers in groups]
         self.shares = shares / shares.sum()
         self.signs = signs
+        self.words = words
         self.rng = np.random.default_rng(seed)
 
     def text(self) -> str:
@@ -129,11 +137,10 @@ class Composer:
         """Write a number, random unless given, as a small picture that holds it alone."""
         rng = self.rng
         text = self.text() if text is None else text
-        letters = 0
-        if self.signs and rng.random() < 0.04:
-            text, letters = "", int(rng.integers(1, 7))
+        if self.words and rng.random() < NOTHING:
+            return self._nothing()
         writers = self.groups[int(rng.choice(len(self.groups), p=self.shares))]
-        ink, boxes = self._ink(text, writers[int(rng.integers(len(writers)))], letters)
+        ink, boxes = self._ink(text, writers[int(rng.integers(len(writers)))])
         return Line(*self._paper(ink, boxes, text))
 
     def page(self, texts: Sequence[str], width: int = 1240) -> Page:
@@ -161,7 +168,44 @@ class Composer:
             canvas[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
         return Page(self._written(canvas), tuple(texts), np.array(boxes, np.int32).reshape(-1, 4))
 
-    def _ink(self, text: str, writer: Writer, letters: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _nothing(self) -> Line:
+        """Return a picture that shows no digit: a word, a texture, a fence of bars, a scribble, blots and edges."""
+        rng = self.rng
+        tall = rng.uniform(16, 40)
+        kind = rng.random()
+        canvas = np.zeros((int(3 * tall), int(tall * rng.uniform(2, 9))), np.float32)
+        height, width = canvas.shape
+        if kind < 0.5:
+            canvas = np.zeros((height, int(14 * tall)), np.float32)
+            x, slant, gap = 0.5 * tall, rng.uniform(-0.15, 0.35), rng.uniform(-0.1, 0.2)
+            count = int(rng.integers(1, 9))
+            letters = self.words if count > 2 else self.signs or self.words  # an O alone is a 0
+            first = int(rng.integers(len(letters)))  # neighbours in the list are of one font
+            for _ in range(count):
+                sign = letters[(first + int(rng.integers(40))) % len(letters)]
+                high = tall * rng.uniform(0.6, 1.1)
+                glyph = (sign, min(high * sign.shape[1] / sign.shape[0], 1.4 * tall), high)
+                x = _draw(canvas, glyph, x, 2.1 * tall, slant)[2] + gap * tall
+        elif kind < 0.65:
+            grain = rng.random((max(2, int(height / rng.uniform(1, 12))), max(2, int(width / rng.uniform(1, 12)))))
+            rough = cv2.resize(grain.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+            canvas = np.clip((rough - rng.uniform(0.4, 0.7)) * rng.uniform(2, 20) + 0.5, 0, 1, dtype=np.float32)
+        elif kind < 0.8:
+            step, pen = rng.uniform(0.15, 0.8) * tall, max(1, round(tall * rng.uniform(0.04, 0.2)))
+            lean = rng.normal(0, 0.2) * height
+            for x in np.arange(0, width, step):
+                cv2.line(canvas, (round(x + lean), 0), (round(x), height), 1.0, pen, cv2.LINE_AA)
+        else:
+            for _ in range(int(rng.integers(1, 6))):
+                points = rng.uniform(0, 1, (int(rng.integers(2, 9)), 2)) * (width, height)
+                if rng.random() < 0.6:
+                    pen = max(1, round(tall * rng.uniform(0.04, 0.3)))
+                    cv2.polylines(canvas, [points.astype(np.int32)], bool(rng.random() < 0.3), 1.0, pen, cv2.LINE_AA)
+                else:
+                    cv2.fillPoly(canvas, [points.astype(np.int32)], rng.uniform(0.3, 1))
+        return Line(*self._paper(canvas, np.zeros((0, 4), np.float32), ""))
+
+    def _ink(self, text: str, writer: Writer) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return soft ink (h, w) float32 in 0..1 and the digits' boxes."""
         rng = self.rng
         tall = rng.uniform(16, 40)
@@ -169,9 +213,9 @@ class Composer:
         shake, uneven, jitter = rng.uniform(0, 0.06), rng.uniform(0, 0.12), rng.uniform(0, 0.08)
         small_zeros, flat = (rng.uniform(0.4, 0.9), rng.uniform(0.9, 1.8)) if rng.random() < 0.25 else (1.0, 1.0)
         gap = _gap(rng)
-        canvas = np.zeros((int(3 * tall), int(tall * (2.6 * (len(text) + letters) + 9))), np.float32)
+        canvas = np.zeros((int(3 * tall), int(tall * (2.6 * len(text) + 9))), np.float32)
         boxes, x, last = [], tall * rng.uniform(0.2, 1), 0.0
-        for sign in self._signs(tall, True, letters):
+        for sign in self._signs(tall, True):
             x = _draw(canvas, sign, x, 2.1 * tall, slant)[2] + rng.uniform(0, 0.4) * tall
         dotted = rng.random() < 0.35
         for place, value in enumerate(text):
@@ -182,7 +226,7 @@ class Composer:
             width = min(glyph.shape[1] / glyph.shape[0] * height * wide * (flat if value == "0" else 1), 1.5 * tall)
             if place:
                 x += max((gap + rng.normal(0, jitter)) * tall, -0.4 * min(last, width))
-            base = 2.1 * tall + drift * (x - tall) + low
+            base = float(np.clip(2.1 * tall + drift * (x - tall) + low, 1.3 * tall, 2.9 * tall))
             left, top, right, bottom = _draw(canvas, (glyph, width, height), x, base, slant)
             boxes.append((left, top, right, bottom))
             x, last = right, width
@@ -191,18 +235,24 @@ class Composer:
                 size = tall * rng.uniform(0.08, 0.25)
                 x = _draw(canvas, (_dot(rng), size * 0.8, size), x + 0.05 * tall, base + rng.uniform(0, size), slant)[2]
         for sign in self._signs(tall, False):
-            x = _draw(canvas, sign, x + rng.uniform(0, 0.3) * tall, 2.1 * tall + drift * x, slant)[2]
+            x = _draw(
+                canvas,
+                sign,
+                x + rng.uniform(0, 0.3) * tall,
+                float(np.clip(2.1 * tall + drift * x, 1.3 * tall, 2.9 * tall)),
+                slant,
+            )[2]
         drawn = np.array(boxes, np.float32).reshape(-1, 4)
         self._join(canvas, drawn, tall)
 
         return canvas[:, : int(x + tall)], drawn
 
-    def _signs(self, tall: float, before: bool, letters: int = 0) -> list[tuple[Glyph, float, float]]:
+    def _signs(self, tall: float, before: bool) -> list[tuple[Glyph, float, float]]:
         """Return what stands before or after a number, mostly nothing: (glyph, width, height) each."""
         rng, found = self.rng, []
         kind = rng.random()
-        if letters or (self.signs and kind < (0.08 if before else 0.05)):
-            for _ in range(letters or int(rng.integers(1, 4))):
+        if self.signs and kind < (0.1 if before else 0.07):
+            for _ in range(int(rng.integers(1, 4))):
                 sign, height = self.signs[int(rng.integers(len(self.signs)))], tall * rng.uniform(0.6, 1.1)
                 found.append((sign, min(height * sign.shape[1] / sign.shape[0], 1.4 * tall), height))
         elif not before and kind < 0.30:

@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from string import ascii_letters
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ class Run:
     letters: Digits | None = None
     writers: tuple[Group, ...] = ()
     signs: tuple[Glyph, ...] = ()
+    words: tuple[Glyph, ...] = ()
 
     def train(self) -> Iterator[Epoch]:
         """Train from the first epoch that is not saved yet; see `train.train` and `lines.train_lines`."""
@@ -54,7 +56,7 @@ class Run:
         if self.config.lines:
 
             def teach(seed: int) -> Composer:
-                return Composer(self.writers, self.signs, seed)
+                return Composer(self.writers, self.signs, seed, self.words)
 
             return train_lines(network, teach, self._lines(self.parts.valid), self.config, self.folder, resume=True)
         train_digits, valid = self.parts.train, self.parts.valid
@@ -132,7 +134,8 @@ def _with_more(run: Run, data_dir: str | Path | None) -> Run:
             (0.38, inventions(WRITERS)),
         ]
         signs = tuple(cut(image) for image in fonts.letters(hand).images)
-        return replace(run, writers=tuple(groups), signs=signs)
+        words = tuple(cut(image) for image in fonts.letters(hand, ascii_letters).images)
+        return replace(run, writers=tuple(groups), signs=signs, words=words)
     if config.fonts:
         parts += [load("fonts", "all", data_dir)] * config.fonts
     if config.hands:
