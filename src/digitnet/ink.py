@@ -129,7 +129,10 @@ def _levels(page: Gray, noise: float) -> tuple[NDArray[Any], NDArray[np.bool_], 
     else:
         usual = cv2.medianBlur(middle, min(2 * reach + 1, 255)).astype(np.float32)
         around = (3 * reach, 3 * reach)
-        dark = cv2.blur(bright - usual, around) <= cv2.blur(usual - black, around)
+        # What is no more than grain has no vote: around a small digit there is little else.
+        grain = np.float32(max(FAINTEST, 6 * noise))
+        lighter, darker = np.maximum(bright - usual - grain, 0), np.maximum(usual - black - grain, 0)
+        dark = cv2.blur(lighter, around) <= cv2.blur(darker, around)
         if dark.any() and not dark.all():  # where both meet, each cell goes to the paper it is more like
             white, board = float(np.median(usual[dark])), float(np.median(usual[~dark]))
             if white > board:

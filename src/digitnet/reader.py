@@ -97,7 +97,7 @@ class Reader:
         """Ask the classifier about the digits of all drafts at once."""
         if not drafts:
             return []
-        glyphs = [frame(_crop(draft.region.ink, box)) for draft in drafts for box in draft.boxes]
+        glyphs = [frame(glyph) for draft in drafts for glyph in _glyphs(draft)]
         probs, digitness = self.digits.classify(np.array(glyphs, np.uint8).reshape(-1, SIDE, SIDE))
         ends = np.cumsum([len(draft.boxes) for draft in drafts])[:-1]
         return [_Opinion(*each) for each in zip(np.split(probs, ends), np.split(digitness, ends), strict=True)]
@@ -260,9 +260,11 @@ def _draft(region: Region, columns: Columns, rules: Rules | None) -> _Draft:
     return _Draft(region, log_probs, paths, alone, boxes)
 
 
-def _crop(ink: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-    left, top, right, bottom = box
-    return np.pad(ink[top:bottom, left:right], 2)
+def _glyphs(draft: _Draft) -> list[NDArray[np.uint8]]:
+    """Return each digit's ink; a lone digit's is all that there is, wherever its box was drawn."""
+    if len(draft.boxes) == 1:
+        return [draft.region.ink]
+    return [np.pad(draft.region.ink[top:bottom, left:right], 2) for left, top, right, bottom in draft.boxes]
 
 
 def _to_page(region: Region, box: Box, shape: tuple[int, ...]) -> Box:
