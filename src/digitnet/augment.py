@@ -15,9 +15,6 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-REACH = 20 / 28
-"""Where a framed digit ends, in coordinates from -1 to 1."""
-
 
 def gentle(x: Tensor, rng: Generator) -> Tensor:
     """Write each digit as another hand might: turned, stretched, slanted, bent a little, and with another pen."""
@@ -33,7 +30,7 @@ def lively(x: Tensor, rng: Generator) -> Tensor:
 def transfer(x: Tensor, rng: Generator) -> Tensor:
     """Write each digit as strangers would and see it as bad scanners, cameras and screens do."""
     x = some(widen, x, rng, 0.25)
-    x = warp(x, rng, degrees=15.0, stretch=0.2, slant=0.25, shift=2.0, bend=0.5, proportion=0.4)
+    x = warp(x, rng, degrees=15.0, stretch=0.2, slant=0.25, shift=2.0, bend=0.5)
     x = thickness(x, rng, share=0.6, most=1.0)
     for change, share in (
         (coarsen, 0.3),
@@ -56,15 +53,12 @@ def warp(
     shift: float = 1.5,
     bend: float = 0.3,
     knots: int = 5,
-    proportion: float = 0.0,
 ) -> Tensor:
     """Move every digit's ink by its own random affine map and its own smooth elastic field, in one resampling.
 
     degrees: largest turn either way. stretch: largest natural logarithm of either axis' scale. slant: largest shear.
     shift: largest move, pixels. bend: largest elastic displacement at a knot, pixels; the field is a cubic
     interpolation of knots x knots random vectors (after Simard, Steinkraus, Platt 2003, who smoothed white noise).
-    proportion: how far the middle moves towards one end, each way, of its distance to it: nines with small heads, sixes
-    with small loops.
     """
     n, size = len(x), x.shape[-1]
 
@@ -81,12 +75,6 @@ def warp(
     # Where a pixel comes from is linear in all these numbers, so that one product gives the whole grid.
     maps = torch.cat([affine.view(n, 2, 3), field], dim=2).view(2 * n, 3 + knots * knots)
     grid = (maps @ _basis(size, knots).to(x.device)).view(n, 2, size, size).permute(0, 2, 3, 1)
-    if proportion:
-        steps = (torch.arange(size, device=x.device) * 2 + 1) / size - 1
-        bulge = (REACH**2 - steps**2).clamp(min=0) / REACH
-        moved = spread(proportion, 2, 1)
-        across, down = (moved[:, axis, :] * bulge for axis in (0, 1))  # (n, size) each
-        grid = grid + torch.stack([across[:, None].expand(n, size, size), down[:, :, None].expand(n, size, size)], 3)
     return F.grid_sample(x, grid, align_corners=False)
 
 

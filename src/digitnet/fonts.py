@@ -34,7 +34,7 @@ LETTER_PENS = (14,)
 LETTERS = "ACEFHKMNPRUVWXaefhkmnpruvwx@#%€+=*"
 """Characters unlike any digit. Left out: those like 0 (DOQcdo), 1 (IJLijlt/!), 2 (Zz?), 4 (Yy), 5 (Ss$), 6 (Gb)..."""
 
-PRINTED_LETTERS = LETTERS + "DGJLQTYbdhty&?"
+PRINTED_LETTERS = LETTERS + "BDGJLQTYbdhty&?"
 """As `LETTERS`, for printed fonts, whose serifs and corners tell a few more letters from digits."""
 
 HEIGHT = 100

@@ -36,6 +36,9 @@ ALTERNATIVES = 5
 BROKEN = 0.01
 """Share of fields that are taken to break the rule they should keep: a digit forgotten, a check miscalculated."""
 
+DOUBTFUL = 0.1
+"""Probability from which a piece of ink that the line reader takes for nothing is shown to the classifier."""
+
 NOTABLE = 0.01
 """Probability below which another value of a digit is not told."""
 
@@ -245,6 +248,10 @@ class _Draft:
 def _draft(region: Region, columns: Columns, rules: Rules | None) -> _Draft:
     log_probs = columns.log_probs
     paths = decode(log_probs, rules, ALTERNATIVES)
+    if len(region.parts) == 1 and paths and not paths[0].text:
+        # One piece of ink that may be a digit: the classifier will say whether it is one.
+        lone = [path for path in paths if len(path.text) == 1 and path.probability >= DOUBTFUL]
+        paths = [*lone[:1], *(path for path in paths if path not in lone[:1])]
     text = paths[0].text if paths else ""
     alone = decode(log_probs, None, 1)[0].text if rules else text
     boxes = []

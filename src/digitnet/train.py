@@ -115,7 +115,7 @@ RECIPES = {
     "transfer": TrainConfig(
         model="strong",
         recipe="transfer",
-        epochs=28,
+        epochs=44,
         average=0.999,
         fonts=4,
         hands=30_000,
