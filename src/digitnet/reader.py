@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet import image
-from digitnet.decode import Path, align, decode, digit_probs
+from digitnet.decode import BLANK, Path, align, decode, digit_probs
 from digitnet.digits import SIDE, STRIP
 from digitnet.find import Region, find, whole
 from digitnet.frame import frame, strip
@@ -35,6 +35,12 @@ ALTERNATIVES = 5
 
 BROKEN = 0.01
 """Share of fields that are taken to break the rule they should keep: a digit forgotten, a check miscalculated."""
+
+ONLY = 1.0
+"""Taken from the logarithm of "no digit here" where a picture is known to hold a number and nothing else.
+
+The line reader learnt that one line in five shows no digit, and one number in six letters beside it.
+"""
 
 DOUBTFUL = 0.1
 """Probability from which a piece of ink that the line reader takes for nothing is shown to the classifier."""
@@ -87,7 +93,7 @@ class Reader:
         if single and not regions[0].parts:
             nothing = Number("", 0.0, (0, 0, page.shape[1], page.shape[0]), reasons=("not_a_digit",))
             return Reading((nothing,), page, str(rules) if rules else None)
-        drafts = [_draft(region, columns, rules) for region, columns in zip(regions, answers, strict=True)]
+        drafts = [_draft(region, columns, rules, single) for region, columns in zip(regions, answers, strict=True)]
         opinions = self._opinions(drafts)
         numbers = [
             self._number(draft, page, rules, opinion)
@@ -245,8 +251,11 @@ class _Draft:
         return path.probability * kept / max(kept + broken, 1e-12) if path.probability else 0.0
 
 
-def _draft(region: Region, columns: Columns, rules: Rules | None) -> _Draft:
+def _draft(region: Region, columns: Columns, rules: Rules | None, single: bool) -> _Draft:
     log_probs = columns.log_probs
+    if single:
+        log_probs = log_probs - ONLY * (np.arange(log_probs.shape[1]) == BLANK)
+        log_probs -= np.logaddexp.reduce(log_probs, axis=1, keepdims=True)
     paths = decode(log_probs, rules, ALTERNATIVES)
     if len(region.parts) == 1 and paths and not paths[0].text:
         # One piece of ink that may be a digit: the classifier will say whether it is one.
