@@ -36,6 +36,13 @@ ALTERNATIVES = 5
 BROKEN = 0.01
 """Share of fields that are taken to break the rule they should keep: a digit forgotten, a check miscalculated."""
 
+LEAST = 0.2
+"""Mean digit-ness of a number's digits times its confidence, below which a page's region is taken for no number.
+
+On cheque amounts it dropped 1.5 % of what was read right and 17 % of what was read wrong; of words read as numbers two
+in three.
+"""
+
 ONLY = 1.0
 """Taken from the logarithm of "no digit here" where a picture is known to hold a number and nothing else.
 
@@ -94,22 +101,27 @@ class Reader:
             nothing = Number("", 0.0, (0, 0, page.shape[1], page.shape[0]), reasons=("not_a_digit",))
             return Reading((nothing,), page, str(rules) if rules else None)
         drafts = [_draft(region, columns, rules, single) for region, columns in zip(regions, answers, strict=True)]
-        opinions = self._opinions(drafts)
-        numbers = [
-            self._number(draft, page, rules, opinion)
-            for draft, opinion in zip(drafts, opinions, strict=True)
-            if single or (draft.boxes and opinion.digitness.max() >= self.digits.threshold)
-        ]
+        # Where a number is known to be, nobody asks whether digits read with confidence are digits.
+        asked = [draft for draft in drafts if not single or draft.sure < TRUSTED or len(draft.text) == 1]
+        opinions = self._opinions(asked)
+        numbers = []
+        for draft in drafts:
+            opinion = opinions.get(id(draft))
+            if single or draft.boxes:
+                number = self._number(draft, page, rules, opinion)
+                if single or (opinion is not None and opinion.digitness.mean() * number.confidence >= LEAST):
+                    numbers.append(number)
         return Reading(tuple(numbers), page, str(rules) if rules else None)
 
-    def _opinions(self, drafts: Sequence[_Draft]) -> list[_Opinion]:
-        """Ask the classifier about the digits of all drafts at once."""
+    def _opinions(self, drafts: Sequence[_Draft]) -> dict[int, _Opinion]:
+        """Ask the classifier about the digits of all drafts at once; return each draft's answers by its id."""
         if not drafts:
-            return []
+            return {}
         glyphs = [frame(glyph) for draft in drafts for glyph in _glyphs(draft)]
         probs, digitness = self.digits.classify(np.array(glyphs, np.uint8).reshape(-1, SIDE, SIDE))
         ends = np.cumsum([len(draft.boxes) for draft in drafts])[:-1]
-        return [_Opinion(*each) for each in zip(np.split(probs, ends), np.split(digitness, ends), strict=True)]
+        said = zip(drafts, np.split(probs, ends), np.split(digitness, ends), strict=True)
+        return {id(draft): _Opinion(its_probs, its_digitness) for draft, its_probs, its_digitness in said}
 
     def look(self, page: NDArray[np.uint8], *, single: bool = False) -> list[tuple[NDArray[np.uint8], Columns]]:
         """Return what the line reader is given of a page, (STRIP, w) uint8 each, and what it says; see `explain`."""
@@ -128,7 +140,7 @@ class Reader:
         draft: _Draft,
         page: NDArray[np.uint8],
         rules: Rules | None,
-        opinion: _Opinion,
+        opinion: _Opinion | None,
     ) -> Number:
         """Return a number with all that is known of it."""
         region, text, sure = draft.region, draft.text, draft.sure
@@ -136,7 +148,7 @@ class Reader:
             return Number("", sure, region.box, reasons=("not_a_digit",), seen=draft.alone or None)
         shares = digit_probs(draft.log_probs, text)
         others = tuple((path.text, path.probability) for path in draft.paths[1:])
-        if len(text) == 1 and not rules:
+        if len(text) == 1 and opinion is not None and not rules:
             # Two opinions on a lone digit, of the line reader and of the classifier, are better than either.
             lone = sure / max(float(shares[0, int(text)]), sure)  # that it is one digit at all
             shares = np.sqrt(shares * opinion.probs)
@@ -152,7 +164,7 @@ class Reader:
             ]
             rest = tuple((other, float(row[other])) for other in order)
             digits.append(Digit(value, float(row[value]), _to_page(region, box, page.shape), rest))
-        doubts = () if sure >= TRUSTED else self._reasons(draft, page, opinion.digitness)
+        doubts = () if sure >= TRUSTED or opinion is None else self._reasons(draft, page, opinion.digitness)
         seen = draft.alone if draft.alone != draft.text else None
         return Number(text, sure, _around([digit.box for digit in digits]), tuple(digits), others, doubts, seen)
 
