@@ -115,6 +115,8 @@ class Reading:
         picture: NDArray[np.uint8] = np.repeat(self.page[:, :, None], 3, axis=2)
         height, width = self.page.shape
         line = max(1, round(max(height, width) / 800))
+        tall = float(np.median([number.box[3] - number.box[1] for number in self.numbers] or [0]))
+        size = min(max(tall / 70, 0.4), 3.0)
         for number in self.numbers:
             sure = number.confidence
             colour = (0, 140, 60) if sure >= 0.95 else (220, 120, 0) if sure >= 0.5 else (210, 0, 0)
@@ -123,7 +125,6 @@ class Reading:
                 cv2.rectangle(picture, digit.box[:2], (digit.box[2] - 1, digit.box[3] - 1), (90, 150, 255), 1)
             cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), colour, line)
             label = f"{number.text or '?'} {100 * sure:.0f}%"
-            size = min(max((bottom - top) / 60, 0.4), 3.0)
             (wide, high), below = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, size, line)
             y = top - 3 * line if top - 3 * line - high >= 0 else min(bottom + high + 3 * line, height - below)
             where = (max(0, min(left, width - wide)), y)
