@@ -13,10 +13,10 @@ from test_batch import save
 from test_reader import PAPER, write
 
 from digitnet import batch, cli, data
-from digitnet.results import COLUMNS
 from digitnet.hands import hands
 from digitnet.reader import Reader
 from digitnet.reading import Number, Reading
+from digitnet.results import COLUMNS
 from digitnet.rules import Rules
 
 opened = cache(Reader)
