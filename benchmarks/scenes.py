@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from digitnet import data, image
-from digitnet.compose import cut
 from digitnet.digits import Digits
+from digitnet.writers import cut
 
 Gray = NDArray[np.uint8]
 Ink = NDArray[np.float32]  # (h, w) in 0..1

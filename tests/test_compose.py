@@ -3,9 +3,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from digitnet.compose import Composer, by_font, cut, inventions, styles, unseen
-from digitnet.digits import Digits
+from digitnet.compose import Composer, unseen
 from digitnet.hands import hands
+from digitnet.writers import inventions
 
 
 @pytest.fixture(scope="module")
@@ -127,39 +127,8 @@ def test_a_page_holds_its_numbers_apart_and_in_reading_order(writers):
         assert after[0] > before[0] or after[1] > before[1], "to the right, or on a line below"
 
 
-def test_styles_put_thin_pens_before_broad_ones_and_leave_no_digit_out():
-    digits = hands(600, 1)
-    writers = styles(digits, pens=3, slants=2)
-    assert len(writers) == 6
-    assert sum(len(ways) for writer in writers for ways in writer) == 600
-    ink = [np.mean([glyph.mean() for ways in writer for glyph in ways]) for writer in writers]
-    assert np.mean(ink[:2]) < np.mean(ink[-2:])
-
-
-def test_styles_need_enough_of_every_digit():
-    with pytest.raises(ValueError, match="digits 0: at least 18 are needed"):
-        styles(hands(100))
-
-
-def test_a_font_is_a_writer():
-    one = hands(20)
-    order = np.argsort(one.labels, kind="stable")  # 0 0 1 1 ... 9 9, as fonts come
-    font = Digits(one.images[order], one.labels[order])
-    both = Digits(np.concatenate([font.images, font.images]), np.concatenate([font.labels, font.labels]))
-    writers = by_font(both)
-    assert len(writers) == 2
-    assert [[len(ways) for ways in writer] for writer in writers] == [[2] * 10] * 2
-
-
 def test_unseen_numbers_are_always_the_same():
     digits = hands(120)
     one, again = unseen(digits, count=5), unseen(digits, count=5)
     assert [line.text for line in one] == [line.text for line in again]
     assert all(np.array_equal(a.image, b.image) for a, b in zip(one, again, strict=True))
-
-
-def test_cutting_keeps_all_ink_and_an_empty_image_whole():
-    image = np.zeros((28, 28), np.uint8)
-    assert cut(image).shape == (28, 28)
-    image[5:9, 10:13] = 200
-    assert cut(image).shape == (4, 3)

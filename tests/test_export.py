@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, logsumexp, softmax
 
 from digitnet import DataError, ModelError, checkpoint, classifier, export
-from digitnet.compose import Composer, inventions, unseen
+from digitnet.compose import Composer, unseen
 from digitnet.digits import STRIP
 from digitnet.frame import strip
 from digitnet.hands import hands
@@ -19,6 +19,7 @@ from digitnet.run import start
 from digitnet.runtime import MARGIN, STRIDE, OnnxClassifier, line_reader, padded
 from digitnet.score import open_model
 from digitnet.train import RECIPES, new_network
+from digitnet.writers import inventions
 
 
 def logits(network, images):

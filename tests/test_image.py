@@ -377,7 +377,7 @@ def test_a_cameras_second_picture_is_left_out():
 
 
 def test_page_refuses_several_pages_and_counts_them():
-    told = "scan.tif: holds 3 pages; read them by digitnet.read_pages or name one page"
+    told = "scan.tif: holds 3 pages; read them one by one with digitnet.Reader().read_pages"
     assert message(FILES["tiff of 3 pages"], "scan.tif", page) == told
 
 

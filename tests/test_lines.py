@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from digitnet import TrainingError, checkpoint
-from digitnet.compose import Composer, inventions, unseen
+from digitnet.compose import Composer, unseen
 from digitnet.digits import STRIP
 from digitnet.frame import strip
 from digitnet.hands import hands
@@ -13,6 +13,7 @@ from digitnet.lines import Batch, batch_of, batches, judge_lines, losses, train_
 from digitnet.models import LINE_BLANK, LineNet
 from digitnet.runtime import MARGIN, STRIDE, padded
 from digitnet.train import RECIPES, new_network
+from digitnet.writers import inventions
 
 CPU = torch.device("cpu")
 SMALL = replace(RECIPES["line"], epochs=2, lines=48, batch_size=16, device="cpu", average=0.9)

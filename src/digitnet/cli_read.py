@@ -217,9 +217,10 @@ def compose(
     """
     import cv2
 
-    from digitnet.compose import Composer, inventions, styles
+    from digitnet.compose import Composer
     from digitnet.data import load
     from digitnet.files import write_atomic
+    from digitnet.writers import inventions, styles
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ImageError(f"{out}: exists already and is not an empty folder; name another --out")

@@ -109,7 +109,9 @@ class Reader:
             opinion = opinions.get(id(draft))
             if single or draft.boxes:
                 number = self._number(draft, page, rules, opinion)
-                if single or (opinion is not None and opinion.digitness.mean() * number.confidence >= LEAST):
+                if single or (
+                    opinion is not None and opinion.digitness.mean() * max(draft.seen, number.confidence) >= LEAST
+                ):
                     numbers.append(number)
         return Reading(tuple(numbers), page, str(rules) if rules else None)
 
@@ -236,13 +238,14 @@ class _Opinion:
 class _Draft:
     """What a region says: the texts it may show, most probable first, what it says without rules, where digits are.
 
-    boxes: of the best text's digits, in pixels of the region's ink.
+    seen: the probability of the best text without rules. boxes: of the best text's digits, in pixels of the ink.
     """
 
     region: Region
     log_probs: NDArray[np.float32]
     paths: list[Path]
     alone: str
+    seen: float
     boxes: list[Box]
 
     @property
@@ -274,7 +277,7 @@ def _draft(region: Region, columns: Columns, rules: Rules | None, single: bool) 
         lone = [path for path in paths if len(path.text) == 1 and path.probability >= DOUBTFUL]
         paths = [*lone[:1], *(path for path in paths if path not in lone[:1])]
     text = paths[0].text if paths else ""
-    alone = decode(log_probs, None, 1)[0].text if rules else text
+    alone = decode(log_probs, None, 1)[0] if rules or not paths else paths[0]
     boxes = []
     height, width = region.ink.shape
     down = height / STRIP
@@ -285,7 +288,7 @@ def _draft(region: Region, columns: Columns, rules: Rules | None, single: bool) 
         x0, x1 = (min(max(round(float(x) * across), 0), width) for x in (left, right))
         y0, y1 = (min(max(round(float(y) * down), 0), height) for y in (top, bottom))
         boxes.append((min(x0, width - 1), min(y0, height - 1), max(x1, x0 + 1), max(y1, y0 + 1)))
-    return _Draft(region, log_probs, paths, alone, boxes)
+    return _Draft(region, log_probs, paths, alone.text, alone.probability, boxes)
 
 
 def _glyphs(draft: _Draft) -> list[NDArray[np.uint8]]:

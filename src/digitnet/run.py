@@ -23,7 +23,7 @@ import torch
 
 import digitnet
 from digitnet import checkpoint, fonts
-from digitnet.compose import Composer, Glyph, Group, Line, by_font, cut, inventions, styles, unseen
+from digitnet.compose import Composer, Line, unseen
 from digitnet.data import DATASETS, Splits, get, load, splits
 from digitnet.digits import Digits
 from digitnet.errors import TrainingError
@@ -33,6 +33,7 @@ from digitnet.lines import judge_lines, train_lines
 from digitnet.models import TorchClassifier
 from digitnet.score import PICTURE, RUNS, picture, summary
 from digitnet.train import Epoch, TrainConfig, new_network, settle, train
+from digitnet.writers import Glyph, Group, by_font, cut, inventions, styles
 
 WRITERS = 2_500
 """Invented writers whose numbers are learnt from."""
