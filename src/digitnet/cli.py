@@ -108,10 +108,10 @@ def train(
     recipe: Annotated[
         Literal["tutorial", "quick", "best", "thorough", "accurate", "transfer", "line"] | None,
         typer.Option(
-            show_default="best, for strong transfer",
+            show_default="best, for strong transfer, for line line",
             help="digitnet: tutorial, as the tutorial has it; quick, 99 % in seconds; best, what two minutes on two "
             "cores give; thorough, twice as long, and what is no digit. strong: accurate, for MNIST alone; transfer, "
-            "for digits from anywhere.",
+            "for digits from anywhere. line: line, on numbers composed anew for every epoch.",
         ),
     ] = None,
     epochs: Annotated[
