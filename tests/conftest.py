@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -95,3 +96,21 @@ def mnist_folder():
 def environment():
     """The environment for subprocesses: no network, no terminal."""
     return {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+
+
+@pytest.fixture
+def digitnet(monkeypatch, capsys):
+    """Run the command line in this process: digitnet("train", ...) -> (exit status, stdout, stderr)."""
+
+    from digitnet import cli
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["digitnet", *map(str, words)])
+        # Under `python -m pytest` the help would be called that of `python -m pytest.digitnet`.
+        monkeypatch.setattr(sys.modules["__main__"], "__package__", None)
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        out, err = capsys.readouterr()
+        return caught.value.code or 0, out, err
+
+    return run

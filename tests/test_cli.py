@@ -21,22 +21,6 @@ from digitnet.models import DigitNet, TorchClassifier
 QUICK = ("--recipe", "quick", "--epochs", "6", "--batch-size", "32", "--device", "cpu")
 
 
-@pytest.fixture
-def digitnet(monkeypatch, capsys):
-    """Run the command line in this process: digitnet("train", ...) -> (exit status, stdout, stderr)."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["digitnet", *map(str, words)])
-        # Under `python -m pytest` the help would be called that of `python -m pytest.digitnet`.
-        monkeypatch.setattr(sys.modules["__main__"], "__package__", None)
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        out, err = capsys.readouterr()
-        return caught.value.code or 0, out, err
-
-    return run
-
-
 @pytest.fixture(scope="session")
 def trained(drawn, tmp_path_factory):
     """A folder with drawn.npz and a finished run on it."""

@@ -12,7 +12,7 @@ from PIL import Image
 from test_batch import save
 from test_reader import PAPER, write
 
-from digitnet import batch, cli, data
+from digitnet import batch, data
 from digitnet.hands import hands
 from digitnet.reader import Reader
 from digitnet.reading import Number, Reading
@@ -29,19 +29,10 @@ def reader():
 
 
 @pytest.fixture
-def digitnet(monkeypatch, capsys):
-    """Run the command line in this process: digitnet("read", ...) -> (exit status, stdout, stderr)."""
+def digitnet(digitnet, monkeypatch):
+    """Run the command line with one reader for all tests."""
     monkeypatch.setattr("digitnet.reader.Reader", opened)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["digitnet", *map(str, words)])
-        monkeypatch.setattr(sys.modules["__main__"], "__package__", None)
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        out, err = capsys.readouterr()
-        return caught.value.code or 0, out, err
-
-    return run
+    return digitnet
 
 
 @pytest.fixture

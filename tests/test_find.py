@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_ink import NO_PAGES
 
 from digitnet import ImageError
 from digitnet.find import Region, find, whole
@@ -353,14 +354,7 @@ def test_whole_takes_all_digits_and_leaves_out_specks_and_the_line_below():
 
 
 @pytest.mark.parametrize("work", [find, whole])
-@pytest.mark.parametrize(
-    ("page", "fact"),
-    [
-        (np.zeros((28, 28)), r"\(28, 28\) float64"),
-        (np.zeros((28, 28, 3), np.uint8), r"\(28, 28, 3\) uint8"),
-        (np.zeros((0, 28), np.uint8), r"\(0, 28\) uint8"),
-    ],
-)
+@NO_PAGES
 def test_what_is_no_page_is_said(work, page, fact):
     with pytest.raises(ImageError, match=rf"page is {fact}, expected \(height, width\) uint8"):
         work(page)

@@ -110,8 +110,7 @@ def test_the_page_that_is_given_stays_as_it_is():
     assert (page == before).all()
 
 
-@pytest.mark.parametrize("work", [checked, ink_of])
-@pytest.mark.parametrize(
+NO_PAGES = pytest.mark.parametrize(
     ("page", "fact"),
     [
         (np.zeros((28, 28)), r"\(28, 28\) float64"),
@@ -119,6 +118,10 @@ def test_the_page_that_is_given_stays_as_it_is():
         (np.zeros((0, 28), np.uint8), r"\(0, 28\) uint8"),
     ],
 )
+
+
+@pytest.mark.parametrize("work", [checked, ink_of])
+@NO_PAGES
 def test_what_is_no_page_is_said(work, page, fact):
     with pytest.raises(ImageError, match=rf"page is {fact}, expected \(height, width\) uint8"):
         work(page)

@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "errors": set(),
     "files": {"errors"},
-    "terminal": set(),
+    "terminal": {"evaluate"},
     "digits": {"errors"},
     "fetch": {"errors", "files"},
     "formats": {"digits", "errors", "files", "frame"},

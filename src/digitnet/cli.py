@@ -15,7 +15,7 @@ import typer
 
 from digitnet import __version__, cli_read
 from digitnet.errors import DataError, DigitNetError, TrainingError
-from digitnet.terminal import console, percent, program, say
+from digitnet.terminal import console, percent, print_sending, program, say
 
 if TYPE_CHECKING:
     from digitnet.digits import Digits
@@ -301,18 +301,9 @@ def check() -> None:
 
 def _print_selection(scores: Scores) -> None:
     """Print what is gained by sending the least sure digits to a person."""
-    from rich.table import Table
-
     from digitnet.evaluate import SHARES
 
-    print(f"Calibration: confidence and accuracy differ by {percent(scores.calibration_error)} (ECE, 15 bins)")
-    table = Table("sent to a person", "less sure than", "of the rest wrong", "errors")
-    for column in table.columns:
-        column.justify = "right"
-    for selection in map(scores.sending, SHARES):
-        threshold = percent(selection.threshold) if selection.rejected else "-"
-        table.add_row(percent(selection.rejected), threshold, percent(selection.error), f"{selection.errors:,}")
-    console().print(table)
+    print_sending(scores, SHARES)
     if (safe := scores.selection()) is None:
         print("At most 0.1 % wrong, with 95 % certainty: these digits are too few or too often misread to show it")
     else:

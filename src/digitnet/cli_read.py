@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from digitnet.errors import DataError, ImageError
-from digitnet.terminal import console, percent, say
+from digitnet.terminal import percent, print_sending, say
 
 if TYPE_CHECKING:
     from digitnet.batch import Read
@@ -183,22 +183,13 @@ def evaluate_reading(model: str | None, data: str | None, single: bool, as_json:
 
 def print_line_scores(heading: str, scores: LineScores) -> None:
     """Print how many texts were read exactly, and what is gained by sending the least sure ones to a person."""
-    from rich.table import Table
-
     from digitnet.evaluate import LINE_SHARES
 
     low, high = scores.interval
     print(f"{heading}: {percent(scores.accuracy)} read exactly  (95 % interval {percent(low)} to {percent(high)})")
     characters = percent(scores.character_error_rate)
     print(f"{scores.n - scores.correct:,} of {scores.n:,} read wrong; {characters} of the characters")
-    print(f"Calibration: confidence and accuracy differ by {percent(scores.calibration_error)} (ECE, 15 bins)")
-    table = Table("sent to a person", "less sure than", "of the rest wrong", "errors")
-    for column in table.columns:
-        column.justify = "right"
-    for selection in map(scores.sending, LINE_SHARES):
-        threshold = percent(selection.threshold) if selection.rejected else "-"
-        table.add_row(percent(selection.rejected), threshold, percent(selection.error), f"{selection.errors:,}")
-    console().print(table)
+    print_sending(scores, LINE_SHARES)
 
 
 def compose(

@@ -7,7 +7,7 @@ against scikit-learn. Pictures of it are drawn in `report.py`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from statistics import NormalDist
@@ -141,6 +141,17 @@ class Answers:
         wrong = int((~self.right[order]).sum())
         return Selection(threshold, (self.n - count) / self.n, count, wrong)
 
+    def _summary(self, shares: Sequence[float]) -> dict[str, Any]:
+        """Return what all scores have in common, as plain numbers."""
+        return {
+            "accuracy": self.accuracy,
+            "n": self.n,
+            "errors": self.n - self.correct,
+            "interval": list(self.interval),
+            "calibration_error": self.calibration_error,
+            "selection": [asdict(self.sending(share)) for share in shares],
+        }
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Scores(Answers):
@@ -221,13 +232,7 @@ class Scores(Answers):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scores as plain numbers and lists, ready for JSON."""
-        return {
-            "accuracy": self.accuracy,
-            "n": self.n,
-            "errors": self.n - self.correct,
-            "interval": list(self.interval),
-            "calibration_error": self.calibration_error,
-            "selection": [asdict(self.sending(share)) for share in SHARES],
+        return self._summary(SHARES) | {
             "confusion": self.confusion.tolist(),
             "digits": [
                 {
@@ -294,14 +299,8 @@ class LineScores(Answers):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scores as plain numbers and lists, ready for JSON."""
-        return {
-            "accuracy": self.accuracy,
-            "n": self.n,
-            "errors": self.n - self.correct,
-            "interval": list(self.interval),
+        return self._summary(LINE_SHARES) | {
             "character_error_rate": self.character_error_rate,
-            "calibration_error": self.calibration_error,
-            "selection": [asdict(self.sending(share)) for share in LINE_SHARES],
             "worst": [asdict(wrong) for wrong in self.worst()],
         }
 

@@ -109,9 +109,9 @@ class Reader:
             opinion = opinions.get(id(draft))
             if single or draft.boxes:
                 number = self._number(draft, page, rules, opinion)
-                if single or (
-                    opinion is not None and opinion.digitness.mean() * max(draft.seen, number.confidence) >= LEAST
-                ):
+                # By the image alone: a rule that is broken must not make a number vanish.
+                sure = max(draft.alone.probability, number.confidence)
+                if single or (opinion is not None and opinion.digitness.mean() * sure >= LEAST):
                     numbers.append(number)
         return Reading(tuple(numbers), page, str(rules) if rules else None)
 
@@ -147,7 +147,7 @@ class Reader:
         """Return a number with all that is known of it."""
         region, text, sure = draft.region, draft.text, draft.sure
         if not text:
-            return Number("", sure, region.box, reasons=("not_a_digit",), seen=draft.alone or None)
+            return Number("", sure, region.box, reasons=("not_a_digit",), seen=draft.alone.text or None)
         shares = digit_probs(draft.log_probs, text)
         others = tuple((path.text, path.probability) for path in draft.paths[1:])
         if len(text) == 1 and opinion is not None and not rules:
@@ -167,7 +167,7 @@ class Reader:
             rest = tuple((other, float(row[other])) for other in order)
             digits.append(Digit(value, float(row[value]), _to_page(region, box, page.shape), rest))
         doubts = () if sure >= TRUSTED or opinion is None else self._reasons(draft, page, opinion.digitness)
-        seen = draft.alone if draft.alone != draft.text else None
+        seen = draft.alone.text if draft.alone.text != draft.text else None
         return Number(text, sure, _around([digit.box for digit in digits]), tuple(digits), others, doubts, seen)
 
     def _reasons(self, draft: _Draft, page: NDArray[np.uint8], digitness: NDArray[np.float32]) -> tuple[str, ...]:
@@ -238,14 +238,13 @@ class _Opinion:
 class _Draft:
     """What a region says: the texts it may show, most probable first, what it says without rules, where digits are.
 
-    seen: the probability of the best text without rules. boxes: of the best text's digits, in pixels of the ink.
+    alone: the best text without rules. boxes: of the best text's digits, in pixels of the region's ink.
     """
 
     region: Region
     log_probs: NDArray[np.float32]
     paths: list[Path]
-    alone: str
-    seen: float
+    alone: Path
     boxes: list[Box]
 
     @property
@@ -261,9 +260,9 @@ class _Draft:
         if not self.paths:
             return 0.0
         path = self.paths[0]
-        kept = (1 - BROKEN) * path.alone / max(path.probability, 1e-12)
-        broken = BROKEN * (1 - path.alone / max(path.probability, 1e-12))
-        return path.probability * kept / max(kept + broken, 1e-12) if path.probability else 0.0
+        permitted = path.alone / path.probability if path.probability else 0.0
+        kept, broken = (1 - BROKEN) * permitted, BROKEN * (1 - permitted)
+        return path.probability * kept / (kept + broken)
 
 
 def _draft(region: Region, columns: Columns, rules: Rules | None, single: bool) -> _Draft:
@@ -288,7 +287,7 @@ def _draft(region: Region, columns: Columns, rules: Rules | None, single: bool) 
         x0, x1 = (min(max(round(float(x) * across), 0), width) for x in (left, right))
         y0, y1 = (min(max(round(float(y) * down), 0), height) for y in (top, bottom))
         boxes.append((min(x0, width - 1), min(y0, height - 1), max(x1, x0 + 1), max(y1, y0 + 1)))
-    return _Draft(region, log_probs, paths, alone.text, alone.probability, boxes)
+    return _Draft(region, log_probs, paths, alone, boxes)
 
 
 def _glyphs(draft: _Draft) -> list[NDArray[np.uint8]]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from digitnet.evaluate import Answers
 
 
 def percent(share: float) -> str:
@@ -29,3 +33,17 @@ def say(message: str) -> None:
 def program() -> str:
     """Return what the user must type to run this program: `digitnet` where the PATH leads to it."""
     return "digitnet" if shutil.which("digitnet") or Path(sys.argv[0]).name != "digitnet" else sys.argv[0]
+
+
+def print_sending(scores: Answers, shares: Sequence[float]) -> None:
+    """Print the calibration, and what is gained by sending shares (0..1) of the least sure answers to a person."""
+    from rich.table import Table
+
+    print(f"Calibration: confidence and accuracy differ by {percent(scores.calibration_error)} (ECE, 15 bins)")
+    table = Table("sent to a person", "less sure than", "of the rest wrong", "errors")
+    for column in table.columns:
+        column.justify = "right"
+    for selection in map(scores.sending, shares):
+        threshold = percent(selection.threshold) if selection.rejected else "-"
+        table.add_row(percent(selection.rejected), threshold, percent(selection.error), f"{selection.errors:,}")
+    console().print(table)
