@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from digitnet.digits import Digits
 from digitnet.writers import Glyph, Group, Writer, styles
 
-NOTHING = 0.2
+NOTHING = 0.25
 """Share of lines that show no digit, where there are words to write."""
 
 _LENGTHS = (0.10, 0.12, 0.16, 0.20, 0.20, 0.11, 0.06, 0.05)
@@ -121,7 +121,7 @@ class Composer:
         kind = rng.random()
         canvas = np.zeros((int(3 * tall), int(tall * rng.uniform(2, 9))), np.float32)
         height, width = canvas.shape
-        if kind < 0.5:
+        if kind < 0.48:
             canvas = np.zeros((height, int(14 * tall)), np.float32)
             x, slant, gap = 0.5 * tall, rng.uniform(-0.15, 0.35), rng.uniform(-0.1, 0.2)
             count = int(rng.integers(1, 9))
@@ -132,15 +132,22 @@ class Composer:
                 high = tall * rng.uniform(0.6, 1.1)
                 glyph = (sign, min(high * sign.shape[1] / sign.shape[0], 1.4 * tall), high)
                 x = _draw(canvas, glyph, x, 2.1 * tall, slant)[2] + gap * tall
-        elif kind < 0.65:
-            grain = rng.random((max(2, int(height / rng.uniform(1, 12))), max(2, int(width / rng.uniform(1, 12)))))
-            rough = cv2.resize(grain.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-            canvas = np.clip((rough - rng.uniform(0.4, 0.7)) * rng.uniform(2, 20) + 0.5, 0, 1, dtype=np.float32)
-        elif kind < 0.8:
-            step, pen = rng.uniform(0.15, 0.8) * tall, max(1, round(tall * rng.uniform(0.04, 0.2)))
-            lean = rng.normal(0, 0.2) * height
-            for x in np.arange(0, width, step):
+        elif kind < 0.68:
+            rough = np.zeros_like(canvas)
+            for octave in range(int(rng.integers(1, 5))):  # fine grain on coarse, as photos have it
+                cell = rng.uniform(1, 12) * 2**octave
+                grain = rng.random((max(2, int(height / cell)), max(2, int(width / cell))), dtype=np.float32)
+                rough += rng.uniform(0.3, 1) * cv2.resize(grain - 0.5, (width, height), interpolation=cv2.INTER_LINEAR)
+            rough /= rough.std() + 1e-6
+            canvas = np.clip((rough - rng.uniform(-0.3, 1)) * rng.uniform(0.5, 5) + 0.5, 0, 1, dtype=np.float32)
+        elif kind < 0.82:
+            step, pen = rng.uniform(0.15, 0.9) * tall, max(1, round(tall * rng.uniform(0.04, 0.2)))
+            lean, first = rng.normal(0, 0.2) * height, rng.uniform(0, 0.9) * tall
+            for x in np.arange(first, width, step):
                 cv2.line(canvas, (round(x + lean), 0), (round(x), height), 1.0, pen, cv2.LINE_AA)
+            if rng.random() < 0.4:  # a grid, bricks, squared paper
+                for y in np.arange(rng.uniform(0, 0.9) * tall, height, step * rng.uniform(0.5, 2)):
+                    cv2.line(canvas, (0, round(y)), (width, round(y)), 1.0, pen, cv2.LINE_AA)
         else:
             for _ in range(int(rng.integers(1, 6))):
                 points = rng.uniform(0, 1, (int(rng.integers(2, 9)), 2)) * (width, height)

@@ -1,9 +1,10 @@
-"""Learning to read whole numbers: fresh lines for every epoch, and a loss for digits and their boxes.
+"""Learning to read whole numbers: fresh lines for every epoch, and a loss for digits, their boxes and their presence.
 
     for epoch in train_lines(network, teach, valid, config, out): ...
 
 Digits are learnt by connectionist temporal classification (Graves et al. 2006), which needs to know what is written
-but not where; the boxes, which the composer knows, are learnt beside it.
+but not where; the boxes, which the composer knows, are learnt beside it. Lines without digits teach only where there
+is no digit: were they to teach what is written too, the reader would leave digits out.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from digitnet.errors import TrainingError
 from digitnet.evaluate import LineScores
 from digitnet.frame import strip
 from digitnet.ink import ink_of
-from digitnet.models import LINE_BLANK
+from digitnet.models import LINE_BLANK, REACHES
 from digitnet.runtime import MARGIN, STRIDE, padded
 from digitnet.train import Epoch, Pupil, TrainConfig, epochs, settle
 
@@ -36,6 +37,9 @@ FLATTENED = 0.5
 
 BOXES = 2.0
 """Weight of the loss of boxes, against the loss of a whole number's digits."""
+
+PRESENCE = 3.0
+"""Weight of the loss of whether there is a digit, against the loss of a whole number's digits."""
 
 STEEPEST = 20.0
 """Norm beyond which gradients are shortened: one hard line of fresh ones must not undo an epoch."""
@@ -117,8 +121,8 @@ def train_lines(
         total, step, lr = 0.0, (number - 1) * steps, 0.0
         for batch in batches(composer, config.lines, config.batch_size):
             lr = pupil.set_rate(config, step / (steps * config.epochs))
-            loss, boxes = losses(pupil.network, batch, device, config.precision == "bfloat16")
-            (loss + BOXES * boxes).backward()  # type: ignore[no-untyped-call]
+            loss, boxes, presence = losses(pupil.network, batch, device, config.precision == "bfloat16")
+            (loss + BOXES * boxes + PRESENCE * presence).backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(pupil.network.parameters(), STEEPEST)
             pupil.step(config, step)
             step += 1
@@ -128,25 +132,30 @@ def train_lines(
     yield from epochs(network, config, out, config.lines, learn, lambda kept: judge_lines(kept, valid), resume)
 
 
-def losses(network: nn.Module, batch: Batch, device: torch.device, bfloat16: bool) -> tuple[Tensor, Tensor]:
-    """Return the mean loss of a number's digits, and of boxes in heights of the strip."""
+def losses(network: nn.Module, batch: Batch, device: torch.device, bfloat16: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the mean losses of a number's digits, of boxes in heights of the strip, and of a digit's presence."""
     x = batch.x.to(device).contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
         answer = network(x).float()
-    logits, reach = answer[..., : LINE_BLANK + 1], answer[..., LINE_BLANK + 1 :]
-    digits = torch.tensor([int(digit) for text in batch.texts for digit in text])
+    logits, reach, presence = answer[..., :REACHES], answer[..., REACHES:-1], answer[..., -1]
+    sizes = torch.tensor([len(text) for text in batch.texts])
+    digits = torch.tensor([int(digit) for text in batch.texts for digit in text], dtype=torch.int64)
     ctc = F.ctc_loss(
         logits.log_softmax(2).transpose(0, 1),
         digits,
         batch.columns,
-        torch.tensor([len(text) for text in batch.texts]),
+        sizes,
         blank=LINE_BLANK,
-        reduction="sum",
+        reduction="none",
         zero_infinity=True,
     )
-    on = batch.on.to(device)
+    written, on = (sizes > 0).to(device), batch.on.to(device)
     apart = F.smooth_l1_loss(reach, batch.reach.to(device), beta=0.05, reduction="none").mean(2)
-    return ctc / len(batch.texts), (apart * on).sum() / on.sum().clamp(min=1)
+    return (
+        (ctc * written).sum() / len(batch.texts),
+        (apart * on).sum() / on.sum().clamp(min=1),
+        F.binary_cross_entropy_with_logits(presence, on.float()),
+    )
 
 
 @torch.no_grad()
@@ -157,7 +166,7 @@ def judge_lines(network: nn.Module, lines: Sequence[Line]) -> LineScores:
     read, sure = [], []
     for line in lines:
         x = torch.tensor(padded([strip(255 - line.image, WIDEST)])[:, None]).float().div_(255).to(device)
-        probs = network(x)[0, :, : LINE_BLANK + 1].float().softmax(1)
+        probs = network(x)[0, :, :REACHES].float().softmax(1)
         best = probs.argmax(1).tolist()
         places = zip([LINE_BLANK, *best], best, strict=False)
         read.append("".join(str(now) for before, now in places if now not in (before, LINE_BLANK)))

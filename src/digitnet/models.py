@@ -16,6 +16,9 @@ BATCH = 512
 LINE_BLANK = 10
 """Among `LineNet`'s classes the one of columns where no digit begins."""
 
+REACHES = LINE_BLANK + 1
+"""Where in a column of `LineNet`'s answer the reaches begin, after the classes."""
+
 
 class DigitNet(nn.Module):
     """The tutorial's network, name by name: (n, 1, 28, 28) float in 0..1 -> (n, 10) logits; 206,922 parameters.
@@ -75,11 +78,12 @@ class StrongNet(nn.Module):
 
 
 class LineNet(nn.Module):
-    """Reads a whole number: (n, 1, 40, w) float in 0..1 -> (n, w // 4, 15); 681,935 parameters.
+    """Reads a whole number: (n, 1, 40, w) float in 0..1 -> (n, w // 4, 16); 682,128 parameters.
 
     Each column of the answer looks at about a digit and a half of the strip: 11 logits, the digits and the blank of
-    connectionist temporal classification (Graves et al. 2006), and how far left, up, right and down of the column's
-    middle the digit there reaches, in heights of the strip.
+    connectionist temporal classification (Graves et al. 2006), if the strip shows a number; how far left, up, right
+    and down of the column's middle the digit there reaches, in heights of the strip; and the logit of there being a
+    digit at the column at all.
     """
 
     def __init__(self) -> None:
@@ -96,10 +100,10 @@ class LineNet(nn.Module):
         self.whole = _convolution(112, 192, kernel=(5, 1), padding=(0, 0))  # 1
         self.beside_1 = _convolution(192, 192, kernel=(1, 3), padding=(0, 1))
         self.beside_2 = _convolution(192, 192, kernel=(1, 3), padding=(0, 1))
-        self.output_layer = nn.Conv2d(192, 15, 1)
+        self.output_layer = nn.Conv2d(192, 16, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits and reaches (n, w // 4, 15) of strips (n, 1, 40, w) in 0..1."""
+        """Return logits and reaches (n, w // 4, 16) of strips (n, 1, 40, w) in 0..1."""
         x = self.widen_2(self.pool(self.widen_1(self.stem(x))))
         x = self.widen_3(self.flatten(x + self.residual_1(x)))
         x = self.whole(x + self.residual_2(x))

@@ -128,14 +128,15 @@ def _with_more(run: Run, data_dir: str | Path | None) -> Run:
     """Add the drawn digits and the letters that the recipe asks for, fetching the fonts unless they are here."""
     config, parts, letters = run.config, [run.parts.train], None
     if config.lines:
-        hand = get(fonts.FONTS, data_dir)[: len(fonts.FONTS.hand)]
+        paths = get(fonts.FONTS, data_dir)
+        hand = paths[: len(fonts.FONTS.hand)]
         groups = [
             (0.42, styles(run.parts.train)),
             (0.2, by_font(load("fonts", "all", data_dir))),
             (0.38, inventions(WRITERS)),
         ]
         signs = tuple(cut(image) for image in fonts.letters(hand).images)
-        words = tuple(cut(image) for image in fonts.letters(hand, ascii_letters).images)
+        words = tuple(cut(image) for image in fonts.letters(paths, ascii_letters).images)
         return replace(run, writers=tuple(groups), signs=signs, words=words)
     if config.fonts:
         parts += [load("fonts", "all", data_dir)] * config.fonts

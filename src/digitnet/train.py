@@ -103,7 +103,7 @@ RECIPES = {
     "line": TrainConfig(
         model="line",
         recipe="line",
-        epochs=22,
+        epochs=36,
         batch_size=64,
         lr=4e-3,
         muon_lr=0.03,
