@@ -57,6 +57,47 @@ def test_an_exported_network_answers_as_in_torch(name, size, drawn, tmp_path):
     assert digitness.shape == (size,)
 
 
+def watched(network, names, image):
+    """Return what modules of a network gave for an image, each as often as it ran, in the order in which they ran."""
+    seen = []
+    hooks = [
+        network.get_submodule(name).register_forward_hook(lambda module, given, made: seen.append(made[0].numpy()))
+        for name in names
+    ]
+    logits(network, image[None])
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("network", "modules"),
+    [
+        (DigitNet, ["feature_stage_1.1", "feature_stage_2.1", "activation"]),
+        (StrongNet, ["stem", "pool", "whole"]),
+    ],
+)
+def test_the_layers_of_an_exported_network_are_those_of_torch(network, modules, drawn, tmp_path):
+    torch.manual_seed(1)
+    network = network()
+    for norm in network.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(norm.running_mean)
+            torch.nn.init.uniform_(norm.weight, 0.5, 2)
+    model = export.export(network, drawn[:50], {"name": "mine"}, tmp_path / "mine.onnx")
+    for image in drawn.images[-5:]:
+        *maps, hidden = watched(network, modules, image)
+        layers = model.layers(image)
+        assert [layer.shape for layer in layers] == [*(layer.shape for layer in maps), hidden.reshape(-1).shape]
+        for ours, theirs in zip(layers, [*maps, hidden.reshape(-1)], strict=True):
+            assert ours.dtype == np.float32
+            assert ours.std() > 0.01
+            assert ours == pytest.approx(theirs, abs=1e-5)
+    assert model.about["layers"] == [*(f"layer_{i + 1}" for i in range(len(maps))), "hidden"]
+    outputs = [output.name for output in onnx.load(tmp_path / "mine.onnx").graph.output]
+    assert outputs == ["probabilities", "digitness"], "more would cost time whenever the model is asked"
+
+
 def test_the_temperature_is_the_likeliest(taught, drawn, exported):
     found = logits(taught, drawn.images)
 

@@ -43,6 +43,7 @@ MAY_IMPORT = {
     },
     "evaluate": {"digits", "errors"},
     "runtime": {"digits", "errors"},
+    "inside": {"digits", "runtime"},
     "check": {"__init__", "compose", "digits", "errors", "hands", "reader", "runtime"},
     "report": {"evaluate", "files"},
     "score": {

@@ -35,6 +35,7 @@ from digitnet.models import BATCH, LINE_BLANK, to_input
 from digitnet.runtime import (
     DIGITNESS,
     INPUT,
+    LAYERS,
     LOG_PROBS,
     METADATA,
     PROBABILITIES,
@@ -234,9 +235,36 @@ def _write_onnx(
             dynamo=False,
         )
     proto = onnx.load(path)
+    if INPUT in inputs:
+        about = about | {LAYERS: _name_layers(proto.graph)}
     onnx.helper.set_model_props(proto, {METADATA: json.dumps(about)})
     onnx.checker.check_model(proto)
     onnx.save(proto, path)
+
+
+def _name_layers(graph: onnx.GraphProto) -> list[str]:
+    """Name the tensors to look into, and return their names: `layer_1`, `layer_2`, ... and `hidden`.
+
+    A layer's are the maps after a pooling, and after the normalisation and activation that follow it; the hidden units
+    are what the last linear layer takes. They become no outputs of the graph: see `OnnxClassifier.layers`.
+    """
+    takers: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in node.input:
+            takers.setdefault(name, []).append(node)
+    found: dict[str, str] = {}
+    for node in graph.node:
+        if node.op_type == "MaxPool":
+            maps = node.output[0]
+            while len(takers[maps]) == 1 and takers[maps][0].op_type in ("BatchNormalization", "Relu"):
+                maps = takers[maps][0].output[0]
+            found[maps] = f"layer_{len(found) + 1}"
+    for node in [node for node in graph.node if node.op_type == "Gemm"][-1:]:
+        found[node.input[0]] = "hidden"
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [found.get(name, name) for name in names]
+    return list(found.values())
 
 
 def _difference(model: Calibrated, exported: OnnxClassifier, images: NDArray[np.uint8]) -> float:
