@@ -8,6 +8,7 @@ from PIL import ImageFont
 
 from digitnet import ModelError, TrainingError, data, fonts
 from digitnet.hands import hands
+from digitnet.report import load_report
 from digitnet.run import reopen, start
 from digitnet.train import RECIPES
 
@@ -24,6 +25,9 @@ def test_a_run_goes_from_settings_to_scores(config, tmp_path, drawn):
     assert run.folder.name == "quick-1"
     kept = json.loads((run.folder / "scores.json").read_text())
     assert kept["accuracy"] == scores.accuracy
+    wrong = load_report(run.folder)["wrong"]
+    assert len(wrong) == scores.n - scores.correct
+    assert all(drawn.images[each["index"]].ravel().tolist() == each["image"] for each in wrong)
     assert not (run.folder / "state.safetensors").exists()
     assert (drawn.labels[scores.index] == scores.labels).all()
     assert (scores.index == np.flatnonzero(data.held_out_rows(drawn))).all()

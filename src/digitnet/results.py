@@ -14,6 +14,7 @@ from typing import Any
 from digitnet.batch import Read
 from digitnet.errors import DataError
 from digitnet.files import write_atomic
+from digitnet.reading import Reading
 
 COLUMNS = (
     *("file", "page", "number", "text", "confidence", "accepted"),
@@ -127,10 +128,15 @@ def _plain(each: Read, least: float) -> dict[str, Any]:
     plain: dict[str, Any] = {"file": each.file, "page": each.page}
     if each.reading is None:
         return plain | {"error": each.error}
-    said = each.reading.to_dict()
+    return plain | judged(each.reading, least)
+
+
+def judged(reading: Reading, least: float) -> dict[str, Any]:
+    """Return a reading as `to_dict` does, each number with `accepted`: whether it is at least `least` sure, 0..1."""
+    said = reading.to_dict()
     for number in said["numbers"]:
         number["accepted"] = number["confidence"] >= least
-    return plain | said
+    return said
 
 
 def _rows(each: Read, least: float) -> Iterator[list[Any]]:

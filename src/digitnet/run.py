@@ -31,6 +31,7 @@ from digitnet.evaluate import LineScores, Scores, evaluate
 from digitnet.hands import hands
 from digitnet.lines import judge_lines, train_lines
 from digitnet.models import TorchClassifier
+from digitnet.report import ERRORS, save_errors
 from digitnet.score import PICTURE, RUNS, picture, summary
 from digitnet.train import Epoch, TrainConfig, new_network, settle, train
 from digitnet.writers import Glyph, Group, by_font, cut, inventions, styles
@@ -71,7 +72,7 @@ class Run:
         return unseen(digits, self.signs)
 
     def finish(self) -> Scores | LineScores:
-        """Score the trained weights once on the test digits; keep the scores and the confusion matrix.
+        """Score the trained weights once on the test digits; keep scores, wrong digits and the confusion matrix.
 
         A reader of numbers is scored on numbers composed from test digits instead, and has no confusion matrix.
         """
@@ -83,6 +84,7 @@ class Run:
         network = checkpoint.load_network(self.folder)
         scores = replace(evaluate(TorchClassifier(network), self.parts.test), index=self.parts.test_rows)
         picture(scores, self.folder / PICTURE, self.folder.name, self.config.data)
+        save_errors(scores, self.parts.test, self.folder / ERRORS)
         checkpoint.save_json(self.folder / checkpoint.SCORES, summary(scores, self.parts.test))
         (self.folder / checkpoint.STATE).unlink(missing_ok=True)
         return scores

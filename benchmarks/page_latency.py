@@ -1,0 +1,123 @@
+"""How long the page of `digitnet serve` takes from the last point of a stroke to the answer on the screen.
+
+python benchmarks/page_latency.py >> benchmarks/RESULTS.md
+
+It needs the extras serve and dev, and a Chromium: on the PATH, or named in DIGITNET_CHROMIUM. The service runs beside
+the browser, as it does for a learner with one machine.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import uvicorn
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from rows import note, row
+
+from digitnet.serve import create_app
+from digitnet.service import Settings
+
+STROKES = 30
+FLOOR = 80.0
+"""Milliseconds that the median may take: below a tenth of a second an answer seems to come at once."""
+
+PACE = 8
+"""Milliseconds between two points: mice and pens report some 125 times a second."""
+
+STEPS = 3
+"""Points from one corner of `DIGITS` to the next."""
+
+DIGITS = (
+    (
+        *((42, 24), (44, 19), (47, 16), (51, 15), (55, 16), (58, 19), (59, 24), (58, 31), (55, 38), (51, 43), (47, 45)),
+        *((52, 46), (57, 50), (61, 56), (62, 64), (61, 72), (57, 79), (52, 83), (47, 83), (43, 80), (41, 75)),
+    ),
+    ((44, 19), (51, 18), (60, 17), (58, 27), (55, 45), (52, 66), (51, 83)),
+    (
+        *((42, 30), (43, 23), (47, 17), (51, 16), (56, 18), (58, 24), (58, 32), (56, 42), (52, 54), (47, 67), (42, 79)),
+        *((48, 77), (55, 79), (63, 82)),
+    ),
+)
+"""A three, a seven and a two, as the corners that a hand goes to, in percent of the paper."""
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """Serve on a free port of this machine, and give the address."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(create_app(Settings()), log_level="error", ws="none", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    server.should_exit = True
+    thread.join(10)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the browser."""
+    path = os.environ.get("DIGITNET_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def draw(page: Page, corners: Sequence[tuple[float, float]], right: float = 0) -> None:
+    """Draw a line through corners with the mouse at a hand's pace, moved to the right by some percent of the paper."""
+    page.locator("#pad").scroll_into_view_if_needed()
+    paper = page.locator("#pad").bounding_box()
+    assert paper is not None
+    (x, y), *rest = [
+        (paper["x"] + (x + right) / 100 * paper["width"], paper["y"] + y / 100 * paper["height"]) for x, y in corners
+    ]
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for end_x, end_y in rest:
+        for step in range(1, STEPS + 1):
+            page.mouse.move(x + (end_x - x) * step / STEPS, y + (end_y - y) * step / STEPS)
+            page.wait_for_timeout(PACE)
+        x, y = end_x, end_y
+    page.mouse.up()
+
+
+def latencies(page: Page, strokes: int) -> list[float]:
+    """Return for each of some strokes the milliseconds from its last point to the answer, as the page measures them."""
+    found = []
+    for place in range(strokes):
+        page.click("#clear", force=True)
+        page.wait_for_timeout(300)
+        page.evaluate("delete document.documentElement.dataset.latency")
+        draw(page, DIGITS[place % len(DIGITS)])
+        page.wait_for_timeout(400)
+        found.append(float(page.locator("html").get_attribute("data-latency") or "inf"))
+        note(f"stroke {place + 1}: {page.locator('#answer').inner_text()} after {found[-1]:.0f} ms")
+    return found
+
+
+def main() -> bool:
+    with served() as url, chromium() as browser:
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.goto(url)
+        draw(page, DIGITS[0])
+        expect(page.locator("#answer")).to_have_text("3")  # the first answer opens and warms; it is not counted
+        found = latencies(page, STROKES)
+    median, slow = statistics.median(found), statistics.quantiles(found, n=20)[-1]
+    measured = f"{median:.0f} ms median, 95 % within {slow:.0f} ms"
+    what = "the page: from a stroke's last point to the answer on the screen, in Chromium"
+    return row(what, f"<= {FLOOR:.0f} ms", measured, STROKES, median <= FLOOR)
+
+
+if __name__ == "__main__":
+    sys.exit(not main())

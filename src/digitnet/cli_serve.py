@@ -1,0 +1,86 @@
+"""The command that serves: `digitnet serve`."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from digitnet.errors import DataError, DigitNetError
+from digitnet.terminal import say
+
+NEEDED = ("fastapi", "httptools", "prometheus_client", "python_multipart", "starlette", "uvicorn", "uvloop")
+
+TOKEN = "DIGITNET_TOKEN"  # noqa: S105
+"""The environment variable that holds the token."""
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 is every one of this machine.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one.")] = 8000,
+    model: Annotated[str, typer.Option(help="A built-in model (strong, digitnet) or an .onnx file.")] = "strong",
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes, each with models of its own.")] = 1,
+    report: Annotated[
+        Path | None, typer.Option(show_default=False, help="A run's folder: its errors are shown on the page.")
+    ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(show_default=False, help="A host name that a proxy in front is asked by; may be repeated."),
+    ] = None,
+) -> None:
+    """Serve reading over HTTP, with a web page to draw, read and look inside.
+
+    Examples: digitnet serve; digitnet serve --report run/best-1; DIGITNET_TOKEN=... digitnet serve --host 0.0.0.0.
+
+    The environment variable DIGITNET_TOKEN, if set, is what requests must name.
+    """
+    try:
+        from digitnet.serve import run
+        from digitnet.service import Settings
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in NEEDED:
+            raise
+        raise DigitNetError(f"{error.name} is not installed; install it with: pip install 'digitnet[serve]'") from error
+
+    token = os.environ.get(TOKEN)
+    if token is not None and not token.strip():
+        raise DataError(f"{TOKEN} is empty; give it a value, or unset it")
+    hosts = frozenset(map(str.lower, name or ())) if _is_local(host) and token is None else None
+
+    def listen() -> socket.socket:
+        listening = _listen(host, port)
+        if not _is_local(host) and token is None:
+            say(f"Warning: everybody who reaches {host} may ask this service; set {TOKEN} to let only some")
+        shown = f"[{host}]" if ":" in host else {"0.0.0.0": "127.0.0.1"}.get(host, host)  # noqa: S104
+        print(f"Open http://{shown}:{listening.getsockname()[1]} (stop with Ctrl+C)", flush=True)
+        return listening
+
+    run(Settings(model, report, token, hosts), listen, workers)
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens. Raises DataError where that address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise DataError(f"{host}:{port}: {error.strerror}; name another --host or --port") from error
+    listening.setblocking(False)
+    return listening

@@ -1,0 +1,164 @@
+"""What stands before the service: who may ask, what every answer carries, what is counted of it.
+
+One layer of plain ASGI around the whole application: it costs microseconds, and even what fails inside passes it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from digitnet.batcher import BusyError
+from digitnet.problems import ProblemError, answer
+
+log = logging.getLogger("digitnet")
+
+SECURITY = {
+    "content-security-policy": "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+"""Headers of every answer: nothing of another host is loaded, nobody puts the page into a frame."""
+
+_HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY.items()]
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24)
+"""Bounds of the latencies that are counted, seconds."""
+
+CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
+"""Bounds of the confidences that are counted: where their shares drift, what is sent in has changed."""
+
+
+class Metrics:
+    """What is counted, in a registry of its own, so that two applications in a process do not mix."""
+
+    def __init__(self) -> None:
+        """Start at 0."""
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.requests = Counter("digitnet_requests", "Requests answered", ["route", "status"], registry=registry)
+        self.latency = Histogram(
+            "digitnet_request_seconds", "Time to answer a request", ["route"], registry=registry, buckets=SECONDS
+        )
+        self.refusals = Counter("digitnet_refusals", "Requests refused", ["reason"], registry=registry)
+        self.waiting = Gauge("digitnet_queue_depth", "Pieces of work that wait for a thread", registry=registry)
+        self.batch = Histogram(
+            "digitnet_batch_size",
+            "Pages or images worked on together",
+            registry=registry,
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+        )
+        self.confidence = Histogram(
+            "digitnet_confidence", "Confidence of numbers and digits", ["what"], registry=registry, buckets=CONFIDENCES
+        )
+
+
+REASONS = {401: "token", 403: "origin", 408: "slow", 413: "size", 429: "busy", 503: "deadline"}
+"""What a refusal is counted as, by its status; every other of 4xx is `request`."""
+
+
+@dataclass
+class Guard:
+    """An ASGI application in front of another.
+
+    place: gives what a POST holds until it is answered; raises BusyError, before any body is read, where none is free.
+    token: who asks for /v1 or /metrics must name it; None lets everybody. hosts: names that requests may be addressed
+    to, besides IP addresses and localhost; None for any.
+    """
+
+    app: ASGIApp
+    metrics: Metrics
+    place: Callable[[], AbstractContextManager[None]]
+    token: str | None = None
+    hosts: frozenset[str] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 0
+
+        async def send_more(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+            await send(message)
+
+        try:
+            self._check(scope)
+            with self.place() if scope["method"] == "POST" else nullcontext():
+                await self.app(scope, receive, send_more)
+        except ProblemError as error:
+            await answer(error)(scope, receive, send_more)
+        except BusyError:
+            busy = ProblemError(429, "busy: all places are taken; try again in a second", {"Retry-After": "1"})
+            await answer(busy)(scope, receive, send_more)
+        except ClientDisconnect:
+            status = 499  # nobody is there to be answered; the number is nginx's
+        except Exception:
+            if status:  # the answer has begun: the server can only break it off
+                raise
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            failed = ProblemError(500, "something is wrong in the service; its log says what")
+            await answer(failed)(scope, receive, send_more)
+        finally:
+            self._count(getattr(scope.get("route"), "path", "other"), status, time.perf_counter() - began)
+
+    def _check(self, scope: Scope) -> None:
+        """Raise ProblemError unless this request may be answered."""
+        headers = Headers(scope=scope)
+        host = headers.get("host", "").lower()
+        if self.hosts is not None and not _safe(host, self.hosts):
+            # A name that anybody may point to this machine: so a web page elsewhere could read what we answer.
+            raise ProblemError(403, "addressed to a name that is not this service's; start it with --name NAME")
+        if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+            site, origin = headers.get("sec-fetch-site", "none"), headers.get("origin")
+            if site not in ("same-origin", "none") or (origin is not None and _netloc(origin) != host):
+                raise ProblemError(403, "sent by a web page of another site; only this service's own page may ask it")
+        if self.token is not None and (scope["path"].startswith("/v1/") or scope["path"] == "/metrics"):
+            given = headers.get("authorization", "").encode("latin-1")
+            if not hmac.compare_digest(given, b"Bearer " + self.token.encode()):
+                fact = "send the token that this service was started with as: Authorization: Bearer TOKEN"
+                raise ProblemError(401, fact, {"WWW-Authenticate": "Bearer"})
+
+    def _count(self, route: str, status: int, seconds: float) -> None:
+        self.metrics.requests.labels(route, status).inc()
+        self.metrics.latency.labels(route).observe(seconds)
+        if 400 <= status < 500 or status == 503:
+            self.metrics.refusals.labels(REASONS.get(status, "request")).inc()
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def _safe(host: str, names: frozenset[str]) -> bool:
+    """Say whether a Host header names this machine in a way that no stranger's domain can."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    if name == "localhost" or name in names:
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,253 @@
+"""The HTTP service: `create_app()` for any ASGI server, `run()` for uvicorn.
+
+Routes are here; what they do is in `service.py`, what may come in in `intake.py`, who may ask in `guard.py`. The page
+at / is the folder `web`, and nothing it or the documentation at /docs loads is from another host.
+"""
+
+# No `from __future__ import annotations`: FastAPI resolves the routes' hints, which use names of `create_app`.
+
+import asyncio
+import hashlib
+import json
+import logging
+import mimetypes
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import cv2
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import generate_latest
+from starlette.exceptions import HTTPException
+
+from digitnet import __version__, image
+from digitnet.batcher import LateError
+from digitnet.errors import DigitNetError
+from digitnet.guard import Guard
+from digitnet.intake import body, files, images, kind
+from digitnet.intake import image as image_of
+from digitnet.openapi import ROUTES, TAGS, describe
+from digitnet.problems import ProblemError, answer, problem
+from digitnet.report import load_report
+from digitnet.rules import CHECKSUMS
+from digitnet.service import Asked, Service, Settings
+
+WEB = Path(__file__).parent / "web"
+"""The page and what it loads."""
+
+LARGE = 100_000
+"""Bytes from which a body is parsed in a thread: nobody else is answered meanwhile on the event loop."""
+
+GRACE = 30
+"""Seconds that a stopping service gives to what it has accepted."""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the service as an ASGI application; opening the models takes some 0.2 s.
+
+    Raises ModelError where there is no such model, DataError where the report's folder holds none.
+    """
+    settings = settings or Settings()
+    service, limits = Service(settings), settings.limits
+    report = None if settings.report is None else json.dumps(load_report(settings.report))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        warming = asyncio.create_task(service.warm_up())
+        yield
+        warming.cancel()
+        service.work.close()
+
+    app = FastAPI(
+        title="digitnet",
+        version=__version__,
+        description="Reads handwritten numbers off pictures, and classifies and explains single digits.",
+        openapi_tags=TAGS,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.add_middleware(
+        Guard, metrics=service.metrics, place=service.work.place, token=settings.token, hosts=settings.hosts
+    )
+    _tell_problems(app)
+    model_of = Annotated[str, Query(description="The network to ask.", json_schema_extra={"enum": [*service.models]})]
+
+    def known(model: str) -> str:
+        if model not in service.models:
+            raise ProblemError(422, f"model {model!r}: choose one of {', '.join(service.models)}")
+        return model
+
+    @app.post("/v1/read", **ROUTES["read"])
+    async def read(
+        request: Request,
+        single: Annotated[bool, Query(description="Each picture holds one number and nothing else.")] = False,
+        length: Annotated[int | None, Query(ge=1, le=999, description="Digits that every number has.")] = None,
+        lengths: Annotated[
+            str | None,
+            Query(pattern=r"^([0-9]{1,3}(-[0-9]{1,3})?)?$", description="Fewest and most digits, such as 4-6."),
+        ] = None,
+        value_range: Annotated[
+            str | None,
+            Query(
+                alias="range",
+                pattern=r"^([0-9]{0,30}\.\.[0-9]{0,30})?$",
+                description="Least and greatest value, such as 0..100.",
+            ),
+        ] = None,
+        checksum: Annotated[
+            str | None, Query(description="A check digit's rule.", json_schema_extra={"enum": [*CHECKSUMS, ""]})
+        ] = None,
+        min_confidence: Annotated[
+            float, Query(ge=0, le=1, description="Numbers less sure than this are not `accepted`.")
+        ] = 0.0,
+    ) -> Response:
+        asked = Asked(single, min_confidence, length, lengths, value_range, checksum)
+        if length is not None and lengths:
+            raise ProblemError(422, "length and lengths ask for the same thing; leave one out")
+        given = await files(request, limits)
+        results: list[dict[str, Any]] = []
+        for file in given:
+            try:
+                results.append({"name": file.name, "pages": await service.read(file, asked)})
+            except DigitNetError as error:
+                if len(given) == 1:
+                    raise
+                results.append({"name": file.name, "error": problem(422, str(error))})
+        return _json(json.dumps({"results": results, "model": service.named()}))
+
+    @app.post("/v1/classify", **ROUTES["classify"])
+    async def classify(request: Request, model: model_of = service.default) -> Response:
+        name, content = known(model), await body(request, limits)
+        if len(content) < LARGE:
+            return _json(await service.classify(images(content, limits), name))
+        return _json(await service.classify(await service.work.run(partial(images, content, limits)), name))
+
+    @app.post("/v1/inside", **ROUTES["inside"])
+    async def inside(request: Request, model: model_of = service.default) -> Response:
+        name, content = known(model), await body(request, limits)
+        given = image_of(content) if kind(request) == "application/json" else content
+        return _json(await service.inside(given, name))
+
+    @app.get("/v1/models", **ROUTES["models"])
+    async def models() -> Response:
+        return _json(json.dumps(service.told()))
+
+    @app.get("/v1/report", **ROUTES["report"])
+    async def told() -> Response:
+        if report is None:
+            raise ProblemError(404, "no report; start the service with --report RUN, the folder of a trained network")
+        return _json(report)
+
+    @app.get("/health/live", **ROUTES["live"])
+    async def live() -> Response:
+        return _json('{"status": "live"}')
+
+    @app.get("/health/ready", **ROUTES["ready"])
+    async def ready() -> Response:
+        if not service.warm:
+            raise ProblemError(503, "still opening the models; ask again in a second", {"Retry-After": "1"})
+        return _json('{"status": "ready"}')
+
+    @app.get("/metrics", **ROUTES["metrics"])
+    async def metrics() -> Response:
+        return Response(generate_latest(service.metrics.registry), media_type="text/plain; version=0.0.4")
+
+    _add_page(app)
+    describe(app, service)
+    return app
+
+
+def _json(content: str) -> Response:
+    return Response(content, media_type="application/json")
+
+
+def _tell_problems(app: FastAPI) -> None:
+    """Make every refusal application/problem+json."""
+
+    async def refused(request: Request, error: Exception) -> Response:
+        return answer(error) if isinstance(error, ProblemError) else answer(_as_problem(error))
+
+    for kind_of in (ProblemError, DigitNetError, LateError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind_of, refused)
+
+
+def _as_problem(error: Exception) -> ProblemError:
+    match error:
+        case LateError():
+            return ProblemError(503, "waited too long for its turn; try again in a second", {"Retry-After": "1"})
+        case RequestValidationError():
+            wrong = (f"{each['loc'][-1]}: {each['msg'][:1].lower()}{each['msg'][1:]}" for each in error.errors())
+            return ProblemError(422, "; ".join(wrong))
+        case HTTPException(status_code=404):
+            return ProblemError(404, "nothing is here; /docs lists what there is")
+        case HTTPException(status_code=405):
+            return ProblemError(405, "this address does not take that method; /docs says which", error.headers)
+        case HTTPException():
+            return ProblemError(error.status_code, str(error.detail), error.headers)
+        case _:
+            return ProblemError(422, str(error))
+
+
+def _add_page(app: FastAPI) -> None:
+    """Serve the folder `web` at /, from memory: it is small, and changes with the package alone."""
+    for path in sorted(WEB.iterdir()):
+        content = path.read_bytes()
+        media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()[:16]}"', "Cache-Control": "no-cache"}
+
+        async def send(
+            request: Request, content: bytes = content, media_type: str = media_type, headers: Any = headers
+        ) -> Response:
+            if request.headers.get("if-none-match") == headers["ETag"]:
+                return Response(status_code=304, headers=headers)
+            return Response(content, headers=headers, media_type=media_type)
+
+        places = {"index.html": ["/"], "docs.html": ["/docs"]}.get(path.name, [f"/{path.name}"])
+        for place in places:
+            app.add_route(place, send, methods=["GET"], include_in_schema=False)
+
+
+def run(settings: Settings, listen: Callable[[], socket.socket], workers: int = 1) -> None:
+    """Serve until SIGTERM or SIGINT, and finish what was accepted by then.
+
+    listen: gives the listening socket, once the models are open. workers: processes; each has its own models, threads
+    and counts. Raises what `create_app` and `listen` do.
+    """
+    app = _alone(settings)  # what is wrong is said here once, and not by every process
+    serve_app(app if workers == 1 else partial(_alone, settings), listen(), workers)
+
+
+def serve_app(app: FastAPI | Callable[[], FastAPI], listening: socket.socket, workers: int = 1) -> None:
+    """Run an application with uvicorn as the service is run; with several workers, what makes one in each."""
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    config = uvicorn.Config(
+        app,
+        factory=not isinstance(app, FastAPI),
+        workers=workers,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=GRACE,
+    )
+    if workers == 1:
+        uvicorn.Server(config).run([listening])
+    else:
+        Multiprocess(config, sockets=[listening]).run()
+
+
+def _alone(settings: Settings) -> FastAPI:
+    """Return the service for a process that does nothing else."""
+    cv2.setNumThreads(1)  # pages are read side by side; threads within one would only get in each other's way
+    image.MOST_PIXELS, image.MOST_PAGES = settings.limits.pixels, settings.limits.pages
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # else it logs pieces of damaged forms
+    return create_app(settings)

@@ -1,0 +1,216 @@
+"""What the service does with what comes in: reading, classifying, looking inside. It knows nothing of HTTP's routes.
+
+Reading goes file by file, in a thread for `SLICE` seconds and then behind whoever waits: a long PDF holds nobody up.
+Classifying joins the images of all who wait. Joining the pages of several readers would buy nothing: the line reader
+takes strips one at a time, and `strong` is a tenth faster at best for 32 images at once, of a twentieth of the time.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from digitnet import image
+from digitnet.batcher import Batcher
+from digitnet.find import whole
+from digitnet.frame import frame
+from digitnet.guard import Metrics
+from digitnet.hands import hands
+from digitnet.inside import inside
+from digitnet.intake import File, Limits
+from digitnet.reader import Reader
+from digitnet.results import judged
+from digitnet.rules import Rules, parse_lengths, parse_range
+from digitnet.runtime import BATCH, DEFAULT, OnnxClassifier, built_in, classifier
+
+log = logging.getLogger("digitnet")
+
+SLICE = 0.1
+"""Seconds for which a file's pages are read before others have their turn."""
+
+ABOUT = ("recipe", "temperature", "threshold", "test", "digitnet", "revision")
+"""What is told of a model; where its data lay on the machine that trained it is nobody's business."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to serve.
+
+    model: a built-in name or an `.onnx` file, for reading and where a request names none. report: a run's folder.
+    token: what requests must name, see `guard.Guard`. hosts: names that requests may be addressed to, None for any.
+    threads: pages or batches worked on at a time, 0 for as many as there are cores.
+    """
+
+    model: str = DEFAULT
+    report: Path | None = None
+    token: str | None = field(default=None, repr=False)
+    hosts: frozenset[str] | None = None
+    threads: int = 0
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How pages are to be read: as `digitnet read` has it, the rules in its words; least: `--min-confidence`."""
+
+    single: bool = False
+    least: float = 0.0
+    length: int | None = None
+    lengths: str | None = None
+    value_range: str | None = None
+    checksum: str | None = None
+
+    def rules(self) -> Rules | None:
+        """Return the rules, None where there are none. Raises DataError where they make no sense."""
+        span = parse_lengths(self.lengths) if self.lengths else None
+        if self.length is not None:
+            span = (self.length, self.length)
+        low, high = parse_range(self.value_range) if self.value_range else (None, None)
+        return Rules(span, low, high, self.checksum or None) or None
+
+
+class Service:
+    """The models, the threads that ask them, and what is counted. Its methods may be awaited by many at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the models. Raises ModelError where one is missing or no model."""
+        limits, self.metrics = settings.limits, Metrics()
+        own = settings.model if settings.model in built_in() else Path(settings.model).stem
+        self.reader = Reader(digits=settings.model, threads=1)
+        self.default = own
+        others = {name: classifier(name, 1) for name in built_in() if name != own}
+        self.models: dict[str, OnnxClassifier] = {own: self.reader.digits} | others
+        threads = settings.threads or _cores()
+        self.work = Batcher(
+            threads=threads,
+            places=threads + limits.waiting,
+            together=BATCH,
+            deadline=limits.deadline,
+            seen=self.metrics.batch.observe,
+        )
+        self.metrics.waiting.set_function(lambda: self.work.waiting)
+        # One function a model, always the same: by it the batcher knows what goes together.
+        self._classify = {name: partial(_classified, model) for name, model in self.models.items()}
+        self.warm = False
+        self.examples: dict[str, tuple[Any, Any]] = {}
+
+    async def warm_up(self) -> None:
+        """Do everything once, since the first time takes longer; keep what was sent and answered as examples."""
+        digits = hands(10, seed=3).images[[1, 9, 8, 4]]
+        page = 255 - cv2.resize(np.hstack(list(digits)), None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+        picture = File("page.png", cv2.imencode(".png", page)[1].tobytes())
+        read = {"results": [{"name": picture.name, "pages": await self.read(picture, Asked())}], "model": self.named()}
+        classified = [json.loads(await self.classify(digits[:1], name)) for name in self.models]
+        inside = json.loads(await self.inside(digits[0], self.default))
+        self.examples = {
+            "read": (None, read),
+            "classify": ({"images": digits[:1].tolist()}, classified[0]),
+            "inside": ({"image": digits[0].tolist()}, inside),
+        }
+        self.warm = True
+
+    def named(self) -> dict[str, Any]:
+        """Return which models read, by name and SHA-256."""
+        line, digits = self.reader.line, self.reader.digits
+        return {
+            "line": {"name": line.name, "sha256": line.sha256},
+            "digits": {"name": self.default, "sha256": digits.sha256},
+        }
+
+    def told(self) -> dict[str, Any]:
+        """Return what there is to know of the models."""
+        known = [(name, model.sha256, model.about) for name, model in self.models.items()]
+        known.append(("line", self.reader.line.sha256, self.reader.line.about))
+        return {
+            "reading": self.named(),
+            "models": [
+                {"name": name, "sha256": sha256} | {key: about[key] for key in ABOUT if key in about}
+                for name, sha256, about in known
+            ],
+        }
+
+    async def read(self, file: File, asked: Asked) -> list[dict[str, Any]]:
+        """Return what is read of each page of a file, as `Reading.to_dict` has it, each number with `accepted`.
+
+        Raises ImageError where it cannot be read, DataError where the rules make no sense.
+        """
+        pages = image.pages(file.content, file.name)
+        found: list[dict[str, Any]] = []
+        while True:
+            some, ended = await self.work.run(lambda: self._some(pages, asked))
+            found += some
+            if ended:
+                break
+        for page in found:
+            for number in page["numbers"]:
+                self.metrics.confidence.labels("number").observe(number["confidence"])
+        return found
+
+    def _some(self, pages: Iterator[NDArray[np.uint8]], asked: Asked) -> tuple[list[dict[str, Any]], bool]:
+        """Read pages until they end or the slice of time does; say whether they ended."""
+        began, rules, found = time.monotonic(), asked.rules(), []
+        for page in pages:
+            found.append(judged(self.reader.read_page(page, single=asked.single, rules=rules), asked.least))
+            if time.monotonic() - began > SLICE:
+                return found, False
+        return found, True
+
+    async def classify(self, images: NDArray[np.uint8], name: str) -> str:
+        """Return what a model says of images (n, 28, 28) uint8, as JSON."""
+        model, rows = self.models[name], []
+        for start in range(0, len(images), BATCH):
+            some = images[start : start + BATCH]
+            text, sure = await self.work.join(self._classify[name], some, len(some))
+            rows.append(text)
+            for confidence in sure:
+                self.metrics.confidence.labels("digit").observe(confidence)
+        about = json.dumps({"model": {"name": name, "sha256": model.sha256}, "threshold": model.threshold})
+        return f'{about[:-1]}, "results": [{", ".join(rows)}]}}'
+
+    async def inside(self, given: bytes | NDArray[np.uint8], name: str) -> str:
+        """Return what a model makes of one digit, a picture of it or its frame, as JSON; see `Inside.to_dict`.
+
+        Raises ImageError where the picture cannot be read.
+        """
+
+        def look() -> str:
+            framed = given if isinstance(given, np.ndarray) else frame(whole(image.page(given)).ink)
+            return json.dumps(inside(self.models[name], framed).to_dict())
+
+        return await self.work.run(look)
+
+
+def _classified(model: OnnxClassifier, items: list[NDArray[np.uint8]]) -> Sequence[tuple[str, list[float]]]:
+    """Classify the images of several at once; return for each theirs as rows of JSON, and the confidences."""
+    probs, digitness = model.classify(np.concatenate(items) if len(items) > 1 else items[0])
+    answers, end = [], 0
+    for item in items:
+        start, end = end, end + len(item)
+        rows = [
+            {
+                "digit": int(row.argmax()),
+                "confidence": round(float(row.max()), 6),
+                "digitness": round(float(sure), 6),
+                "accepted": bool(sure >= model.threshold),
+                "probabilities": [round(p, 6) for p in row.tolist()],
+            }
+            for row, sure in zip(probs[start:end], digitness[start:end], strict=True)
+        ]
+        answers.append((json.dumps(rows)[1:-1], [float(row["confidence"]) for row in rows]))  # type: ignore[arg-type]
+    return answers
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

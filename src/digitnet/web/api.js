@@ -1,0 +1,92 @@
+// The service, in four calls. Every failure becomes a Problem whose message can be shown as it is.
+
+const KEPT = "digitnet-token";
+const PATIENCE = 5; // times that a busy server is asked again, a second apart
+
+/** What went wrong, in the server's words where it has some. */
+export class Problem extends Error {
+  constructor(message, status = 0) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** Read an image or PDF: {pages: [...]}. `rules` are query parameters; empty ones are left out. */
+export async function read(file, rules = {}, signal) {
+  let body = file;
+  if (file instanceof File) {
+    body = new FormData(); // so that errors name the file
+    body.append("file", file);
+  }
+  const [result] = (await ask("v1/read", { body, query: rules, signal })).results;
+  if (result.error) throw new Problem(result.error.detail, result.error.status);
+  return result;
+}
+
+/** Look at a picture of one digit as a network does. */
+export const inside = (body, model) => ask("v1/inside", { body, query: { model } });
+
+/** The networks that can be asked. */
+export const models = () => ask("v1/models");
+
+/** The report of a trained model. */
+export const report = () => ask("v1/report");
+
+async function ask(path, { body, query = {}, signal } = {}) {
+  const asked = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== "" && value !== false));
+  const url = `${path}${asked.size ? `?${asked}` : ""}`;
+  let response = await send(url, body, signal);
+  if (response.status === 401 && !declined) {
+    await newToken();
+    response = await send(url, body, signal);
+    if (response.status === 401) sessionStorage.removeItem(KEPT);
+  }
+  for (let again = 0; response.status === 429 && again < PATIENCE; again++) {
+    await new Promise((done) => setTimeout(done, 1000));
+    response = await send(url, body, signal);
+  }
+  if (!response.ok) throw await problem(response);
+  return response.json();
+}
+
+async function send(url, body, signal) {
+  const headers = {};
+  if (sessionStorage.getItem(KEPT)) headers.authorization = `Bearer ${sessionStorage.getItem(KEPT)}`;
+  if (body instanceof Blob) headers["content-type"] = body.type || "application/octet-stream";
+  try {
+    return await fetch(url, { method: body ? "POST" : "GET", body, headers, signal });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem("The server does not answer. Is digitnet serve still running? Nothing here is lost; try again.");
+  }
+}
+
+async function problem(response) {
+  const said = await response.json().catch(() => ({}));
+  const words = typeof said.detail === "string" ? said.detail : said.title;
+  return new Problem(words || `The server answered ${response.status} ${response.statusText}.`, response.status);
+}
+
+let asking = null; // the dialog in the air: calls that fail meanwhile wait for the same answer
+let declined = false; // whoever cancels is not asked again at every stroke, but after a reload
+
+function newToken() {
+  asking ??= new Promise((done) => {
+    const dialog = document.getElementById("token");
+    const field = document.getElementById("token-value");
+    field.value = "";
+    dialog.returnValue = "";
+    dialog.addEventListener(
+      "close",
+      () => {
+        declined = dialog.returnValue !== "ok";
+        if (!declined) sessionStorage.setItem(KEPT, field.value.trim());
+        asking = null;
+        done();
+      },
+      { once: true },
+    );
+    dialog.showModal();
+  });
+  return asking;
+}

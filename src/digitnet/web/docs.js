@@ -1,0 +1,52 @@
+// What the service answers, made of its own openapi.json: no library, nothing from elsewhere.
+
+import { make } from "./words.js";
+
+const routes = document.getElementById("routes");
+
+/** How each kind of body is sent by curl. */
+const SENT = {
+  "multipart/form-data": "-F file=@page.png -F file=@form.pdf",
+  "image/png": "-H 'Content-Type: image/png' --data-binary @page.png",
+  "application/pdf": "-H 'Content-Type: application/pdf' --data-binary @form.pdf",
+  "application/json": "-H 'Content-Type: application/json' --data @digits.json",
+  "application/x-npy": "-H 'Content-Type: application/x-npy' --data-binary @digits.npy",
+};
+
+function route({ path, method, summary, parameters = [], requestBody, responses }) {
+  const bodies = requestBody?.content ?? {};
+  const sent = bodies["application/json"]?.example;
+  const answered = responses[200].content["application/json"]?.example;
+  const curls = Object.keys(bodies).filter((kind) => kind in SENT).map((kind) => `curl ${SENT[kind]} '${location.origin}${path}'`);
+  const refused = Object.entries(responses).filter(([status]) => status !== "200");
+  const details = make("details", { className: "card", open: path === "/v1/read" },
+    make("summary", {}, make("code", { textContent: `${method.toUpperCase()} ${path}` }), make("span", { className: "muted", textContent: summary })),
+    ...(parameters.length ? [table(["Parameter", "Default", "What it is"], parameters.map(parameter))] : []),
+    label("Ask"), code((curls.length ? curls : [`curl '${location.origin}${path}'`]).join("\n")),
+    ...(sent ? [label("digits.json"), code(JSON.stringify(sent))] : []),
+    ...(answered ? [label("Answer"), code(JSON.stringify(answered, null, 1).replace(/\n\s+(?=[-\d\]])/g, " "))] : []),
+    table(["Refusal", "When"], refused.map(([status, { description }]) => [status, description])));
+  return details;
+}
+
+const label = (textContent) => make("h3", { className: "label", textContent });
+const code = (textContent) => make("pre", { className: "example", tabIndex: 0, textContent });
+
+function parameter({ name, description, schema }) {
+  const choices = schema.enum?.filter(Boolean);
+  const some = choices ? ` ${choices.slice(0, 4).join(", ")}${choices.length > 4 ? ", …" : ""}.` : "";
+  return [name, schema.default ?? "", description + some];
+}
+
+function table(heads, rows) {
+  const cells = (tag, row) => make("tr", {}, ...row.map((textContent) => make(tag, { textContent })));
+  return make("table", { className: "parameters" }, make("thead", {}, cells("th", heads)), make("tbody", {}, ...rows.map((row) => cells("td", row))));
+}
+
+try {
+  const told = await (await fetch("openapi.json")).json();
+  const all = Object.entries(told.paths).flatMap(([path, of]) => Object.entries(of).map(([method, operation]) => ({ path, method, ...operation })));
+  routes.append(...all.map(route));
+} catch {
+  routes.append(make("p", { className: "trouble", textContent: "The server does not answer. Is digitnet serve still running?" }));
+}

@@ -1,0 +1,133 @@
+// The Look inside panel: a trained model's report, and the digits behind each number of it.
+
+import { report } from "./api.js";
+import { make, percent, pixels } from "./words.js";
+
+const MOST = 24; // digits shown of all mistakes together
+const body = document.getElementById("report-body");
+
+export async function startReport() {
+  try {
+    body.replaceChildren(...shown(await report()));
+  } catch (problem) {
+    body.replaceChildren(
+      ...(problem.status === 404 ? how() : [make("p", { className: "trouble", textContent: problem.message })]),
+    );
+  }
+}
+
+function how() {
+  const code = (textContent) => make("pre", {}, make("code", { textContent, tabIndex: 0 }));
+  return [
+    make(
+      "div",
+      { className: "card how" },
+      make("p", { textContent: "There is no report yet. Train a network, then serve it with what it got wrong:" }),
+      code("digitnet train --recipe quick"),
+      code("digitnet serve --report run/quick-1"),
+      make("p", {
+        className: "muted",
+        textContent:
+          "The first takes seconds. Here you will then see each mistake it made on 10,000 digits it had never seen.",
+      }),
+    ),
+  ];
+}
+
+function shown({ run, accuracy, interval, n, errors, confusion, wrong }) {
+  const share = (p, places) => `${(100 * p).toFixed(places)} %`;
+  const fact = (value, words) => make("div", {}, make("b", { textContent: value }), words);
+  const faces = make("div", { aria: { live: "polite" } });
+  const matrix = make(
+    "div",
+    { className: "scroll", tabIndex: 0, aria: { role: "group", label: "Confusion matrix" } },
+    table(confusion, (...cell) => {
+      faces.replaceChildren(...gallery(wrong, confusion, ...cell));
+    }),
+  );
+  faces.replaceChildren(...gallery(wrong, confusion));
+  return [
+    make(
+      "div",
+      { className: "facts" },
+      fact(share(accuracy, 2), `of ${n.toLocaleString("en")} digits that ${run} had never seen`),
+      fact(interval.map((p) => share(p, 2)).join(" to "), "95 % interval of that accuracy"),
+      fact(errors.toLocaleString("en"), "read wrong"),
+    ),
+    make("div", { className: "matrix" }, matrix, faces),
+  ];
+}
+
+/** Rows are what a person says, columns what the network says; a mistake is a button that shows its digits. */
+function table(confusion, choose) {
+  const most = Math.max(...confusion.flatMap((row, y) => row.filter((_, x) => x !== y)), 2);
+  const cell = (count, y, x) => {
+    if (x === y) return make("td", { className: "right", textContent: count.toLocaleString("en") });
+    if (!count) return make("td", { textContent: "·" });
+    const button = make("button", { type: "button", textContent: count, aria: { pressed: false } });
+    button.setAttribute("aria-label", `${count} of ${y} read as ${x}: show`);
+    button.addEventListener("click", () => {
+      const on = button.getAttribute("aria-pressed") === "false";
+      for (const other of body.querySelectorAll("[aria-pressed=true]")) other.setAttribute("aria-pressed", false);
+      button.setAttribute("aria-pressed", on);
+      choose(...(on ? [y, x] : []));
+    });
+    const made = make("td", { data: { wrong: "" } }, button);
+    const strength = Math.round(12 + (30 * Math.log(count)) / Math.log(most));
+    made.style.background = `color-mix(in oklab, var(--accent) ${strength}%, var(--card))`;
+    return made;
+  };
+  const digits = [...Array(10).keys()];
+  return make(
+    "table",
+    { className: "confusion" },
+    make("caption", { textContent: "Rows: what it is. Columns: what was read. Choose a mistake to see it." }),
+    make(
+      "thead",
+      {},
+      make(
+        "tr",
+        {},
+        make("td", { className: "right" }),
+        ...digits.map((x) => make("th", { scope: "col", textContent: x })),
+      ),
+    ),
+    make(
+      "tbody",
+      {},
+      ...confusion.map((row, y) =>
+        make("tr", {}, make("th", { scope: "row", textContent: y }), ...row.map((count, x) => cell(count, y, x))),
+      ),
+    ),
+  );
+}
+
+/** The digits of one mistake, or the surest ones of all. */
+function gallery(wrong, confusion, y, x) {
+  if (!wrong)
+    return [
+      make("p", {
+        className: "muted",
+        textContent: "This run did not keep its wrong digits; train it again to see them.",
+      }),
+    ];
+  const all = y === undefined;
+  const some = all ? wrong.slice(0, MOST) : wrong.filter((each) => each.true === y && each.predicted === x);
+  const kept = all || some.length === confusion[y][x] ? "" : `, the ${some.length} surest of ${confusion[y][x]}`;
+  return [
+    make("h3", { textContent: all ? "The mistakes it was surest of" : `${y} read as ${x}${kept}` }),
+    make("div", { className: "faces" }, ...some.map(face)),
+  ];
+}
+
+function face({ true: is, predicted, probability, image }) {
+  const canvas = make("canvas", {
+    aria: { role: "img", label: `A ${is} read as ${predicted}, ${percent(probability)} sure` },
+  });
+  return make(
+    "figure",
+    {},
+    pixels(canvas, image, 28),
+    make("figcaption", { textContent: `${is}, read as ${predicted}: ${percent(probability)}`, aria: { hidden: true } }),
+  );
+}

@@ -1,0 +1,76 @@
+// What was read, as text, CSV and JSON: column by column what the command line writes (results.py).
+
+const COLUMNS = [
+  "file",
+  "page",
+  "number",
+  "text",
+  "confidence",
+  "accepted",
+  "left",
+  "top",
+  "right",
+  "bottom",
+  "reasons",
+  "seen",
+  "error",
+];
+
+/** Every page as {file, page, reading} or {file, page, error}. */
+export function pagesOf(items) {
+  return items.flatMap(({ file, pages, error }) =>
+    error
+      ? [{ file: file.name, page: 1, error }]
+      : (pages ?? []).map((reading, i) => ({ file: file.name, page: i + 1, reading })),
+  );
+}
+
+export function asText(pages, least) {
+  const many = new Set(pages.map(({ file }) => file)).size > 1;
+  return pages
+    .filter(({ reading }) => reading)
+    .flatMap(({ file, reading }) => {
+      let next = 0;
+      return reading.text.split("\n").map((line) => {
+        const shown = line.split(" ").map((text) => (reading.numbers[next++]?.confidence >= least ? text : "?"));
+        return `${many ? `${file}\t` : ""}${reading.numbers.length ? shown.join(" ") : ""}\n`;
+      });
+    })
+    .join("");
+}
+
+export function asCsv(pages, least) {
+  return [COLUMNS, ...pages.flatMap((page) => rows(page, least))].map((row) => `${row.map(cell).join(",")}\n`).join("");
+}
+
+export function asJson(pages, least) {
+  const plain = pages.map(({ file, page, reading, error }) => {
+    if (error) return { file, page, error };
+    const numbers = reading.numbers.map((number) => ({ ...number, accepted: number.confidence >= least }));
+    return { file, page, ...reading, numbers };
+  });
+  return `${JSON.stringify(plain)}\n`;
+}
+
+function rows({ file, page, reading, error }, least) {
+  if (!reading?.numbers.length) return [[file, page, ...Array(COLUMNS.length - 3).fill(""), error ?? ""]];
+  return reading.numbers.map(({ text, confidence, box, reasons, seen }, i) => [
+    file,
+    page,
+    i + 1,
+    text,
+    confidence.toFixed(4),
+    Number(confidence >= least),
+    ...box,
+    reasons.map(({ code }) => code).join(" "),
+    seen ?? "",
+    "",
+  ]);
+}
+
+/** A name such as =HYPERLINK(...) must stay a name in a spreadsheet: an apostrophe before it keeps it one. */
+function cell(value) {
+  const text = String(value);
+  const plain = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
+}

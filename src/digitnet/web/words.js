@@ -1,0 +1,40 @@
+// How sure an answer is, in words; and elements in one line.
+
+/** 0.983 -> "98 %"; never "100 %" of what is not certain. */
+export function percent(p) {
+  if (p >= 0.9995) return "> 99.9 %";
+  if (p > 0.99) return `${(100 * p).toFixed(1)} %`;
+  return p > 0 && p < 0.005 ? "< 1 %" : `${Math.round(100 * p)} %`;
+}
+
+const GRADES = [
+  { least: 0.99, name: "sure", icon: "✓", word: "Very sure" },
+  { least: 0.95, name: "sure", icon: "✓", word: "Sure" },
+  { least: 0.8, name: "doubt", icon: "?", word: "Fairly sure" },
+  { least: 0.5, name: "doubt", icon: "?", word: "Doubtful" },
+  { least: 0, name: "guess", icon: "!", word: "A guess" },
+];
+
+/** The grade of a confidence: its name for the style sheet, an icon and a word, so that colour never speaks alone. */
+export const grade = (p) => GRADES.find(({ least }) => p >= least) ?? GRADES.at(-1);
+
+export const sentence = (words) => `${words[0].toUpperCase()}${words.slice(1)}.`;
+
+/** Make an element: properties as they are named in the DOM, `data` and `aria` as objects, then what is in it. */
+export function make(tag, { data = {}, aria = {}, ...properties } = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  Object.assign(element.dataset, data);
+  for (const [name, value] of Object.entries(aria))
+    element.setAttribute(name === "role" ? name : `aria-${name}`, value);
+  element.append(...children);
+  return element;
+}
+
+/** Paint values on a canvas, a pixel each, row after row: white is most, as networks have it. */
+export function pixels(canvas, values, width, colour = (value) => [value, value, value]) {
+  Object.assign(canvas, { width, height: values.length / width });
+  const image = new ImageData(width, values.length / width);
+  values.forEach((value, i) => image.data.set([...colour(value, i), 255], 4 * i));
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  return canvas;
+}

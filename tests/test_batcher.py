@@ -1,0 +1,166 @@
+import asyncio
+import threading
+import time
+
+import pytest
+
+from digitnet.batcher import Batcher, BusyError, LateError
+
+
+def run(scenario, **settings):
+    """Run a coroutine with a batcher, and let its threads go afterwards."""
+
+    async def whole():
+        batcher = Batcher(**{"threads": 1, "places": 10} | settings)
+        try:
+            return await scenario(batcher)
+        finally:
+            batcher.close()
+
+    return asyncio.run(asyncio.wait_for(whole(), 20))
+
+
+def doubled(items):
+    return [2 * item for item in items]
+
+
+class Held:
+    """A function that waits until it is let go, and remembers what it was given."""
+
+    def __init__(self):
+        self.begun, self.go, self.batches = threading.Event(), threading.Event(), []
+
+    def __call__(self, items):
+        self.batches.append(items)
+        self.begun.set()
+        assert self.go.wait(10)
+        return items
+
+
+async def until(true):
+    while not true():
+        await asyncio.sleep(0.001)
+
+
+def test_everybody_gets_the_answer_to_what_they_asked():
+    async def scenario(batcher):
+        return await asyncio.gather(*(batcher.join(doubled, number) for number in range(300)))
+
+    assert run(scenario, threads=3) == [2 * number for number in range(300)]
+
+
+def test_an_idle_server_begins_at_once_and_makes_nobody_wait_for_company():
+    async def scenario(batcher):
+        held = Held()
+        asked = asyncio.ensure_future(batcher.join(held, 1))
+        await asyncio.sleep(0)
+        assert batcher.waiting == 0
+        held.go.set()
+        assert await asked == 1
+        return held.batches
+
+    assert run(scenario) == [[1]]
+
+
+def test_what_waits_for_the_same_function_is_joined_up_to_the_limit():
+    sizes = []
+
+    async def scenario(batcher):
+        held = Held()
+        asked = [asyncio.ensure_future(batcher.join(held, item, size)) for item, size in (("a", 1), ("b", 2), ("c", 2))]
+        asked.append(asyncio.ensure_future(batcher.join(held, "d", 1)))
+        await until(held.begun.is_set)
+        held.go.set()
+        assert await asyncio.gather(*asked) == ["a", "b", "c", "d"]
+        return held.batches
+
+    assert run(scenario, together=3, seen=sizes.append) == [["a"], ["b", "d"], ["c"]]
+    assert sizes == [1, 3, 2]
+
+
+def test_calls_of_ones_own_are_never_joined():
+    async def scenario(batcher):
+        return await asyncio.gather(*(batcher.run(lambda n=n: (n, threading.get_ident())) for n in range(5)))
+
+    sizes = []
+    found = run(scenario, seen=sizes.append)
+    assert [number for number, _ in found] == [0, 1, 2, 3, 4]
+    assert threading.get_ident() not in {thread for _, thread in found}
+    assert sizes == [1] * 5
+
+
+def test_an_error_reaches_those_of_its_batch_and_nobody_else():
+    def fails(items):
+        raise ValueError("no")
+
+    async def scenario(batcher):
+        asked = [batcher.join(fails, 1), batcher.join(doubled, 2), batcher.join(fails, 3)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    first, second, third = run(scenario)
+    assert (str(first), second, str(third)) == ("no", 4, "no")
+
+
+def test_without_a_free_place_one_is_refused_at_once():
+    async def scenario(batcher):
+        with batcher.place(), batcher.place():
+            began = time.perf_counter()
+            with pytest.raises(BusyError), batcher.place():
+                raise AssertionError
+            assert time.perf_counter() - began < 0.1
+            assert batcher.taken == 2
+        with batcher.place():
+            return batcher.taken
+
+    assert run(scenario, places=2) == 1
+
+
+def test_who_waits_longer_than_the_deadline_is_given_up_and_costs_no_work():
+    async def scenario(batcher):
+        held, done = Held(), []
+        first = asyncio.ensure_future(batcher.join(held, 1))
+        await until(held.begun.is_set)
+        with pytest.raises(LateError):
+            await batcher.run(lambda: done.append("late"))
+        assert batcher.waiting == 0
+        held.go.set()
+        assert await first == 1, "what had begun is finished, however long it takes"
+        await batcher.run(lambda: done.append("next"))
+        return done
+
+    assert run(scenario, deadline=0.05) == ["next"]
+
+
+def test_who_goes_away_while_waiting_costs_no_work():
+    async def scenario(batcher):
+        held, done = Held(), []
+        first = asyncio.ensure_future(batcher.join(held, 1))
+        await until(held.begun.is_set)
+        gone = asyncio.ensure_future(batcher.run(lambda: done.append("gone")))
+        await asyncio.sleep(0)
+        gone.cancel()
+        held.go.set()
+        await first
+        await batcher.run(lambda: done.append("next"))
+        return done
+
+    assert run(scenario) == ["next"]
+
+
+def test_no_more_is_worked_on_at_a_time_than_there_are_threads():
+    now, most, lock = 0, 0, threading.Lock()
+
+    def work():
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.005)
+        with lock:
+            now -= 1
+
+    async def scenario(batcher):
+        await asyncio.gather(*(batcher.run(work) for _ in range(20)))
+
+    run(scenario, threads=3)
+    assert 1 < most <= 3
