@@ -5,7 +5,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logsumexp, softmax
 
 from digitnet import DataError, ModelError, checkpoint, classifier, export
@@ -50,7 +50,9 @@ def test_an_exported_network_answers_as_in_torch(name, size, drawn, tmp_path):
     batch = drawn.images[-size:]
     found, energy = logits(network, batch), logsumexp(logits(network, valid.images), axis=1)
     probs, digitness = model.classify(batch)
-    assert probs == pytest.approx(softmax(found / model.about["temperature"], axis=1), abs=1e-4)
+    strange = np.maximum(np.median(energy) - logsumexp(found, axis=1), 0)[:, None]
+    temperature = model.about["temperature"] * np.exp(model.about["doubt"] * strange)
+    assert probs == pytest.approx(softmax(found / temperature, axis=1), abs=1e-4)
     scaled = (logsumexp(found, axis=1) - np.quantile(energy, 0.002)) / energy.std(ddof=1)
     assert digitness == pytest.approx(expit(scaled), abs=1e-4)
     assert probs.shape == (size, 10)
@@ -98,17 +100,29 @@ def test_the_layers_of_an_exported_network_are_those_of_torch(network, modules, 
     assert outputs == ["probabilities", "digitness"], "more would cost time whenever the model is asked"
 
 
-def test_the_temperature_is_the_likeliest(taught, drawn, exported):
+def test_temperature_and_doubt_are_the_likeliest(taught, drawn, exported):
     found = logits(taught, drawn.images)
+    energy = logsumexp(found, axis=1)
+    strange = np.maximum(np.median(energy) - energy, 0)[:, None]
 
-    def loss(temperature):
-        return -log_softmax(found / temperature, axis=1)[np.arange(600), drawn.labels].mean()
+    def loss(fit):
+        scaled = found / (fit[0] * np.exp(fit[1] * strange))
+        return -log_softmax(scaled, axis=1)[np.arange(600), drawn.labels].mean()
 
-    best = minimize_scalar(loss, bounds=(0.1, 10), method="bounded")
-    fitted = export.calibrate(taught, drawn).temperature
-    assert fitted == pytest.approx(best.x, rel=0.005)
-    assert loss(fitted) < loss(1) - 0.001
-    assert classifier(exported).about["temperature"] == pytest.approx(fitted)
+    most = max(export.DOUBTS)
+    best = minimize(loss, (1, most / 2), bounds=((0.1, 10), (0, most)), method="L-BFGS-B")
+    fitted = export.calibrate(taught, drawn)
+    assert loss((fitted.temperature, fitted.doubt)) < best.fun + 1e-4
+    assert loss((fitted.temperature, fitted.doubt)) < loss((1, 0)) - 0.001
+    about = classifier(exported).about
+    assert (about["temperature"], about["doubt"]) == pytest.approx((fitted.temperature, fitted.doubt))
+
+
+def test_of_equally_clear_answers_the_one_to_a_stranger_image_is_less_sure():
+    fit = export.Calibration(temperature=0.5, doubt=0.2, usual=9.0, middle=1.0, spread=1.0)
+    shifted = torch.tensor([[8.0] + [3.0] * 9, [6.0] + [1.0] * 9, [12.0] + [7.0] * 9])
+    usual, strange, plain = fit.probs(shifted, torch.tensor([9.0, 5.0, 12.0])).amax(1)
+    assert strange < usual == plain
 
 
 def test_one_in_five_hundred_validation_digits_lies_below_the_threshold(exported, drawn):

@@ -76,30 +76,32 @@ def test_the_loss_is_least_where_the_answer_is_right(writers):
     class Answer(torch.nn.Module):
         def __init__(self, text):
             super().__init__()
-            logits = torch.full((1, columns, 15), -8.0)
+            logits = torch.full((1, columns, 16), -8.0)
             logits[..., LINE_BLANK] = 0
             for place, digit in zip((columns // 3, 2 * columns // 3), text, strict=True):
                 logits[0, place, int(digit)] = 8
-            logits[..., 11:] = batch.reach
+            logits[..., 11:15] = batch.reach
+            logits[..., 15] = torch.where(batch.on, 8, -8)
             self.logits = torch.nn.Parameter(logits)
 
         def forward(self, x):
             return self.logits
 
-    right, boxes = losses(Answer("31"), batch, CPU, False)
-    wrong, _ = losses(Answer("37"), batch, CPU, False)
+    right, boxes, presence = losses(Answer("31"), batch, CPU, False)
+    wrong, _, _ = losses(Answer("37"), batch, CPU, False)
     assert right < 0.1 < wrong
     assert boxes == 0
+    assert presence < 0.001
 
 
-def test_letters_alone_are_learnt_as_nothing(writers):
+def test_letters_alone_teach_where_no_digit_is_and_nothing_of_digits(writers):
     empty = replace(Composer([(1, writers)], (), 0).line("5"), text="", boxes=np.zeros((0, 4), np.int32))
     batch = batch_of([empty], [strip(255 - empty.image)])
     assert isinstance(batch, Batch)
     assert not batch.on.any()
-    loss, boxes = losses(LineNet().eval(), batch, CPU, False)
-    assert loss.isfinite()
-    assert boxes == 0
+    loss, boxes, presence = losses(LineNet().eval(), batch, CPU, False)
+    assert loss == boxes == 0
+    assert presence > 0.1
 
 
 def test_training_lowers_the_loss_and_keeps_every_epoch(writers, few, tmp_path):
@@ -147,6 +149,6 @@ def test_judging_reads_the_best_class_of_every_column(few):
 
 def test_the_network_answers_a_column_for_every_four_pixels():
     network = LineNet().eval()
-    assert sum(weight.numel() for weight in network.parameters()) == 681_935
+    assert sum(weight.numel() for weight in network.parameters()) == 682_128
     for width in (16, 60, 400):
-        assert network(torch.zeros(2, 1, STRIP, width)).shape == (2, width // STRIDE, 15)
+        assert network(torch.zeros(2, 1, STRIP, width)).shape == (2, width // STRIDE, 16)

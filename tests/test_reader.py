@@ -386,6 +386,22 @@ def test_a_picture_that_should_hold_a_number_and_does_not_says_so(reader, name):
     assert 0 <= top < bottom <= blank.shape[0]
 
 
+def test_the_same_likeness_counts_for_less_among_much_that_is_no_number():
+    alone, among_numbers, among_words = (
+        module._prevalent(np.array([0.7, *others]))[0] for others in ([], [0.99] * 20, [0.05] * 20)
+    )
+    assert among_words < 0.2 < 0.6 < alone < among_numbers
+    assert among_numbers > 0.9
+
+
+def test_of_a_picture_said_to_hold_a_number_a_likely_word_is_doubted(reader, doubting):
+    page = np.full((120, 420), PAPER, np.uint8)
+    cv2.putText(page, "WAYKEM", (20, 80), cv2.FONT_HERSHEY_SIMPLEX, 2, 30, 4, cv2.LINE_AA)
+    (number,) = reader.read(page, single=True).numbers
+    assert not number.text or number.confidence < 0.5
+    assert "not_a_digit" in number.reasons
+
+
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 2**32 - 1))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 def test_any_small_picture_has_exactly_one_number_where_one_is_asked_for(reader, height, width, seed):

@@ -23,6 +23,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import nll_loss
 
 from digitnet import checkpoint
 from digitnet.compose import Line, unseen
@@ -31,13 +32,14 @@ from digitnet.digits import SIDE, STRIP, Digits
 from digitnet.errors import DataError, ModelError
 from digitnet.files import write_atomic
 from digitnet.frame import strip
-from digitnet.models import BATCH, LINE_BLANK, to_input
+from digitnet.models import BATCH, LINE_BLANK, REACHES, to_input
 from digitnet.runtime import (
     DIGITNESS,
     INPUT,
     LAYERS,
     LOG_PROBS,
     METADATA,
+    PRESENCE,
     PROBABILITIES,
     REACH,
     STRIPS,
@@ -48,6 +50,9 @@ from digitnet.runtime import (
 
 REFUSED = 0.002
 """Share of validation digits below the threshold of digit-ness, 0..1."""
+
+DOUBTS = tuple(0.05 * step for step in range(13))
+"""How fast confidence falls with an image's strangeness: what calibration chooses from."""
 
 THRESHOLD = 0.5
 """Digit-ness below which an image is refused: the scale is fitted so that it lies here."""
@@ -61,7 +66,7 @@ Noise keeps a quarter (of 5,000 images of uniform noise the highest was 0.33), M
 OPSET = 17
 """Version of ONNX's operators, of 2022: runtimes of the last years know it."""
 
-_AXES = {STRIPS: {0: "n", 2: "w"}, LOG_PROBS: {0: "n", 1: "t"}, REACH: {0: "n", 1: "t"}}
+_AXES = {STRIPS: {0: "n", 2: "w"}, LOG_PROBS: {0: "n", 1: "t"}, REACH: {0: "n", 1: "t"}, PRESENCE: {0: "n", 1: "t"}}
 
 BATCHES = (1, 2, 7, 256)
 """Batch sizes at which the file must equal torch."""
@@ -72,13 +77,22 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Calibration:
-    """What turns logits into answers: probabilities softmax(logits / temperature), digit-ness
-    sigmoid((energy - middle) / spread) with the energy log(sum(exp(logits))).
+    """What turns logits into answers, by their energy log(sum(exp(logits))): how digit-like an image is.
+
+    Probabilities are softmax(logits / t), t = temperature * exp(doubt * max(usual - energy, 0)): of two equally clear
+    answers the one to the stranger image is less sure. Digit-ness is sigmoid((energy - middle) / spread).
     """
 
     temperature: float
+    doubt: float
+    usual: float
     middle: float
     spread: float
+
+    def probs(self, logits: Tensor, energy: Tensor) -> Tensor:
+        """Return the probabilities (n, 10) of logits (n, 10) and their energies (n,)."""
+        strange = (self.usual - energy).relu().unsqueeze(1)
+        return (logits / (self.temperature * (self.doubt * strange).exp())).softmax(1)
 
 
 class Calibrated(nn.Module):
@@ -95,30 +109,32 @@ class Calibrated(nn.Module):
         x = images.unsqueeze(1).float() / 255
         logits = self.network(x)
         fitted = self.calibration
-        digitness = ((logits.logsumexp(1) - fitted.middle) / fitted.spread).sigmoid()
+        energy = logits.logsumexp(1)
+        digitness = ((energy - fitted.middle) / fitted.spread).sigmoid()
         x = x - x.mean((2, 3), keepdim=True)
         variance, coarse = x.square().mean((1, 2, 3)), nn.functional.avg_pool2d(x, 2).square().mean((1, 2, 3))
         coherent = coarse >= LEAST_COHERENCE * (variance + 1e-4)  # so that rounding makes no empty image coherent
-        return (logits / fitted.temperature).softmax(1), digitness * coherent
+        return fitted.probs(logits, energy), digitness * coherent
 
 
 def calibrate(network: nn.Module, digits: Digits) -> Calibration:
-    """Fit temperature and digit-ness to a network's logits on labelled digits that it has not learnt from."""
+    """Fit temperature, doubt and digit-ness to a network's logits on labelled digits that it has not learnt from."""
     logits = _logits(network, digits.images)
     labels = torch.tensor(digits.labels).long()
-    # One number, and a loss that is convex in its inverse: the smallest of a fine grid is as good as any solver.
-    steps = torch.linspace(-1.6, 1.6, 641).exp()
-    losses = torch.stack([nn.functional.cross_entropy(logits / step, labels) for step in steps])
     energy = logits.logsumexp(1)
-    return Calibration(
-        temperature=float(steps[losses.argmin()]),
-        middle=float(energy.quantile(REFUSED)),
-        spread=max(float(energy.std()), 1e-3),  # a network that always says the same has rounding errors alone
+    middle = float(energy.quantile(REFUSED))
+    spread = max(float(energy.std()), 1e-3)  # a network that always says the same has rounding errors alone
+    # The loss is smooth in both numbers: the smallest of a fine grid is as good as any solver's.
+    grid = (
+        Calibration(temperature, doubt, float(energy.median()), middle, spread)
+        for doubt in DOUBTS
+        for temperature in torch.linspace(-1.6, 1.6, 129).exp().tolist()
     )
+    return min(grid, key=lambda fit: float(nll_loss(fit.probs(logits, energy).clamp(1e-30).log(), labels)))
 
 
 class CalibratedLine(nn.Module):
-    """`LineNet` with its temperature: (n, STRIP, w) uint8 -> (n, w // 4, 11) log-probabilities and (n, w // 4, 4)."""
+    """`LineNet` with its temperature: (n, STRIP, w) uint8 -> its answers (n, w // 4, ...), see `forward`."""
 
     def __init__(self, network: nn.Module, temperature: float) -> None:
         """Wrap a network from (n, 1, STRIP, w) floats in 0..1."""
@@ -126,10 +142,11 @@ class CalibratedLine(nn.Module):
         self.network = network
         self.temperature = temperature
 
-    def forward(self, strips: Tensor) -> tuple[Tensor, Tensor]:
-        """Return log-probabilities and reaches."""
+    def forward(self, strips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return log-probabilities (n, t, 11), reaches (n, t, 4) and the probability of a digit (n, t)."""
         answer = self.network(strips.unsqueeze(1).float() / 255)
-        return (answer[..., : LINE_BLANK + 1] / self.temperature).log_softmax(2), answer[..., LINE_BLANK + 1 :]
+        log_probs = (answer[..., :REACHES] / self.temperature).log_softmax(2)
+        return log_probs, answer[..., REACHES:-1], answer[..., -1].sigmoid()
 
 
 def export_run(folder: Path, path: Path, data_dir: str | Path | None = None) -> OnnxClassifier | LineReader:
@@ -165,6 +182,7 @@ def export(network: nn.Module, digits: Digits, about: dict[str, Any], path: Path
     model = Calibrated(network, calibrate(network, digits)).eval()
     about = about | {
         "temperature": model.calibration.temperature,
+        "doubt": model.calibration.doubt,
         "threshold": THRESHOLD,
         "onnx": onnx.__version__,
     }
@@ -187,7 +205,7 @@ def export_lines(network: nn.Module, lines: Sequence[Line], about: dict[str, Any
     about = about | {"temperature": model.temperature, "onnx": onnx.__version__}
     with TemporaryDirectory() as folder:
         trial = Path(folder) / "trial.onnx"
-        _write_onnx(model, (STRIPS,), (LOG_PROBS, REACH), about, trial)
+        _write_onnx(model, (STRIPS,), (LOG_PROBS, REACH, PRESENCE), about, trial)
         exported, differences = LineReader(trial), []
         for one, said in zip(strips[:20], exported(strips[:20]), strict=True):
             with torch.inference_mode():
@@ -203,9 +221,7 @@ def export_lines(network: nn.Module, lines: Sequence[Line], about: dict[str, Any
 def _line_temperature(network: nn.Module, strips: Sequence[NDArray[np.uint8]], texts: Sequence[str]) -> float:
     """Return the temperature at which the texts are most probable, of whole numbers."""
     with torch.inference_mode():
-        answers = [
-            network(torch.tensor(padded([one]))[:, None].float() / 255)[0, :, : LINE_BLANK + 1] for one in strips
-        ]
+        answers = [network(torch.tensor(padded([one]))[:, None].float() / 255)[0, :, :REACHES] for one in strips]
     lengths = torch.tensor([len(answer) for answer in answers])
     logits = nn.utils.rnn.pad_sequence(answers)
     targets = torch.tensor([int(digit) for text in texts for digit in text])

@@ -7,6 +7,8 @@ tight box of the ink, made square and at least 10 pixels wide; doubled until it 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -45,7 +47,8 @@ def frame(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = ink.shape
     side = max(height, width, SMALLEST)
     above, left = (side - height) // 2, (side - width) // 2
-    square: NDArray[Any] = np.pad(ink, ((above, side - height - above), (left, side - width - left)))
+    below, right = side - height - above, side - width - left
+    square: NDArray[Any] = cv2.copyMakeBorder(ink, above, below, left, right, cv2.BORDER_CONSTANT, value=0)
     square = square.astype(np.float32)
     if side < GLYPH:
         # Smoothly, not pixel by pixel: on scans of 16x16 fewer digits are misread when edges have no steps.
@@ -69,11 +72,21 @@ def strip(ink: NDArray[np.uint8], widest: int = 2000) -> NDArray[np.uint8]:
     wide = min(max(8, round(width * STRIP / height)), widest)
     smaller = height > STRIP
     scaled = cv2.resize(ink, (wide, STRIP), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
-    low, high = np.percentile(scaled, (25, 99.5))
+    low, high = quantiles(np.asarray(scaled, np.uint8), (0.25, 0.995))
     if high - low < 1:
-        return np.zeros_like(scaled)
-    stretched: NDArray[np.uint8] = ((scaled.clip(low, high) - low) * (255 / (high - low))).round().astype(np.uint8)
+        return np.zeros((STRIP, wide), np.uint8)
+    levels = ((np.arange(256).clip(low, high) - low) * (255 / (high - low))).round().astype(np.uint8)
+    stretched: NDArray[np.uint8] = levels[scaled]
     return stretched
+
+
+def quantiles(values: NDArray[np.uint8], shares: Sequence[float]) -> list[float]:
+    """Return what `np.quantile` does, of uint8 values and several times as fast; shares: 0..1."""
+    below = np.bincount(values.ravel(), minlength=256).cumsum()
+    places = [share * (values.size - 1) for share in shares]
+    low = below.searchsorted([int(place) for place in places], side="right").tolist()
+    high = below.searchsorted([math.ceil(place) for place in places], side="right").tolist()
+    return [a + (b - a) * (place % 1) for a, b, place in zip(low, high, places, strict=True)]
 
 
 def _bright_on_zero(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -87,7 +100,7 @@ def _bright_on_zero(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     dark = ink[~bright]
     if not len(dark):
         return np.zeros_like(ink)
-    paper, rough = np.percentile(dark, (25, 75))
+    paper, rough = quantiles(dark, (0.25, 0.75))
     above = ink - np.minimum(ink, np.uint8(paper))
     above[above <= 2 * (rough - paper)] = 0
     return above

@@ -100,7 +100,8 @@ def _levels(page: Gray, noise: float) -> tuple[NDArray[Any], NDArray[np.bool_], 
         small = cv2.resize(page, (-(-width // fine), -(-height // fine)), interpolation=cv2.INTER_AREA).astype(np.uint8)
     step = -(-max(small.shape) // CELLS)
     rows, columns = -(-small.shape[0] // step), -(-small.shape[1] // step)
-    small = np.pad(small, ((0, rows * step - small.shape[0]), (0, columns * step - small.shape[1])), mode="edge")
+    below, right = rows * step - small.shape[0], columns * step - small.shape[1]
+    small = np.asarray(cv2.copyMakeBorder(small, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
 
     tile, corner = np.ones((step, step), np.uint8), (step - 1, step - 1)
 

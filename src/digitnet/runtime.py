@@ -47,7 +47,7 @@ METADATA = "digitnet"
 INPUT, PROBABILITIES, DIGITNESS = "images", "probabilities", "digitness"
 """Names of a classifier's input and outputs."""
 
-STRIPS, LOG_PROBS, REACH = "strips", "log_probabilities", "reach"
+STRIPS, LOG_PROBS, REACH, PRESENCE = "strips", "log_probabilities", "reach", "presence"
 """Names of a line reader's input and outputs."""
 
 AGAIN = "; export its run again: digitnet export RUN --out FILE.onnx"
@@ -155,12 +155,14 @@ class OnnxClassifier:
 class Columns:
     """What a line reader says of one strip, column by column, each `STRIDE` pixels wide.
 
-    log_probs: (t, 11) float32, natural logarithms: the digits, then the blank. boxes: (t, 4) float32 left, top, right,
-    bottom of the digit at each column, in pixels of the strip; without meaning where there is none.
+    log_probs: (t, 11) float32, natural logarithms: the digits, then the blank; if the strip shows a number. boxes:
+    (t, 4) float32 left, top, right, bottom of the digit at each column, in pixels of the strip; without meaning where
+    there is none. presence: (t,) float32, the probability of there being a digit.
     """
 
     log_probs: NDArray[np.float32]
     boxes: NDArray[np.float32]
+    presence: NDArray[np.float32]
 
 
 class LineReader:
@@ -171,7 +173,7 @@ class LineReader:
 
         Raises ModelError where it cannot be read or is no line reader of digitnet's.
         """
-        self._session, self.about, content = _open(path, threads, (STRIPS, LOG_PROBS, REACH))
+        self._session, self.about, content = _open(path, threads, (STRIPS, LOG_PROBS, REACH, PRESENCE))
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.name: str = self.about["name"]
 
@@ -189,12 +191,12 @@ class LineReader:
         found = []
         for strip in strips:
             # One at a time: padding to a common width would let a strip's neighbours change its last columns.
-            log_probs, reach = self._session.run([LOG_PROBS, REACH], {STRIPS: padded([strip])})
+            log_probs, reach, presence = self._session.run([LOG_PROBS, REACH, PRESENCE], {STRIPS: padded([strip])})
             middle = (np.arange(log_probs.shape[1], dtype=np.float32) + 0.5) * STRIDE - MARGIN
             boxes = np.empty_like(reach[0])
             boxes[:, 0], boxes[:, 2] = middle - reach[0, :, 0] * STRIP, middle + reach[0, :, 2] * STRIP
             boxes[:, 1], boxes[:, 3] = STRIP * (0.5 - reach[0, :, 1]), STRIP * (0.5 + reach[0, :, 3])
-            found.append(Columns(log_probs[0], boxes))
+            found.append(Columns(log_probs[0], boxes, presence[0]))
         return found
 
 
