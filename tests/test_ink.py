@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digitnet import ImageError
-from digitnet.ink import INK, checked, ink_of
+from digitnet.ink import INK, checked, ink_of, quantiles
 
 
 def strokes(height=400, width=600, thickness=5, seed=0):
@@ -125,3 +125,9 @@ NO_PAGES = pytest.mark.parametrize(
 def test_what_is_no_page_is_said(work, page, fact):
     with pytest.raises(ImageError, match=rf"page is {fact}, expected \(height, width\) uint8"):
         work(page)
+
+
+@given(st.lists(st.integers(0, 255), min_size=1, max_size=60), st.floats(0, 1))
+def test_quantiles_are_numpys(values, share):
+    levels = np.array(values, np.uint8)
+    assert quantiles(levels, (share, 0.5)) == pytest.approx(np.quantile(levels, (share, 0.5)))

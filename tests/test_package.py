@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "mnist": {"errors", "fetch", "files", "formats"},
     "fonts": {"digits", "errors", "fetch", "formats", "frame"},
     "data": {"digits", "errors", "fetch", "fonts", "formats", "mnist"},
-    "frame": {"digits", "errors"},
+    "frame": {"digits", "errors", "ink"},
     "hands": {"digits", "frame"},
     "corrupt": {"digits", "errors"},
     "image": {"errors"},

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.ink import INK, Gray, checked, ink_of
+from digitnet.ink import INK, Gray, checked, ink_of, quantiles
 from digitnet.reading import Box
 from digitnet.ruling import Affine, levelled, without_rules
 
@@ -331,12 +331,11 @@ def _cut(
     table[ids] = 1
     mine = table[here]
     edge = cv2.dilate(mine, np.ones((3, 3), np.uint8), iterations=1 + (bottom - top) // 60)
-    soft = ink[inside].astype(np.float32) * ((edge > 0) & ((here == 0) | (mine > 0)))
-    strongest = max(float(np.percentile(soft[mine > 0], 90)), INK)
+    soft = ink[inside] * ((edge > 0) & ((here == 0) | (mine > 0)))
+    strongest = max(quantiles(soft[mine > 0], (0.9,))[0], INK)
     cut = np.zeros((y1 - y0, x1 - x0), np.uint8)
-    cut[max(-y0, 0) : max(-y0, 0) + soft.shape[0], max(-x0, 0) : max(-x0, 0) + soft.shape[1]] = (
-        (soft * (255 / strongest)).clip(0, 255).round()
-    )
+    levels = (np.arange(256) * (255 / strongest)).clip(0, 255).round().astype(np.uint8)
+    cut[max(-y0, 0) : max(-y0, 0) + soft.shape[0], max(-x0, 0) : max(-x0, 0) + soft.shape[1]] = levels[soft]
     to_page = turn.copy()
     to_page[:, 2] += turn[:, :2] @ (x0, y0)
     parts = tuple((a - x0, b - y0, c - x0, d - y0) for a, b, c, d in _parts(boxes))

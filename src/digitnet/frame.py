@@ -7,8 +7,6 @@ tight box of the ink, made square and at least 10 pixels wide; doubled until it 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 
 from digitnet.digits import SIDE, STRIP
 from digitnet.errors import DataError
+from digitnet.ink import quantiles
 
 GLYPH = 20
 """Height and width of the box that a digit's ink is scaled to, pixels."""
@@ -78,15 +77,6 @@ def strip(ink: NDArray[np.uint8], widest: int = 2000) -> NDArray[np.uint8]:
     levels = ((np.arange(256).clip(low, high) - low) * (255 / (high - low))).round().astype(np.uint8)
     stretched: NDArray[np.uint8] = levels[scaled]
     return stretched
-
-
-def quantiles(values: NDArray[np.uint8], shares: Sequence[float]) -> list[float]:
-    """Return what `np.quantile` does, of uint8 values and several times as fast; shares: 0..1."""
-    below = np.bincount(values.ravel(), minlength=256).cumsum()
-    places = [share * (values.size - 1) for share in shares]
-    low = below.searchsorted([int(place) for place in places], side="right").tolist()
-    high = below.searchsorted([math.ceil(place) for place in places], side="right").tolist()
-    return [a + (b - a) * (place % 1) for a, b, place in zip(low, high, places, strict=True)]
 
 
 def _bright_on_zero(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ The constants were chosen on composed pages of handwritten digits.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -82,13 +83,22 @@ def checked(page: Gray) -> Gray:
     return page
 
 
+def quantiles(values: NDArray[np.uint8], shares: Sequence[float]) -> list[float]:
+    """Return what `np.quantile` does, of uint8 values and several times as fast; shares: 0..1."""
+    below = np.bincount(values.ravel(), minlength=256).cumsum()
+    places = [share * (values.size - 1) for share in shares]
+    low = below.searchsorted([int(place) for place in places], side="right").tolist()
+    high = below.searchsorted([math.ceil(place) for place in places], side="right").tolist()
+    return [a + (b - a) * (place % 1) for a, b, place in zip(low, high, places, strict=True)]
+
+
 def _noise(page: Gray) -> float:
     """Return the standard deviation of the paper's grain: the median step against both neighbours, few are on ink."""
     if min(page.shape) < 32:  # a tight crop may be more ink than paper
         return 0.0
     rows = page[:: max(1, page.shape[0] // 200)].astype(np.int16)
-    step = np.abs(2 * rows[:, 1:-1] - rows[:, :-2] - rows[:, 2:])
-    return float(np.median(step)) / (0.6745 * math.sqrt(6))
+    step = np.abs(2 * rows[:, 1:-1] - rows[:, :-2] - rows[:, 2:]).clip(max=255).astype(np.uint8)
+    return quantiles(step, (0.5,))[0] / (0.6745 * math.sqrt(6))
 
 
 def _levels(page: Gray, noise: float) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[Any]]:

@@ -21,8 +21,8 @@ from digitnet import image
 from digitnet.decode import Path, align, decode, digit_probs
 from digitnet.digits import SIDE, STRIP
 from digitnet.find import Region, find, whole
-from digitnet.frame import frame, quantiles, strip
-from digitnet.ink import INK
+from digitnet.frame import frame, strip
+from digitnet.ink import INK, quantiles
 from digitnet.reading import Box, Digit, Number, Reading
 from digitnet.rules import Rules
 from digitnet.runtime import LINE, Columns, classifier, line_reader

@@ -128,7 +128,7 @@ def _rules(stroke: Gray) -> list[_Rule]:
         if wide * cell < 12 * thickness or high > thickness + 3 + 0.02 * wide * cell:
             continue
         mask = labels[top : top + high, left : left + wide] == label
-        mask = np.pad(np.repeat(mask, cell, axis=1), ((0, 0), (cell, cell)), mode="edge")
+        mask = np.repeat(mask[:, [0, *range(wide), wide - 1]], cell, axis=1)  # a cell more at either end
         start, stop = max(0, left * cell - cell), min(width, (left + wide + 1) * cell)
         offset = start - (left * cell - cell)
         rules.append(
