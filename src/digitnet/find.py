@@ -142,12 +142,16 @@ def _solid(labels: NDArray[Any], box: Ints, label: int) -> bool:
     left, top, right, bottom = box
     if right - left < 0.5 * (bottom - top):
         return False
-    y, x = np.nonzero(labels[top:bottom, left:right] == label)
-    if len(y) < 0.4 * (right - left) * (bottom - top):
+    part = labels[top:bottom, left:right] == label
+    count = np.count_nonzero(part)
+    if count < 0.4 * (right - left) * (bottom - top):
         return False
-    corners = np.concatenate([np.stack([x + a, y + b], 1) for a in (0, 1) for b in (0, 1)]).astype(np.int32)
+    # The ends of its rows have the same outline as all of its pixels.
+    y = np.flatnonzero(part.any(axis=1))
+    first, last = part[y].argmax(axis=1), part.shape[1] - part[y, ::-1].argmax(axis=1)
+    corners = np.concatenate([np.stack([x, y + b], 1) for x in (first, last) for b in (0, 1)]).astype(np.int32)
     _, sides, _ = cv2.minAreaRect(corners)
-    full = len(y) / cv2.contourArea(cv2.convexHull(corners))
+    full = count / cv2.contourArea(cv2.convexHull(corners))
     round_enough = min(sides) / max(sides)
     return (full > SOLID and round_enough > 0.5) or (full > SOLID_ROUND and round_enough > 0.85)
 
@@ -220,13 +224,15 @@ def _strong(ink: Gray) -> Gray:
     gravel, and a stroke must be well above what is usual around it.
     """
     height, width = ink.shape
-    step = -(-max(height, width) // 400)
+    step = -(-max(height, width) // 200)
     few = ink[::step, ::step].astype(np.float32)
     around = (max(height, width) // 4 // step | 1,) * 2
     rest = (few < INK).astype(np.float32)
 
+    weight = cv2.blur(rest, around) + np.float32(1e-3)
+
     def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(cv2.blur(values * rest, around) / (cv2.blur(rest, around) + np.float32(1e-3)))
+        return np.asarray(cv2.blur(values * rest, around) / weight)
 
     usual = mean(few)
     spread = np.sqrt((mean(few * few) - usual * usual).clip(0))

@@ -214,7 +214,7 @@ def _prevalent(like: Floats) -> Floats:
     kind is counted more than there are.
     """
     share = 0.5
-    for _ in range(20):
+    for _ in range(10):
         share = (float(_given(share, like).sum()) + 1) / (len(like) + 2)
     return _given(share, like)
 
