@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from digitnet import image
@@ -83,9 +84,12 @@ def read_all(
 ) -> Iterator[Read]:
     """Read files in their order, `jobs` pages at the same time; a file that cannot be read gives its error.
 
-    stdin: gives the picture that "-" stands for. At most twice as many pages as jobs are held at a time.
+    stdin: gives the picture that "-" stands for. At most twice as many pages as jobs are held at a time. While several
+    are read OpenCV, in the whole process, uses no threads within one: they would only get in each other's way.
     """
-
+    threads = cv2.getNumThreads()
+    if jobs > 1:
+        cv2.setNumThreads(1)
     with ThreadPoolExecutor(jobs) as pool:
         waiting: deque[Read | tuple[str, int, Future[Reading]]] = deque()
         try:
@@ -104,6 +108,7 @@ def read_all(
                 yield _done(waiting.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
+            cv2.setNumThreads(threads)
 
 
 def _done(one: Read | tuple[str, int, Future[Reading]]) -> Read:

@@ -217,7 +217,7 @@ def _components(ink: Gray, strong: Gray | int) -> tuple[NDArray[Any], Ints, Ints
     return np.asarray(labels), boxes, areas
 
 
-def _strong(ink: Gray) -> Gray:
+def _strong(ink: Gray) -> Gray | int:
     """Return for each pixel, (h, w) uint8, the ink strength that a fifth of a stroke must have there.
 
     It is STRONG on paper. Where most of what is between strokes is inked a little, there is soft grain, cloth, wood or
@@ -234,9 +234,11 @@ def _strong(ink: Gray) -> Gray:
     def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(cv2.blur(values * rest, around) / weight)
 
+    inked = mean((few > INK / 4).astype(np.float32)) > 0.5
+    if not inked.any():
+        return STRONG
     usual = mean(few)
     spread = np.sqrt((mean(few * few) - usual * usual).clip(0))
-    inked = mean((few > INK / 4).astype(np.float32)) > 0.5
     level = np.where(inked, usual + ABOVE * spread, 0).clip(STRONG, 255).astype(np.uint8)
     return cv2.resize(level, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
 
