@@ -142,11 +142,11 @@ class Composer:
             canvas = np.clip((rough - rng.uniform(-0.3, 1)) * rng.uniform(0.5, 5) + 0.5, 0, 1, dtype=np.float32)
         elif kind < 0.82:
             step, pen = rng.uniform(0.15, 0.9) * tall, max(1, round(tall * rng.uniform(0.04, 0.2)))
-            lean, first = rng.normal(0, 0.2) * height, rng.uniform(0, 0.9) * tall
-            for x in np.arange(first, width, step):
-                cv2.line(canvas, (round(x + lean), 0), (round(x), height), 1.0, pen, cv2.LINE_AA)
+            lean, start = rng.normal(0, 0.2) * height, rng.uniform(0, 0.9) * tall
+            for foot in np.arange(start, width, step).tolist():
+                cv2.line(canvas, (round(foot + lean), 0), (round(foot), height), 1.0, pen, cv2.LINE_AA)
             if rng.random() < 0.4:  # a grid, bricks, squared paper
-                for y in np.arange(rng.uniform(0, 0.9) * tall, height, step * rng.uniform(0.5, 2)):
+                for y in np.arange(rng.uniform(0, 0.9) * tall, height, step * rng.uniform(0.5, 2)).tolist():
                     cv2.line(canvas, (0, round(y)), (width, round(y)), 1.0, pen, cv2.LINE_AA)
         else:
             for _ in range(int(rng.integers(1, 6))):

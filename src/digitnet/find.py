@@ -153,7 +153,7 @@ def _solid(labels: NDArray[Any], box: Ints, label: int) -> bool:
     _, sides, _ = cv2.minAreaRect(corners)
     full = count / cv2.contourArea(cv2.convexHull(corners))
     round_enough = min(sides) / max(sides)
-    return (full > SOLID and round_enough > 0.5) or (full > SOLID_ROUND and round_enough > 0.85)
+    return bool((full > SOLID and round_enough > 0.5) or (full > SOLID_ROUND and round_enough > 0.85))
 
 
 def _panels(labels: NDArray[Any], boxes: Ints, areas: Ints) -> list[tuple[int, Gray]]:
