@@ -253,7 +253,7 @@ def _groups(boxes: Ints, areas: Ints) -> list[list[int]]:
     left, top, right, bottom = boxes[rows].astype(np.float32).T
     wide, high = right - left, bottom - top
     full = areas[rows] / (wide * high)
-    dash = (wide > 2.2 * high) & (full > 0.45)
+    dash = (wide > 2.2 * high) & (full > 0.6)  # two zeros that touch fill half
     blob = (full > 0.8) & (wide > 0.5 * high)
     digit = np.flatnonzero((high >= SMALLEST) & ~dash & ~blob & (wide < 15 * high))
     if not len(digit):
