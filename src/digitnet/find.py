@@ -228,7 +228,6 @@ def _strong(ink: Gray) -> Gray | int:
     few = ink[::step, ::step].astype(np.float32)
     around = (max(height, width) // 4 // step | 1,) * 2
     rest = (few < INK).astype(np.float32)
-
     weight = cv2.blur(rest, around) + np.float32(1e-3)
 
     def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
