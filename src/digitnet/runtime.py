@@ -261,14 +261,18 @@ def ensemble(members: Sequence[Classifier]) -> Classifier:
     return mean
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _mapping(threads: int) -> Callable[..., Iterable[Any]]:
     """Return what is like `map` and works in so many threads, 0 for as many as there are cores.
 
     For strips of a page, of which each thread takes its own: ONNX Runtime's own threads share every layer, and a strip
     has few columns to share.
     """
-    if not threads:
-        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = threads or cores()
     if threads == 1:
         return map
     pool = ThreadPoolExecutor(threads)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +31,7 @@ from digitnet.intake import File, Limits
 from digitnet.reader import Reader
 from digitnet.results import judged
 from digitnet.rules import Rules, parse_lengths, parse_range
-from digitnet.runtime import BATCH, DEFAULT, OnnxClassifier, built_in, classifier
+from digitnet.runtime import BATCH, DEFAULT, OnnxClassifier, built_in, classifier, cores
 
 log = logging.getLogger("digitnet")
 
@@ -91,7 +90,7 @@ class Service:
         self.default = own
         others = {name: classifier(name, 1) for name in built_in() if name != own}
         self.models: dict[str, OnnxClassifier] = {own: self.reader.digits} | others
-        threads = settings.threads or _cores()
+        threads = settings.threads or cores()
         self.work = Batcher(
             threads=threads,
             places=threads + limits.waiting,
@@ -209,8 +208,3 @@ def _classified(model: OnnxClassifier, items: list[NDArray[np.uint8]]) -> Sequen
         ]
         answers.append((json.dumps(rows)[1:-1], [float(row["confidence"]) for row in rows]))  # type: ignore[arg-type]
     return answers
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
