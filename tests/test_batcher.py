@@ -11,7 +11,7 @@ def run(scenario, **settings):
     """Run a coroutine with a batcher, and let its threads go afterwards."""
 
     async def whole():
-        batcher = Batcher(**{"threads": 1, "places": 10} | settings)
+        batcher = Batcher(**{"threads": 1, "places": 10, "standing": 10} | settings)
         try:
             return await scenario(batcher)
         finally:
@@ -164,3 +164,64 @@ def test_no_more_is_worked_on_at_a_time_than_there_are_threads():
 
     run(scenario, threads=3)
     assert 1 < most <= 3
+
+
+def crowd(batcher, count):
+    """Ask for places, and return those that were given."""
+    given = []
+    for _ in range(count):
+        place = batcher.place()
+        try:
+            place.__enter__()
+        except BusyError:
+            break
+        given.append(place)
+    return given
+
+
+def leave(places):
+    for place in places:
+        place.__exit__(None, None, None)
+
+
+def test_a_burst_is_let_in_whole_and_a_crowd_that_stays_is_not(monkeypatch):
+    now = [10.0]
+    monkeypatch.setattr("digitnet.batcher.time.monotonic", lambda: now[0])
+
+    async def scenario(batcher):
+        burst = crowd(batcher, 9)
+        assert len(burst) == 8
+        now[0] += 0.1
+        leave(burst[:3])
+        more = crowd(batcher, 9)
+        assert len(more) == 3, "still a burst"
+        now[0] += 0.5
+        leave(more)
+        assert not crowd(batcher, 1), "five are inside, of which four may stand"
+        leave(burst[3:6])
+        few = crowd(batcher, 9)
+        assert len(few) == 2, "as many as may stand"
+        leave(burst[6:] + few)
+        leave(crowd(batcher, 1))
+        few = crowd(batcher, 9)
+        assert len(few) == 4, "as many came a moment ago"
+        leave(few)
+        leave(crowd(batcher, 1))
+        now[0] += 0.5
+        assert len(crowd(batcher, 9)) == 8, "that is over: the next burst is let in"
+
+    run(scenario, threads=1, places=8, standing=4)
+
+
+def test_few_who_come_again_and_again_are_never_refused(monkeypatch):
+    seconds = iter(range(1000))
+    monkeypatch.setattr("digitnet.batcher.time.monotonic", lambda: float(next(seconds)))
+
+    async def scenario(batcher):
+        stays = crowd(batcher, 3)
+        for _ in range(100):
+            leave(one := crowd(batcher, 1))
+            assert len(one) == 1
+        leave(stays)
+
+    run(scenario, threads=1, places=8, standing=4)

@@ -369,3 +369,40 @@ def test_the_page_that_is_given_stays_as_it_is():
 
 def test_the_module_keeps_its_name():
     assert sys.modules["digitnet.find"].find is find
+
+
+@pytest.mark.parametrize(("paper", "ink"), [(255, 0), (0, 255), (200, 90)])
+def test_a_large_drawing_is_looked_at_in_a_small_copy_and_boxes_are_of_the_page(paper, ink):
+    sheet = Sheet(900, 1500, paper, ink)
+    sheet.write(700, 300, 280, (1, 2), gap=0.3)
+    page = sheet.page()
+    (region,) = find(page)
+    assert len(region.ink) < 150, "of 280 pixels a quarter is enough"
+    assert overlap(region.box, sheet.boxes[0]) > 0.95
+    assert len(region.parts) == 2
+    # Each part, taken to the page, holds the ink of one digit: together they hold all of it.
+    dark = np.abs(page.astype(int) - paper) > 100
+    shares = []
+    for left, top, right, bottom in region.parts:
+        (x0, y0), (x1, y1) = (region.to_page @ (x, y, 1) for x, y in ((left, top), (right, bottom)))
+        shares.append(dark[int(y0) : int(y1) + 1, int(x0) : int(x1) + 1].sum() / dark.sum())
+    assert min(shares) > 0.1
+    assert sum(shares) == pytest.approx(1, abs=0.05)
+
+
+def test_a_small_digit_beside_large_ones_keeps_its_size():
+    sheet = Sheet(600, 900, 255, 0)
+    sheet.write(60, 60, 280, (1, 2), gap=0.3)
+    sheet.write(700, 440, 24, (3, 4))
+    large, small = find(sheet.page())
+    assert len(small.ink) >= 24
+    assert overlap(large.box, sheet.boxes[0]) > 0.95
+    assert overlap(small.box, sheet.boxes[1]) > 0.8
+
+
+def test_a_fine_pen_is_not_scaled_away():
+    page = np.full((500, 500), 255, np.uint8)
+    cv2.line(page, (250, 100), (250, 400), 0, 2)
+    cv2.line(page, (250, 100), (200, 180), 0, 2)
+    (region,) = find(page)
+    assert len(region.ink) > 250

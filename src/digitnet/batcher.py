@@ -7,12 +7,16 @@ company, a busy one joins what came meanwhile. Everything here happens on the ev
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+PATIENCE = 0.25
+"""Seconds for which more than a few may wait: all hands of a class go up at once, and down again."""
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -43,17 +47,23 @@ class _Job:
 class Batcher:
     """A few threads, the places of those who may use them, and what waits for a thread, first come, first served.
 
-    threads: jobs worked on at the same time. places: requests that may be inside, waiting or worked on.
+    threads: jobs worked on at the same time. places: requests that may be inside, waiting or worked on. standing: those
+    of them that may be once all of these were taken for `PATIENCE`, and until some were free for as long: a burst is
+    let in whole, but where more come than can be answered, nobody waits long (after CoDel: Nichols, Jacobson, 2012).
     together: the most that is joined to one batch, in sizes of jobs. deadline: seconds that a job waits at most.
     seen: is told the size of every batch.
     """
 
     threads: int
     places: int
+    standing: int
     together: int = 128
     deadline: float = 10.0
     seen: Callable[[int], object] = lambda size: None
     taken: int = field(default=0, init=False)
+    _full: bool = field(default=False, init=False)
+    _since: float = field(default=0.0, init=False)
+    _crowded: bool = field(default=False, init=False)
     _busy: int = field(default=0, init=False)
     _waiting: deque[_Job] = field(default_factory=deque, init=False)
 
@@ -72,7 +82,12 @@ class Batcher:
 
         Who has one can be refused no more: all that follows for it only waits its turn.
         """
-        if self.taken >= self.places:
+        now, full = time.monotonic(), self.taken >= self.standing
+        if full != self._full:
+            self._full, self._since = full, now
+        elif now - self._since > PATIENCE:
+            self._crowded = full
+        if self.taken >= (self.standing if self._crowded else self.places):
             raise BusyError
         self.taken += 1
         try:

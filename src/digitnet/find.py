@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.ink import INK, Gray, checked, ink_of, quantiles
+from digitnet.ink import FAINT, INK, SHARE, Gray, checked, ink_of, quantiles
 from digitnet.reading import Box
 from digitnet.ruling import Affine, levelled, without_rules
 
@@ -33,6 +33,9 @@ ABOVE = 5
 
 LARGEST = 12_000_000
 """Pixels beyond which a page is looked at in a smaller copy: A4 at 300 dpi is not, at 600 dpi it is."""
+
+AMPLE, BROAD, FEW = 56, 4, 50
+"""A drawing of a few pieces is looked at so small that the lowest is still so high, the finest pen so wide, pixels."""
 
 SMALLEST = 7
 """Least height of a digit, pixels."""
@@ -77,13 +80,43 @@ def find(page: Gray) -> list[Region]:
     """
     page = checked(page)
     height, width = page.shape
-    times = math.sqrt(min(1.0, LARGEST / page.size))
+    (left, top, right, bottom), times = _enough(page)
+    page = page[top:bottom, left:right]
     if times < 1:
-        size = max(1, round(width * times)), max(1, round(height * times))
+        size = max(1, round((right - left) * times)), max(1, round((bottom - top) * times))
         small = cv2.resize(page, size, interpolation=cv2.INTER_AREA)
         page = small.astype(np.uint8, copy=False)
-    scale = np.array([[width / page.shape[1], 0, 0], [0, height / page.shape[0], 0]])
-    return [_moved(region, scale, (height, width)) for region in _ordered(_find(page, 0))]
+    back = np.array([[(right - left) / page.shape[1], 0, left], [0, (bottom - top) / page.shape[0], top]])
+    return [_moved(region, back, (height, width)) for region in _ordered(_find(page, 0))]
+
+
+def _enough(page: Gray) -> tuple[Box, float]:
+    """Return which part of a page has to be looked at, and at which scale, 0..1.
+
+    Most of a drawing is empty and all of it is large. Its paper is one grey level to all sides, as no scan's is; what
+    is of another level is ink, so that place and size of every piece are known beforehand.
+    """
+    height, width = page.shape
+    everything = (0, 0, width, height), math.sqrt(min(1.0, LARGEST / page.size))
+    paper = page[0, 0]
+    if any((side != paper).any() for side in (page[0], page[-1], page[:, 0], page[:, -1])):
+        return everything
+    contrast = cv2.absdiff(page, np.array([paper], np.float64))
+    left, top, wide, high = cv2.boundingRect(contrast)
+    room = max(wide, high) // 4
+    box = max(0, left - room), max(0, top - room), min(width, left + wide + room), min(height, top + high + room)
+    contrast = contrast[box[1] : box[3], box[0] : box[2]]
+    if not wide or cv2.countNonZero(contrast) > contrast.size // 2 or contrast.size > LARGEST:
+        return everything
+    # Fainter ink than this is none, wherever it is.
+    inked = cv2.threshold(contrast, float(contrast.max()) * SHARE * FAINT, 255, cv2.THRESH_BINARY)[1]
+    n, labels, stats, _ = cv2.connectedComponentsWithStats(inked, connectivity=8)
+    if n > FEW:
+        return box, 1.0
+    edge = cv2.subtract(inked, cv2.erode(inked, np.ones((3, 3), np.uint8)))
+    area, high_each = stats[1:, cv2.CC_STAT_AREA], stats[1:, cv2.CC_STAT_HEIGHT]
+    pen = 2 * area / np.bincount(labels[edge > 0], minlength=n)[1:]  # a long stroke is nothing but two edges
+    return box, min(1.0, max(AMPLE / high_each.min(), BROAD / pen.min()))
 
 
 def whole(page: Gray) -> Region:

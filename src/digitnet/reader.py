@@ -51,6 +51,9 @@ NOTABLE = 0.01
 ROOM = 0.25
 """Paper kept around a picture's only number, in heights of its ink."""
 
+COARSE = 1.5
+"""Pixels of a page to one of a region from which the page is scaled down for reading, not sampled."""
+
 WIDEST = 4_000
 """Width to which longer strips are squeezed, pixels: a hundred digits."""
 
@@ -180,7 +183,7 @@ class Reader:
         ink = region.ink
         strong = ink > 127
         slope = cv2.magnitude(cv2.Sobel(ink, cv2.CV_32F, 1, 0), cv2.Sobel(ink, cv2.CV_32F, 0, 1)) / 8
-        if strong.any() and np.quantile(slope[strong], 0.9) < 25:
+        if strong.any() and np.quantile(slope[strong], 0.9) < 25 * max(1.0, float(np.hypot(*region.to_page[:, 0]))):
             found.append("blurred")
         if left <= 0 or top <= 0 or right >= page.shape[1] or bottom >= page.shape[0]:
             found.append("cut_off")
@@ -240,9 +243,19 @@ def _picture(region: Region, page: NDArray[np.uint8]) -> NDArray[np.uint8]:
     instead of 62 %.
     """
     height, width = region.ink.shape
+    to_page = region.to_page
+    times = float(np.hypot(*to_page[:, 0]))
+    if times > COARSE:  # found in a smaller copy: points of the page would say less than what is around them
+        left, top, right, bottom = _to_page(region, (0, 0, width, height), page.shape)
+        page = page[top:bottom, left:right]
+        size = max(1, round(page.shape[1] / times)), max(1, round(page.shape[0] / times))
+        scale = np.array([size[0] / page.shape[1], size[1] / page.shape[0]])
+        page = cv2.resize(page, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        to_page = to_page * scale[:, None]
+        to_page[:, 2] -= np.array([left, top]) * scale
     picture = cv2.warpAffine(
         page,
-        region.to_page,
+        to_page,
         (width, height),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,

@@ -94,6 +94,7 @@ class Service:
         self.work = Batcher(
             threads=threads,
             places=threads + limits.waiting,
+            standing=threads + min(limits.standing, limits.waiting),
             together=BATCH,
             deadline=limits.deadline,
             seen=self.metrics.batch.observe,
