@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test lint clean
+.PHONY: train test lint docs clean
 
 train: .venv/train.stamp  ## get MNIST, train DigitNet with the best recipe, evaluate it
 	$(BIN)/digitnet train
@@ -13,6 +13,9 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: .venv/dev.stamp  ## the documentation as a web site, in site/
+	$(BIN)/mkdocs build --strict --quiet
 
 clean:  ## the environment and caches; runs and data stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
@@ -26,5 +29,5 @@ clean:  ## the environment and caches; runs and data stay
 	@touch $@
 
 .venv/dev.stamp: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,pdf,serve,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,pdf,serve,docs,dev]'
 	@touch $@ .venv/train.stamp

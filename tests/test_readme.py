@@ -79,3 +79,13 @@ def test_the_version_in_the_changelog_is_the_packages():
     from digitnet import __version__
 
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.mnist
+def test_the_quickstart_learns_judges_and_reads(mnist_folder, environment, tmp_path):
+    script = ROOT / "examples" / "quickstart.py"
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert float(re.search(r"test accuracy (\d\d\.\d\d)%", done.stdout)[1]) > 98.5
+    assert "read 1984, " in done.stdout
+    assert len(script.read_text().splitlines()) <= 32

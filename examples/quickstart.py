@@ -1,0 +1,31 @@
+"""From MNIST to a trained network to a number read off a page: `python examples/quickstart.py`, about 15 s.
+
+Needs digitnet[train]. It leaves the run in quickstart/, with its confusion matrix.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import digitnet
+from digitnet.hands import hands
+from digitnet.run import start
+from digitnet.train import RECIPES
+
+# Learn: 55,000 digits, one pass. Other recipes take longer and learn more.
+run = start(RECIPES["quick"], Path("quickstart"))
+for epoch in run.train():
+    print(f"epoch {epoch.number}: {epoch.scores.accuracy:.2%} of the validation digits right")
+
+# Judge: the test digits are looked at once, at the end.
+scores = run.finish()
+low, high = scores.interval
+print(f"test accuracy {scores.accuracy:.2%}, 95 % interval {low:.2%} to {high:.2%}")
+for pair in scores.confused(3):
+    print(f"  {pair.true} read as {pair.predicted}: {pair.count} times")
+
+# Read: a page with the number 1984 on it, drawn here, read by the built-in models without PyTorch.
+page = 255 - cv2.copyMakeBorder(np.hstack(hands(10, seed=3).images[[1, 9, 8, 4]]), 60, 60, 60, 60, cv2.BORDER_CONSTANT)
+for number in digitnet.read(page).numbers:
+    print(f"read {number.text}, {number.confidence:.1%} sure, at {number.box}")
