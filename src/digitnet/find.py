@@ -1,11 +1,10 @@
 """Where numbers are: a grey page -> regions that each hold one handwritten number, in reading order.
 
 The page's ink (`ink.py`) is turned upright and ruled lines and boxes are taken away (`ruling.py`); what is left falls
-into connected parts, and the parts of one number are put together by size, height and gap. Not covered: whether a
-region really holds digits, and which.
+into connected parts, and the parts of one number are put together (`group.py`). Not covered: whether a region really
+holds digits, and which.
 
-The constants were chosen on composed pages of handwritten digits; lengths in units of a digit's height follow from
-how people write: a stroke is 1/20 to 1/4 of it, a gap inside a number rarely 4/5.
+The constants were chosen on composed pages of handwritten digits.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet.group import SMALLEST, groups
 from digitnet.ink import FAINT, INK, SHARE, Gray, checked, ink_of, quantiles
 from digitnet.reading import Box
 from digitnet.ruling import Affine, levelled, without_rules
@@ -36,15 +36,6 @@ LARGEST = 12_000_000
 
 AMPLE, BROAD, FEW = 56, 4, 50
 """A drawing of a few pieces is looked at so small that the lowest is still so high, the finest pen so wide, pixels."""
-
-SMALLEST = 7
-"""Least height of a digit, pixels."""
-
-MOST = 3000
-"""Parts a page may have: beyond it, in a photo of gravel say, the largest are looked at."""
-
-GAP, WIDEST_GAP = 0.85, 1.2
-"""Between two digits of a number at most, in digit heights: as a rule, and where all its gaps are as wide."""
 
 SOLID, SOLID_ROUND = 0.88, 0.84
 """Share of its convex outline that a blot fills and a digit does not; and where it is as wide as high."""
@@ -162,7 +153,7 @@ def _find(page: Gray, depth: int) -> list[Region]:
                 left, top, right, bottom = boxes[row]
                 within = (boxes[:, :2] >= (left, top)).all(1) & (boxes[:, 2:] <= (right, bottom)).all(1)
                 areas[within] = 0  # the paper around its ink, and the paper in the loops of its ink
-    for rows in _groups(boxes, areas):
+    for rows in groups(boxes, areas):
         largest = max(rows, key=lambda row: int(areas[row]))
         if areas[largest] > 0.8 * areas[rows].sum() and _solid(labels, boxes[largest], largest + 1):
             continue
@@ -273,82 +264,6 @@ def _strong(ink: Gray) -> Gray | int:
     spread = np.sqrt((mean(few * few) - usual * usual).clip(0))
     level = np.where(inked, usual + ABOVE * spread, 0).clip(STRONG, 255).astype(np.uint8)
     return cv2.resize(level, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
-
-
-def _groups(boxes: Ints, areas: Ints) -> list[list[int]]:
-    """Put parts together to numbers: lists of rows of `boxes`."""
-    sizes = boxes[:, 2:] - boxes[:, :2]
-    rows = np.flatnonzero((sizes.max(1, initial=0) >= 3) & (areas >= 4))
-    if len(rows) > MOST:
-        rows = rows[np.argsort(-areas[rows], kind="stable")[:MOST]]
-    rows = rows[np.argsort(boxes[rows, 0], kind="stable")]
-    left, top, right, bottom = boxes[rows].astype(np.float32).T
-    wide, high = right - left, bottom - top
-    full = areas[rows] / (wide * high)
-    dash = (wide > 2.2 * high) & (full > 0.6)  # two zeros that touch fill half
-    blob = (full > 0.8) & (wide > 0.5 * high)
-    digit = np.flatnonzero((high >= SMALLEST) & ~dash & ~blob & (wide < 15 * high))
-    if not len(digit):
-        return []
-    # To the right of each digit its nearest neighbour of like size on the same line.
-    lefts, tops, rights, bottoms, highs = (side[digit] for side in (left, top, right, bottom, high))
-    larger, smaller = np.maximum(highs[:, None], highs), np.minimum(highs[:, None], highs)
-    beside = np.minimum(bottoms[:, None], bottoms) - np.maximum(tops[:, None], tops) > 0.4 * smaller
-    gap = lefts[None] - rights[:, None]
-    after = (lefts + rights)[None] > (lefts + rights)[:, None]
-    near = after & beside & (gap < 2 * WIDEST_GAP * larger) & (smaller > 0.4 * larger)
-    apart = np.where(near, gap, np.inf)
-    pairs = [(digit[one], digit[other]) for one, other in enumerate(apart.argmin(1)) if near[one, other]]
-    # Flags, broken pieces, dots and dashes go with the digit they are nearest to.
-    small = (high[:, None] < 0.6 * highs) & (np.maximum(wide, high)[:, None] < 1.2 * highs)
-    small &= np.maximum(wide, high)[:, None] > 0.06 * highs
-    dx = np.maximum(left[:, None] - rights, lefts - right[:, None]).clip(0)
-    dy = np.maximum(top[:, None] - bottoms, tops - bottom[:, None]).clip(0)
-    mine = small & (dx < 0.6 * highs) & (dy < 0.25 * highs)
-    shared = np.minimum(right[:, None], rights) - np.maximum(left[:, None], lefts)
-    stacked = (dy < 0.1 * np.maximum(high[:, None], highs)) & (shared > 0.5 * np.minimum(wide[:, None], rights - lefts))
-    stacked[digit, np.arange(len(digit))] = False
-    mine |= stacked
-    far = np.where(mine, (dx + dy) / highs, np.inf)
-    pairs += [(one, digit[other]) for one, other in enumerate(far.argmin(1)) if mine[one, other]]
-    is_digit = np.zeros(len(rows), bool)
-    is_digit[digit] = True
-    numbers = []
-    for members in _teams(len(rows), pairs):
-        for piece in _split(members, left, right, high, is_digit):
-            if is_digit[piece].any():
-                numbers.append(rows[piece].tolist())
-    return numbers
-
-
-def _split(
-    members: Rows, left: NDArray[Any], right: NDArray[Any], high: NDArray[Any], digit: NDArray[Any]
-) -> list[Rows]:
-    """Split a line's parts, from left to right, where a gap is too wide for the inside of a number."""
-    if not digit[members].any():
-        return []
-    tall = float(np.median(high[members][digit[members]]))
-    gaps = left[members][1:] - np.maximum.accumulate(right[members])[:-1]
-    usual = float(np.median(gaps)) if len(gaps) > 1 else 0.0
-    limit = max(GAP * tall, min(1.5 * usual, WIDEST_GAP * tall))
-    return np.split(members, np.flatnonzero(gaps > limit) + 1)
-
-
-def _teams(n: int, pairs: list[tuple[int, int]]) -> list[Rows]:
-    """Part 0 .. n - 1 into teams, so that both of every pair are in one (union-find)."""
-    leader = list(range(n))
-
-    def of(one: int) -> int:
-        while leader[one] != one:
-            leader[one] = leader[leader[one]]
-            one = leader[one]
-        return one
-
-    for one, other in pairs:
-        leader[of(other)] = of(one)
-    leaders = np.array([of(one) for one in range(n)])
-    order = np.argsort(leaders, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(leaders[order])) + 1)
 
 
 def _cut(

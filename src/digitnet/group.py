@@ -1,0 +1,103 @@
+"""Which pieces of ink are one number: connected parts -> groups, by size, height and gap.
+
+The constants were chosen on composed pages of handwritten digits; lengths in units of a digit's height follow from
+how people write: a stroke is 1/20 to 1/4 of it, a gap inside a number rarely 4/5.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int32]
+Rows = NDArray[np.intp]
+
+SMALLEST = 7
+"""Least height of a digit, pixels."""
+
+MOST = 3000
+"""Parts a page may have: beyond it, in a photo of gravel say, the largest are looked at."""
+
+GAP, WIDEST_GAP = 0.85, 1.2
+"""Between two digits of a number at most, in digit heights: as a rule, and where all its gaps are as wide."""
+
+
+def groups(boxes: Ints, areas: Ints) -> list[list[int]]:
+    """Put parts together to numbers: lists of rows of `boxes`, a list a number, in no order that means anything.
+
+    boxes: (n, 4) int32 left, top, right, bottom, pixels. areas: (n,) pixels of ink; parts of less than 4 are left out.
+    """
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    rows = np.flatnonzero((sizes.max(1, initial=0) >= 3) & (areas >= 4))
+    if len(rows) > MOST:
+        rows = rows[np.argsort(-areas[rows], kind="stable")[:MOST]]
+    rows = rows[np.argsort(boxes[rows, 0], kind="stable")]
+    left, top, right, bottom = boxes[rows].astype(np.float32).T
+    wide, high = right - left, bottom - top
+    full = areas[rows] / (wide * high)
+    dash = (wide > 2.2 * high) & (full > 0.6)  # two zeros that touch fill half
+    blob = (full > 0.8) & (wide > 0.5 * high)
+    digit = np.flatnonzero((high >= SMALLEST) & ~dash & ~blob & (wide < 15 * high))
+    if not len(digit):
+        return []
+    # To the right of each digit its nearest neighbour of like size on the same line.
+    lefts, tops, rights, bottoms, highs = (side[digit] for side in (left, top, right, bottom, high))
+    larger, smaller = np.maximum(highs[:, None], highs), np.minimum(highs[:, None], highs)
+    beside = np.minimum(bottoms[:, None], bottoms) - np.maximum(tops[:, None], tops) > 0.4 * smaller
+    gap = lefts[None] - rights[:, None]
+    after = (lefts + rights)[None] > (lefts + rights)[:, None]
+    near = after & beside & (gap < 2 * WIDEST_GAP * larger) & (smaller > 0.4 * larger)
+    apart = np.where(near, gap, np.inf)
+    pairs = [(digit[one], digit[other]) for one, other in enumerate(apart.argmin(1)) if near[one, other]]
+    # Flags, broken pieces, dots and dashes go with the digit they are nearest to.
+    small = (high[:, None] < 0.6 * highs) & (np.maximum(wide, high)[:, None] < 1.2 * highs)
+    small &= np.maximum(wide, high)[:, None] > 0.06 * highs
+    dx = np.maximum(left[:, None] - rights, lefts - right[:, None]).clip(0)
+    dy = np.maximum(top[:, None] - bottoms, tops - bottom[:, None]).clip(0)
+    mine = small & (dx < 0.6 * highs) & (dy < 0.25 * highs)
+    shared = np.minimum(right[:, None], rights) - np.maximum(left[:, None], lefts)
+    stacked = (dy < 0.1 * np.maximum(high[:, None], highs)) & (shared > 0.5 * np.minimum(wide[:, None], rights - lefts))
+    stacked[digit, np.arange(len(digit))] = False
+    mine |= stacked
+    far = np.where(mine, (dx + dy) / highs, np.inf)
+    pairs += [(one, digit[other]) for one, other in enumerate(far.argmin(1)) if mine[one, other]]
+    is_digit = np.zeros(len(rows), bool)
+    is_digit[digit] = True
+    numbers = []
+    for members in _teams(len(rows), pairs):
+        for piece in _split(members, left, right, high, is_digit):
+            if is_digit[piece].any():
+                numbers.append(rows[piece].tolist())
+    return numbers
+
+
+def _split(
+    members: Rows, left: NDArray[Any], right: NDArray[Any], high: NDArray[Any], digit: NDArray[Any]
+) -> list[Rows]:
+    """Split a line's parts, from left to right, where a gap is too wide for the inside of a number."""
+    if not digit[members].any():
+        return []
+    tall = float(np.median(high[members][digit[members]]))
+    gaps = left[members][1:] - np.maximum.accumulate(right[members])[:-1]
+    usual = float(np.median(gaps)) if len(gaps) > 1 else 0.0
+    limit = max(GAP * tall, min(1.5 * usual, WIDEST_GAP * tall))
+    return np.split(members, np.flatnonzero(gaps > limit) + 1)
+
+
+def _teams(n: int, pairs: list[tuple[int, int]]) -> list[Rows]:
+    """Part 0 .. n - 1 into teams, so that both of every pair are in one (union-find)."""
+    leader = list(range(n))
+
+    def of(one: int) -> int:
+        while leader[one] != one:
+            leader[one] = leader[leader[one]]
+            one = leader[one]
+        return one
+
+    for one, other in pairs:
+        leader[of(other)] = of(one)
+    leaders = np.array([of(one) for one in range(n)])
+    order = np.argsort(leaders, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(leaders[order])) + 1)
