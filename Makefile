@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test lint docs clean
+.PHONY: train test lint docs sbom coverage clean
 
 train: .venv/train.stamp  ## get MNIST, train DigitNet with the best recipe, evaluate it
 	$(BIN)/digitnet train
@@ -16,6 +16,16 @@ lint: .venv/dev.stamp
 
 docs: .venv/dev.stamp  ## the documentation as a web site, in site/
 	$(BIN)/mkdocs build --strict --quiet
+
+sbom: .venv/bin/python  ## the packages digitnet was tested with, as a CycloneDX bill of materials
+	test -x .venv/sbom/bin/cyclonedx-py || { $(BIN)/python -m venv .venv/sbom && .venv/sbom/bin/pip install -q cyclonedx-bom==7.5.0; }
+	PYTHONWARNINGS=ignore .venv/sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --short-PURLs --output-reproducible -o sbom.json constraints.txt
+
+coverage: .venv/dev.stamp  ## lines and branches that the tests run; fails below 92 %
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 clean:  ## the environment and caches; runs and data stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 import sys
@@ -89,3 +90,17 @@ def test_the_quickstart_learns_judges_and_reads(mnist_folder, environment, tmp_p
     assert float(re.search(r"test accuracy (\d\d\.\d\d)%", done.stdout)[1]) > 98.5
     assert "read 1984, " in done.stdout
     assert len(script.read_text().splitlines()) <= 32
+
+
+def test_the_tests_that_security_names_exist():
+    named = re.findall(r"`(tests/\w+\.py)`", (ROOT / "SECURITY.md").read_text())
+    assert len(named) > 5
+    assert all((ROOT / name).is_file() for name in named)
+
+
+def test_the_bill_of_materials_has_exactly_the_packages_of_the_constraints():
+    pinned = {
+        tuple(line.lower().split("==")) for line in (ROOT / "constraints.txt").read_text().split() if "==" in line
+    }
+    listed = json.loads((ROOT / "sbom.json").read_text())["components"]
+    assert {(part["name"].lower(), part["version"]) for part in listed} == pinned
