@@ -43,8 +43,7 @@ def report(
         typer.Option(show_default="DIGITNET_DATA, else the platform's cache folder", help="Folder of named data sets."),
     ] = None,
 ) -> None:
-    """Write a model's report, one HTML file to look at, print or send: its mistakes as pictures, how sure and how sturdy
-    it is, what is inside.
+    """Write a model's report, one HTML file to look at, print or send: mistakes, trust, spoilt digits, what is inside.
 
     Examples: digitnet report; digitnet report run/best-1 --open; digitnet report strong --compare digitnet; digitnet
     report mine.onnx --data mnist --data my-digits/ --figures figures.

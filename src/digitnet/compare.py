@@ -67,4 +67,5 @@ def mcnemar(only_one: int, only_other: int) -> float:
     for count in range(1, least + 1):
         ways = ways * (total - count + 1) // count
         below += ways
-    return min(1.0, 2 * below / 2**total)
+    share: float = below / 2**total
+    return min(1.0, 2 * share)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from digitnet import figures, figures_inside
+from digitnet import charts, figures, figures_inside
+from digitnet.evaluate import BINS
 from digitnet.figures import Drawing, Rows
 from digitnet.findings import Findings, Look, Spoilt
 from digitnet.score import Evaluation
@@ -42,7 +43,7 @@ def _errors(found: Findings) -> Iterator[Drawing]:
     yield Drawing(
         "confusion",
         "Confusion matrix",
-        figures.confusion_figure(scores, f"{title}: {scores.correct:,} of {scores.n:,} right"),
+        lambda: figures.confusion_figure(scores, f"{title}: {scores.correct:,} of {scores.n:,} right"),
         "Rows are what the digits are, columns what they were read as. Off the diagonal lie the mistakes.",
         f"Confusion matrix: {scores.correct:,} of {scores.n:,} digits lie on the diagonal.",
         [["true", *map(str, range(10))], *([row, *counts] for row, counts in enumerate(scores.confusion.tolist()))],
@@ -50,7 +51,7 @@ def _errors(found: Findings) -> Iterator[Drawing]:
     yield Drawing(
         "shares",
         "Shares of each digit",
-        figures.shares_figure(scores, f"{title}: % of each true digit"),
+        lambda: figures.shares_figure(scores, f"{title}: % of each true digit"),
         "The same as percent of each row: a row's diagonal is that digit's recall.",
         "The confusion matrix as percent of each true digit.",
         [["true", *map(str, range(10))], *([row, *cells] for row, cells in enumerate(shares.tolist()))],
@@ -61,7 +62,7 @@ def _errors(found: Findings) -> Iterator[Drawing]:
         yield Drawing(
             "pairs",
             "The most confused pairs",
-            figures.confusions_figure(scores),
+            lambda: charts.confusions_figure(scores),
             "How often one digit was taken for another, the ten most frequent. Bars of one or two digits are chance.",
             f"Bars: {most.true} was read as {most.predicted} most often, {most.count} times.",
             [["true", "read as", "digits"], *([pair.true, pair.predicted, pair.count] for pair in pairs)],
@@ -81,7 +82,7 @@ def _curves(found: Findings) -> Drawing:
     return Drawing(
         "curves",
         "While it learnt",
-        figures.curves_figure(found.history),
+        lambda: charts.curves_figure(found.history),
         see + " The learning rate is that of an epoch's last step.",
         f"Loss, validation accuracy and learning rate over {len(found.history)} epochs; at the end the loss is "
         f"{last['loss']:.3f} and {percent(last['valid_accuracy'])} of the validation digits are read right.",
@@ -95,16 +96,16 @@ def _trust(found: Findings) -> Iterator[Drawing]:
     table: Rows = [
         ["from", "to", "digits", "mean confidence", "share right"],
         *(
-            [place / figures.BINS, (place + 1) / figures.BINS, *row]
+            [place / BINS, (place + 1) / BINS, *row]
             for place, row in enumerate(zip(bins.n.tolist(), bins.confidence, bins.accuracy, strict=True))
         ),
     ]
     yield Drawing(
         "reliability",
         "Can its confidence be believed?",
-        figures.reliability_figure(scores),
-        "Points on the dashed line: of what it is 80 % sure of, 80 % are right. Above it the model is too modest, below "
-        "it too sure of itself. Below: how many digits each point stands for (the scale is logarithmic); few digits "
+        lambda: charts.reliability_figure(scores),
+        "On the dashed line, of what it is 80 % sure of 80 % are right. Above it the model is too modest, below it too "
+        "sure of itself. The bars are how many digits each point stands for (their scale is logarithmic); few digits "
         f"make a long interval. On average the two differ by {percent(scores.calibration_error)}.",
         f"Reliability diagram; the expected calibration error is {percent(scores.calibration_error)}.",
         table,
@@ -119,10 +120,10 @@ def _trust(found: Findings) -> Iterator[Drawing]:
     yield Drawing(
         "rejection",
         "Sending the least sure to a person",
-        figures.rejection_figure(scores, chosen),
-        f"From left to right ever more of the least sure digits go to a person, and fewer of the rest are wrong. {told}",
+        lambda: charts.rejection_figure(scores, chosen),
+        f"To the right ever more of the least sure digits go to a person, and fewer of the rest are wrong. {told}",
         f"Error-versus-reject curve, from {percent(1 - scores.accuracy)} wrong with nothing sent. {told}",
-        [["sent", "less sure than", "errors", "wrong of the rest"], *figures.rejection_rows(scores, chosen)],
+        [["sent", "less sure than", "errors", "wrong of the rest"], *charts.rejection_rows(scores, chosen)],
     )
 
 
@@ -138,7 +139,7 @@ def _robustness(found: Findings) -> Drawing:
     return Drawing(
         "robustness",
         "Spoilt in fifteen ways" if len(order) == 15 else "Spoilt digits",
-        figures.robustness_figure(
+        lambda: charts.robustness_figure(
             [each.name for each in order], [each.scores for each in order], [each.example for each in order], clean
         ),
         f"Share of {n:,} digits read wrong under each corruption of MNIST-C, with one digit as it looks then; "
@@ -162,16 +163,16 @@ def _transfer(found: Findings) -> Drawing:
     return Drawing(
         "transfer",
         "On other digits",
-        figures.transfer_figure([short(each.source) for each in every], [each.scores for each in every]),
-        "Accuracy on each data set with its 95 % interval. The axis does not begin at 0. How well a model does on other "
-        "people's digits says more about yours than the first line does.",
+        lambda: charts.transfer_figure([short(each.source) for each in every], [each.scores for each in every]),
+        "Accuracy on each data set with its 95 % interval; the axis does not begin at 0. How well a model does on "
+        "other people's digits says more about yours than the first line does.",
         f"Accuracy on each data set: {told}.",
         [
             ["data", "digits", "errors", "accuracy", "low", "high"],
             *(
-                [each.source, each.scores.n, each.scores.n - each.scores.correct, each.scores.accuracy]
-                + list(each.scores.interval)
+                [each.source, scores.n, scores.n - scores.correct, scores.accuracy, *scores.interval]
                 for each in every
+                for scores in [each.scores]
             ),
         ],
     )
@@ -185,18 +186,18 @@ def _inside(found: Findings, look: Look) -> Iterator[Drawing]:
     yield Drawing(
         "filters",
         "The first layer's filters",
-        figures_inside.filters_figure(look.filters),
+        lambda: figures_inside.filters_figure(look.filters),
         f"Each of the {len(look.filters)} squares is laid on every place of the picture: ink under blue speaks for the "
         "feature, under orange against it. Blue beside orange finds an edge.",
         f"{len(look.filters)} filters of {look.filters.shape[1]} x {look.filters.shape[2]} weights.",
         [["filter", "row", "column", "weight"], *cells],
     )
-    label = int(look.example.labels[0]) if look.example.labels is not None else 0
+    digits, label = found.done.digits, found.scores.labels[look.example]
     yield Drawing(
         "maps",
         f"What the layers make of a {label}",
-        figures_inside.maps_figure(look.example.images[0], look.layers),
-        "Each square is one feature's map, darker where the feature is found. Layer by layer maps become smaller and "
+        lambda: figures_inside.maps_figure(digits.images[look.example], look.layers),
+        "Each square is one feature's map, stronger where the feature is found. Layer by layer maps become smaller and "
         "say less where ink is and more what it means.",
         f"The feature maps of a {label} in {len(look.layers)} layers.",
         [
@@ -212,21 +213,16 @@ def _inside(found: Findings, look: Look) -> Iterator[Drawing]:
     yield Drawing(
         "needed",
         "The pixels that decided",
-        figures_inside.needed_figure(look.shown, look.needed),
-        "Orange is ink that the answer hangs on: were it paper, the digit would become less probable, by as much as the "
-        "number says where it is strongest. Ink that has a double elsewhere is not needed.",
+        lambda: figures_inside.needed_figure(digits.images[look.shown], look.needed),
+        "Orange is ink that the answer hangs on: were it paper, the digit would be less probable; the number is the "
+        "largest such fall. Ink that has a double elsewhere is not needed, and what had to stay empty does not show.",
         "One digit of each kind, with the ink that decided marked.",
         [
             ["label", "row", "column", "ink", "fall of the probability"],
             *(
-                [int(label), row, column, int(image[row, column]), float(falls[row, column])]
-                for label, image, falls in zip(
-                    look.shown.labels if look.shown.labels is not None else [],
-                    look.shown.images,
-                    look.needed,
-                    strict=True,
-                )
-                for row, column in np.ndindex(28, 28)
+                [int(found.scores.labels[shown]), *place, int(digits.images[shown][place]), float(falls[place])]
+                for shown, falls in zip(look.shown, look.needed, strict=True)
+                for place in np.ndindex(28, 28)
             ),
         ],
     )
@@ -234,8 +230,8 @@ def _inside(found: Findings, look: Look) -> Iterator[Drawing]:
     yield Drawing(
         "plane",
         "A map of the hidden layer",
-        figures_inside.plane_figure(look.points, labels, right, look.explained),
-        f"{len(look.rows):,} digits by what the hidden layer makes of them, on the two axes along which they differ most "
+        lambda: figures_inside.plane_figure(look.points, labels, right, look.explained),
+        f"{len(look.rows):,} digits by what the hidden layer makes of them, on the two axes where they differ most "
         "(principal components). Digits that the network takes for alike lie close; a flat map shows only a part "
         f"of that, {100 * sum(look.explained):.0f} % of the variance.",
         f"Map of {len(look.rows):,} digits: each kind forms a group of its own.",
@@ -255,7 +251,7 @@ def _differences(found: Findings, rival: Evaluation) -> Drawing:
     return Drawing(
         "differences",
         "Mistakes by digit",
-        figures.differences_figure(names, found.scores, rival.scores),
+        lambda: charts.differences_figure(names, found.scores, rival.scores),
         "How many of each digit the two models read wrong, on the same digits. A lead of a few digits is chance.",
         f"Bars: {names[0]} reads {counts[0].sum():,} digits wrong, {names[1]} {counts[1].sum():,}.",
         [["digit", *names], *([digit, int(counts[0][digit]), int(counts[1][digit])] for digit in range(10))],

@@ -190,6 +190,12 @@ class Scores(Answers):
         low, high = self.interval
         return f"<Scores: {self.accuracy:.2%} of {self.n} right, 95 % interval {low:.2%} to {high:.2%}>"
 
+    def _repr_html_(self) -> str:
+        """Show accuracy and confusion matrix as a table in a notebook."""
+        from digitnet.show import scores_html
+
+        return scores_html(self)
+
     @cached_property
     def predicted(self) -> NDArray[np.uint8]:
         """The most probable digit of each row, (n,) uint8; the smaller one of equals."""

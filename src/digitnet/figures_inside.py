@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.digits import Digits
 from digitnet.figures import GREY, INK, NARROW, WIDE, blank, show_digit, styled, veil
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ CHANNELS = 16
 """Maps shown of a layer, those with the most in them."""
 
 TEN = (
-    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"),
+    *("#1f7fc4", "#d65f02", "#049f74", "#cc79a7", "#e69f00"),
     *("#56b4e9", "#8a63c4", "#a5793b", "#7f8894", "#c23b3b"),
 )
 """A colour for each digit. No ten colours are safe for all colour-blind people, so points are drawn as their digits."""
@@ -49,8 +48,8 @@ def filters_figure(filters: NDArray[np.float32]) -> Figure:
 @styled
 def maps_figure(example: NDArray[np.uint8], layers: Sequence[NDArray[np.float32]]) -> Figure:
     """Draw a digit (28, 28), and of each layer the maps (channels, h, w) with the most in them."""
-    figure = blank(WIDE, 0.2 + 1.55 * len(layers))
-    left, right = figure.subfigures(1, 2, width_ratios=(1, 4))
+    figure = blank(WIDE, 0.2 + 2.05 * len(layers))
+    left, right = figure.subfigures(1, 2, width_ratios=(1, 4), squeeze=False)[0]
     axes = left.subplots()
     show_digit(axes, example)
     axes.set_title("the digit")
@@ -85,20 +84,19 @@ def strongest(maps: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 @styled
-def needed_figure(shown: Digits, needed: Sequence[NDArray[np.float32]]) -> Figure:
-    """Draw digits, and over each the ink without which it would be less probable; above it the largest such fall."""
-    columns = min(5, len(shown))
-    rows = math.ceil(len(shown) / columns)
+def needed_figure(images: NDArray[np.uint8], needed: Sequence[NDArray[np.float32]]) -> Figure:
+    """Draw digits (n, 28, 28), over each the ink without which it would be less probable, above it the largest fall."""
+    columns = min(5, len(images))
+    rows = math.ceil(len(images) / columns)
     figure = blank(NARROW, 0.95 * rows + 0.1)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
-    for axes, image, falls in zip(grid.flat, shown.images, needed, strict=False):
+    for axes, image, falls in zip(grid.flat, images, needed, strict=False):
         axes.imshow(veil(0.75 * image / 255, GREY), interpolation="nearest")
         strength = np.clip(falls, 0, 1)
-        most = float(strength.max())
-        axes.imshow(veil(0.85 * np.sqrt(strength / most) if most > 0 else strength, HEAT), interpolation="bilinear")
-        axes.set_title(f"{100 * most:.0f} %", size=8, color=INK, pad=2)
+        axes.imshow(veil(0.9 * np.sqrt(strength), HEAT), interpolation="bilinear")
+        axes.set_title(f"{100 * strength.max():.0f} %", size=8, color=INK, pad=2)
     return figure
 
 

@@ -68,16 +68,16 @@ class Spoilt:
 class Look:
     """What is inside a network.
 
-    filters: (channels, h, w) float32, the first layer's weights. example: a digit, and layers: its maps after each
-    pooling, (channels, h, w) float32 each. shown: one digit of each label that was read right, where there is one, and
-    needed: which ink of it was needed, (28, 28) each; see `inside.Inside`. points: (n, 2), `rows` of the digits scored
-    on the two main axes of the hidden layer. explained: the shares of its variance that these hold, 0..1.
+    filters: (channels, h, w) float32, the first layer's weights. example: the row of a digit scored, and layers: its
+    maps after each pooling, (channels, h, w) float32 each. shown: (k,) rows, one of each label that was read right, and
+    needed: which ink of it was needed, (28, 28) each; see `inside.Inside`. rows: (n,), and points: (n, 2), where these
+    lie on the two main axes of the hidden layer. explained: the shares of its variance that these hold, 0..1.
     """
 
     filters: NDArray[np.float32]
-    example: Digits
+    example: int
     layers: tuple[NDArray[np.float32], ...]
-    shown: Digits
+    shown: NDArray[np.int64]
     needed: tuple[NDArray[np.float32], ...]
     rows: NDArray[np.int64]
     points: NDArray[np.float64]
@@ -189,15 +189,15 @@ def look_inside(done: Evaluation) -> Look | str:
     right = np.flatnonzero(scores.right)
     if not len(right):
         return "No digit was read right: there is nothing to show."
-    shown = digits[[int(rows[0]) for label in range(10) if len(rows := right[scores.labels[right] == label])]]
-    example = digits[int(right[0])]
+    shown = np.array([rows[0] for label in range(10) if len(rows := right[scores.labels[right] == label])])
+    example = int(right[0])
     rows = np.flatnonzero(sample(digits, MAPPED))
     try:
-        filters, (*layers, _) = network.filters(), network.layers(example.images[0])
+        filters, (*layers, _) = network.filters(), network.layers(digits.images[example])
         hidden = network.hidden(digits.images[rows])
     except ModelError as error:
         return f"{error}."
-    needed = tuple(occlusion(network, image) for image in shown.images)
+    needed = tuple(occlusion(network, image) for image in digits.images[shown])
     points, explained = _plane(hidden)
     return Look(filters, example, tuple(layers), shown, needed, rows, points, explained)
 

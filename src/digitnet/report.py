@@ -121,7 +121,7 @@ def page(found: Findings, drawn: dict[str, Drawing], command: str) -> str:
     )
     environment.filters |= {"percent": percent, "image": as_uri}
     done, scores = found.done, found.scores
-    return environment.get_template("report.html").render(
+    text = environment.get_template("report.html").render(
         mark=f"{MARK} {digitnet.__version__}",
         model=short(done.model.name),
         source=short(done.source),
@@ -143,6 +143,7 @@ def page(found: Findings, drawn: dict[str, Drawing], command: str) -> str:
         settings={name: value for name, value in done.model.about.items() if not isinstance(value, dict | list)},
         facts=found.facts,
     )
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")  # no line begins with a percent sign
 
 
 def as_uri(image: NDArray[np.uint8]) -> str:
@@ -185,7 +186,7 @@ def _cells(done: Evaluation) -> list[dict[str, Any]]:
 
 
 def _matrices(scores: Scores) -> list[dict[str, Any]]:
-    """Return the confusion matrix twice, as counts and as shares of each row, with the colours of matplotlib's Blues."""
+    """Return the confusion matrix twice, as counts and as shares of each row, in the colours of matplotlib's Blues."""
     from matplotlib import colormaps
 
     blues = colormaps["Blues"]
@@ -251,20 +252,19 @@ def _cards(found: Findings) -> list[tuple[str, str, str]]:
     cards.append((percent(scores.calibration_error), "calibration error", "between confidence and accuracy"))
     if done.refused is not None:
         cards.append((percent(done.refused), "refused", "of these digits, as no digit"))
+    seed = f", seed {about['seed']}" if "seed" in about else ""
     if found.history:
         seconds = sum(epoch["seconds"] for epoch in found.history)
-        rate = f"{count(len(found.history), 'epoch')} on {about.get('device', 'cpu')}"
-        cards.append((duration(seconds), "of training", rate))
+        how = f"{count(len(found.history), 'epoch')} on {about.get('device', 'cpu')}{seed}"
+        cards.append((duration(seconds), "of training", how))
     elif "epochs" in about:
-        cards.append((str(about["epochs"]), "epochs of training", f"recipe {about.get('recipe', 'not known')}"))
+        cards.append((str(about["epochs"]), "epochs of training", f"recipe {about.get('recipe', 'not known')}{seed}"))
     cards.append((f"{found.rate:,.0f}", "digits a second", "measured here, once"))
     path = weights_path(done.model)
     if path is not None:
         cards.append((f"{path.stat().st_size / 1e6:.2f} MB", "of weights", path.name))
     if len(found.seeds) > 1:
-        cards.append((str(len(found.seeds)), "runs", seeds_told(found.seeds, None)))
-    elif "seed" in about:
-        cards.append((str(about["seed"]), "the seed", "of one run; another moves the accuracy a little"))
+        cards.append((seeds_told(found.seeds), f"mean of {len(found.seeds)} runs", "that differ in their seed alone"))
     return cards
 
 
@@ -290,7 +290,7 @@ def _comparison(found: Findings) -> dict[str, Any] | None:
         "p": comparison.p,
         "table": [
             ("read right", *(percent(scores.accuracy) for scores in pair)),
-            ("95 % interval", *(f"{low} to {high}" for low, high in low_high)),
+            ("95 % interval", *(f"{low.removesuffix(' %')} to {high}" for low, high in low_high)),
             ("read wrong", *(f"{scores.n - scores.correct:,}" for scores in pair)),
             ("right where the other is wrong", f"{len(comparison.only_one):,}", f"{len(comparison.only_other):,}"),
             ("both wrong", *(f"{comparison.both_wrong:,}",) * 2),

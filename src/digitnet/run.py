@@ -78,7 +78,7 @@ class Run:
     def finish(self) -> Scores | LineScores:
         """Score the trained weights once on the test digits; keep scores, wrong digits, confusion matrix and a report.
 
-        A reader of numbers is scored on numbers composed from test digits instead, and has neither confusion matrix nor report.
+        A reader of numbers is scored on numbers composed from test digits instead, and has no matrix and no report.
         """
         if self.config.lines:
             read = judge_lines(checkpoint.load_network(self.folder), self._lines(self.parts.test))

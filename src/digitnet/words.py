@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 
 from digitnet.compare import Comparison
 from digitnet.drawings import ranked, short
 from digitnet.evaluate import Scores
 from digitnet.findings import Findings
+from digitnet.score import Evaluation
 from digitnet.terminal import percent
 
 CHANCE = 0.05
@@ -21,12 +23,11 @@ def in_words(found: Findings) -> list[str]:
     if found.spoilt:
         worst, best = ranked(found)[0], ranked(found)[-1]
         told.append(
-            f"Spoilt digits: {worst.name.replace('_', ' ')} hurts it most ({percent(worst.scores.accuracy)} read right), "
+            f"Spoilt: {worst.name.replace('_', ' ')} hurts it most ({percent(worst.scores.accuracy)} read right), "
             f"{best.name.replace('_', ' ')} least ({percent(best.scores.accuracy)})."
         )
     if found.others:
-        far = min(found.others, key=lambda each: each.scores.accuracy)
-        told.append(f"On other data it does worst on {short(far.source)}: {percent(far.scores.accuracy)} read right.")
+        told.append(f"On other data: {', '.join(_elsewhere(each) for each in found.others)}.")
     if found.comparison and found.rival:
         told.append(verdict(found.comparison, short(found.done.model.name), short(found.rival.model.name)))
     return told
@@ -43,6 +44,10 @@ def _headline(found: Findings) -> str:
     return f"{told} ({percent(scores.accuracy)}): {often}."
 
 
+def _elsewhere(done: Evaluation) -> str:
+    return f"{percent(done.scores.accuracy)} right of {count(done.scores.n, 'digit')} of {short(done.source)}"
+
+
 def _mistakes(scores: Scores) -> list[str]:
     pairs = scores.confused(2)
     if not pairs:
@@ -51,6 +56,9 @@ def _mistakes(scores: Scores) -> list[str]:
     told = f"It mistakes {most.true} for {most.predicted} most often ({times(most.count)})"
     if most.count == 1:
         told = f"No mistake was made twice; one was to read a {most.true} as a {most.predicted}"
+    elif len(pairs) > 1 and pairs[1].count == most.count:
+        told = f"It mistakes {most.true} for {most.predicted} and {pairs[1].true} for {pairs[1].predicted} most often "
+        told += f"({times(most.count)} each)"
     elif len(pairs) > 1:
         told += f", then {pairs[1].true} for {pairs[1].predicted} ({times(pairs[1].count)})"
     there = [digit for digit in range(10) if scores.confusion[digit].sum()]
@@ -97,18 +105,13 @@ def verdict(comparison: Comparison, one: str, other: str) -> str:
     said = "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
     if p < CHANCE:
         return f"{told}: {better} is better than {worse} by more than chance ({said}, McNemar's exact test)."
-    return (
-        f"{told}: {better} may be ahead by chance ({said}, McNemar's exact test); this is no proof that it is better."
-    )
+    return f"{told}: {better} may be ahead by chance ({said}, McNemar's exact test), which proves nothing."
 
 
-def seeds_told(seeds: tuple[tuple[int, float], ...], seed: object) -> str:
-    """Return the seeds that the accuracy is of, with mean and standard deviation where there are several."""
-    if len(seeds) < 2:
-        return f"seed {seed}, one run" if seed is not None else "not known"
+def seeds_told(seeds: Sequence[tuple[int, float]]) -> str:
+    """Return mean and standard deviation of the accuracy over two seeds or more."""
     shares = [100 * share for _, share in seeds]
-    listed = ", ".join(str(each) for each, _ in seeds)
-    return f"{statistics.mean(shares):.3f} ± {statistics.stdev(shares):.3f} % over seeds {listed}"
+    return f"{statistics.mean(shares):.2f} ± {statistics.stdev(shares):.2f} %"
 
 
 def count(n: int, what: str) -> str:
