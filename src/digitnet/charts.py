@@ -67,6 +67,7 @@ def reliability_figure(scores: Answers) -> Figure:
     upper.grid()
     lower.bar((there + 0.5) * width, bins.n[there], width * 0.86, color=BLUE)
     lower.set(yscale="log", ylabel="digits", xlabel="confidence, %", xlim=(0, 102))
+    lower.yaxis.set_major_formatter(lambda n, _: f"{n:,.0f}")
     lower.set_ylim(0.7, max(10, 3 * bins.n.max()))
     lower.grid(axis="y")
     figure.align_ylabels()
@@ -76,7 +77,7 @@ def reliability_figure(scores: Answers) -> Figure:
 def rejection_rows(scores: Answers, chosen: Selection | None) -> list[tuple[float, float, int, float]]:
     """Return rows of the error-versus-reject curve: share sent, confidence below which, errors left, their share."""
     most = max(0.05, 2.5 * chosen.rejected if chosen else 0.0, 2 * (1 - scores.accuracy))
-    shares = np.unique(np.round(np.linspace(0, min(1.0, most), 201) * scores.n) / scores.n)
+    shares = np.unique(np.round(np.linspace(0, min(1.0, most), 101) * scores.n) / scores.n)
     found = [scores.sending(float(share)) for share in shares]
     return [(each.rejected, each.threshold if each.rejected else 0.0, each.errors, each.error) for each in found]
 

@@ -22,7 +22,7 @@ from digitnet.data import wrong_labels
 from digitnet.drawings import drawings, short
 from digitnet.errors import DataError, ModelError
 from digitnet.evaluate import Scores
-from digitnet.figures import Drawing, row_shares
+from digitnet.figures import INK, Drawing, row_shares
 from digitnet.files import write_atomic
 from digitnet.findings import Findings, elsewhere, measure, weights_path
 from digitnet.mistakes import A_CELL
@@ -188,19 +188,21 @@ def _cells(done: Evaluation) -> list[dict[str, Any]]:
 def _matrices(scores: Scores) -> list[dict[str, Any]]:
     """Return the confusion matrix twice, as counts and as shares of each row, in the colours of matplotlib's Blues."""
     from matplotlib import colormaps
+    from matplotlib.colors import to_hex
 
     blues = colormaps["Blues"]
 
     def cell(strength: float, text: str, true: int, predicted: int) -> dict[str, Any]:
-        red, green, blue, _ = blues(float(np.clip(strength, 0, 1)), bytes=True)
-        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 150
+        colour = blues(float(np.clip(strength, 0, 1)))
+        # Luminance as WCAG 2.2 has it; at 0.2 the page's ink and white are about equally readable.
+        dark = np.dot(np.power(colour[:3], 2.2), (0.2126, 0.7152, 0.0722)) < 0.2
         n = int(scores.confusion[true, predicted])
         return {
             "text": text,
             "n": n,
             "true": true,
             "predicted": predicted,
-            "style": f"background:#{red:02x}{green:02x}{blue:02x};color:{'#fff' if dark else '#1c2230'}" if n else "",
+            "style": f"background:{to_hex(colour)};color:{'#fff' if dark else INK}" if n else "",
         }
 
     counts, shares = scores.confusion, row_shares(scores)
@@ -252,14 +254,14 @@ def _cards(found: Findings) -> list[tuple[str, str, str]]:
     cards.append((percent(scores.calibration_error), "calibration error", "between confidence and accuracy"))
     if done.refused is not None:
         cards.append((percent(done.refused), "refused", "of these digits, as no digit"))
-    seed = f", seed {about['seed']}" if "seed" in about else ""
+    seed = f", seed\N{NO-BREAK SPACE}{about['seed']}" if "seed" in about else ""
     if found.history:
         seconds = sum(epoch["seconds"] for epoch in found.history)
         how = f"{count(len(found.history), 'epoch')} on {about.get('device', 'cpu')}{seed}"
         cards.append((duration(seconds), "of training", how))
     elif "epochs" in about:
         cards.append((str(about["epochs"]), "epochs of training", f"recipe {about.get('recipe', 'not known')}{seed}"))
-    cards.append((f"{found.rate:,.0f}", "digits a second", "measured here, once"))
+    cards.append((f"{found.rate:,.0f}", "digits a second", "here, the best of three"))
     path = weights_path(done.model)
     if path is not None:
         cards.append((f"{path.stat().st_size / 1e6:.2f} MB", "of weights", path.name))

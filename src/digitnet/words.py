@@ -83,7 +83,8 @@ def _sureness(scores: Scores) -> str:
     told += f": on average {percent(sure)} sure, {percent(scores.accuracy)} right."
     chosen = scores.selection()
     if chosen is None:
-        return f"{told} No threshold can be named above which at most one in 1,000 would be wrong."
+        few = "These digits are too few, or too often misread, to name a threshold above which"
+        return f"{told} {few} at most one in 1,000 would be wrong."
     if not chosen.rejected:
         return f"{told} At most one in 1,000 is wrong, with 95 % certainty, even if nothing is sent to a person."
     return (
