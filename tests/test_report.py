@@ -407,6 +407,24 @@ def test_a_damaged_history_is_an_error_in_words(tmp_path):
         findings._history(tmp_path)
 
 
+@pytest.mark.parametrize("case", ["one", "one kind", "all wrong", "all right"])
+def test_the_least_digits_and_the_worst_answers_are_reported_all_the_same(case, exported, drawn, scores, tmp_path):
+    digits = {
+        "one": drawn[:1],
+        "one kind": drawn[drawn.labels == 3],
+        "all wrong": Digits(drawn.images[:50], (scores.predicted[:50] + 1) % 10),
+        "all right": drawn[scores.right][:50],
+    }[case]
+    np.savez(tmp_path / "few.npz", images=digits.images, labels=digits.labels)
+    found = findings.measure(judge(open_model(exported), "few.npz"), spoil=("rotate",))
+    drawn_here = report.drawings(found)
+    page = Page(report.page(found, drawn_here, "digitnet report"))
+    assert f"{100 * found.scores.accuracy:.2f} % of {len(digits)} digit" in page.text
+    assert "nan" not in page.text.lower().split()
+    assert ("nothing to show" in page.text) == (case == "all wrong")
+    assert ("There are none among these digits" in page.text) == bool(found.scores.right.all())
+
+
 @pytest.mark.mnist
 def test_the_built_in_model_is_reported_on_mnist_as_it_is_evaluated(mnist_folder):
     done = judge(open_model("digitnet"), "mnist")

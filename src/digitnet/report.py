@@ -119,7 +119,7 @@ def page(found: Findings, drawn: dict[str, Drawing], command: str) -> str:
     environment = jinja2.Environment(
         loader=templates, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"percent": percent, "image": as_uri}
+    environment.filters |= {"percent": percent, "image": as_uri, "count": count}
     done, scores = found.done, found.scores
     text = environment.get_template("report.html").render(
         mark=f"{MARK} {digitnet.__version__}",
@@ -247,7 +247,7 @@ def _digits(scores: Scores) -> list[dict[str, Any]]:
 def _cards(found: Findings) -> list[tuple[str, str, str]]:
     """Return the facts at the top: a value, what it is, and a word on it."""
     done, scores, about = found.done, found.scores, found.done.model.about
-    cards = [(f"{scores.n - scores.correct:,}", "read wrong", f"of {scores.n:,} digits")]
+    cards = [(f"{scores.n - scores.correct:,}", "read wrong", f"of {count(scores.n, 'digit')}")]
     if wrong := wrong_labels(done.digits):
         rest = scores.without(wrong)
         cards.append((percent(rest.accuracy), "without wrong labels", f"the {len(wrong)} of MNIST known to be wrong"))

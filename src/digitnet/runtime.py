@@ -318,7 +318,7 @@ def _open(path: Path, threads: int, expected: tuple[str, ...]) -> tuple[Any, dic
     except Exception as error:
         raise ModelError(f"{path}: not a model that ONNX Runtime {onnxruntime.__version__} can run") from error
     if INPUT in expected and STRIPS in has:
-        raise ModelError(f"{path}: reads whole numbers; score it with: digitnet evaluate --read --model FILE")
+        raise ModelError(f"{path}: reads whole numbers; score it with: digitnet evaluate --read --data PICTURES")
     if not set(expected) <= has:
         raise ModelError(f"{path}: has {', '.join(sorted(has))}; expected {', '.join(expected)}")
     return session, about, content
