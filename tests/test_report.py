@@ -6,10 +6,13 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -240,8 +243,8 @@ def done(labels, predicted, sure=0.9, name="it"):
     probs[np.arange(len(labels)), predicted] = sure
     digits = Digits(np.zeros((len(labels), 28, 28), np.uint8), labels)
     found = Scores(digits.labels, probs, np.arange(len(labels)))
-    model = Model(name, lambda images: probs[: len(images)], {}, findings.Path())
-    return findings.Findings(Evaluation(model, "some", digits, found, findings.Path(), [], False, None), 1.0)
+    model = Model(name, lambda images: probs[: len(images)], {}, Path())
+    return findings.Findings(Evaluation(model, "some", digits, found, Path(), [], False, None), 1.0)
 
 
 @pytest.mark.parametrize(
@@ -365,7 +368,7 @@ def test_a_mistake_is_one_clear_line_and_leaves_everything_as_it_was(
 
 @pytest.mark.parametrize("missing", ["matplotlib", "jinja2", "sklearn"])
 def test_what_is_not_installed_is_said_before_anything_is_measured(missing, digitnet, monkeypatch, exported, folder):
-    monkeypatch.setitem(__import__("sys").modules, missing, None)
+    monkeypatch.setitem(sys.modules, missing, None)
     monkeypatch.setattr(report, "judge", lambda *_: pytest.fail("measured"))
     status, _, err = digitnet("report", exported, "--data", folder / "drawn.npz")
     assert status == 1
@@ -387,6 +390,32 @@ def test_the_command_writes_over_its_own_report_alone(digitnet, tmp_path, export
         assert out == "Report: report.html\n"
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_model_file_is_reported_without_torch(exported, folder, environment, drawn, tmp_path):
+    np.savez(tmp_path / "few.npz", images=drawn.images[:20], labels=drawn.labels[:20])
+    code = f"import sys; from digitnet.report import report; report({str(exported)!r}, ['few.npz'])"
+    code += "; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    assert (tmp_path / "report.html").stat().st_size > 100_000
+
+
+def test_names_may_hold_anything(exported, drawn, tmp_path):
+    name = "a$b$ <script> & " + "long " * 20
+    np.savez(tmp_path / f"{name}.npz", images=drawn.images[:50], labels=drawn.labels[:50])
+    done = judge(open_model(exported), f"{name}.npz")
+    found = findings.measure(done, others=[done], rival=replace(done, model=replace(done.model, name=name)), spoil=())
+    page = Page(report.page(found, report.drawings(found), "digitnet report"))
+    assert not page.every("script")
+    assert f"on {name}.npz" in page.text
+
+
+def test_a_report_on_other_data_leaves_that_of_the_training(tmp_path):
+    run = Model("run/a", lambda images: None, {"data": "mnist"}, tmp_path)
+    bare = replace(run, home=Path())
+    assert report._usual_place(run, "mnist") == tmp_path / "report.html"
+    assert report._usual_place(run, "my/own.csv.gz") == tmp_path / "report-own.html"
+    assert report._usual_place(bare, "my/own.csv") == Path("report.html")
 
 
 def test_two_models_that_share_no_digits_are_not_compared(exported, folder):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.evaluate import BINS, Answers, Scores, Selection
-from digitnet.figures import BLUE, GREEN, INK, NARROW, ORANGE, SOFT, WIDE, blank, show_digit, styled
+from digitnet.figures import BLUE, GREEN, INK, NARROW, ORANGE, SOFT, WIDE, blank, plain, show_digit, styled
 from digitnet.terminal import percent
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def transfer_figure(names: Sequence[str], scores: Sequence[Answers]) -> Figure:
     margin = max(0.4, 12 * (1 - low))
     axes.set(xlim=(100 * low - margin, 100 + margin / 3), ylim=(-0.5, len(names) - 0.2), xlabel="read right, %")
     axes.set_xticks([tick for tick in axes.get_xticks() if 100 * low - margin <= tick <= 100])
-    axes.set_yticks(places, [f"{name}\nn = {each.n:,}" for name, each in zip(names, scores, strict=True)])
+    axes.set_yticks(places, [f"{plain(name)}\nn = {each.n:,}" for name, each in zip(names, scores, strict=True)])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
     return figure
@@ -171,7 +171,7 @@ def differences_figure(names: tuple[str, str], one: Scores, other: Scores) -> Fi
     places = np.arange(10)
     for scores, name, colour, side in ((one, names[0], BLUE, -0.2), (other, names[1], ORANGE, 0.2)):
         wrong = scores.confusion.sum(axis=1) - scores.confusion.diagonal()
-        bars = axes.bar(places + side, wrong, 0.38, color=colour, label=f"{name} ({wrong.sum():,})")
+        bars = axes.bar(places + side, wrong, 0.38, color=colour, label=f"{plain(name)} ({wrong.sum():,})")
         axes.bar_label(bars, size=7.5, color=INK)
     axes.set(xlabel="true digit", ylabel="digits read wrong")
     axes.set_xticks(places)

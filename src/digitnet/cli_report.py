@@ -32,7 +32,7 @@ def report(
         str | None, typer.Option(show_default=False, help="Another model, to set beside it on the same digits.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(show_default="report.html, in the run's folder if it is a run", help="The file.")
+        Path | None, typer.Option(show_default="report.html, in the folder of a run", help="The file.")
     ] = None,
     figures: Annotated[
         Path | None, typer.Option(show_default=False, help="A folder for every figure as PNG and its data as CSV.")

@@ -99,7 +99,7 @@ class Drawing:
             self.figure.savefig(packed, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
         text = packed.getvalue()
         text = text[text.index("<svg") :]
-        text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+        text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
         # On one page the names within every figure must be its own.
         text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{self.name}-", text)
         for colour, role in ROLES.items():
@@ -141,6 +141,11 @@ def blank(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def plain(text: str, most: int = 28) -> str:
+    """Return a name as figures take it: not too long, and dollar signs in it begin no formula."""
+    return (text if len(text) <= most else text[: most - 1] + "…").replace("$", r"\$")
+
+
 def confusion_figure(scores: Scores, title: str) -> Figure:
     """Draw the confusion matrix with its counts: rows true digits, columns predicted ones, all ten of each."""
     from matplotlib.figure import Figure
@@ -151,7 +156,7 @@ def confusion_figure(scores: Scores, title: str) -> Figure:
     display = ConfusionMatrixDisplay(scores.confusion, display_labels=list(range(10)))
     display.plot(ax=axes, cmap="Blues", values_format=",d")
     axes.set(xlabel="predicted digit", ylabel="true digit")
-    axes.set_title(title)
+    axes.set_title(plain(title, 80))
     for text in display.text_.ravel():
         if text.get_text() == "0":
             text.set_alpha(0.25)  # so that the eye goes to the confusions
@@ -174,7 +179,7 @@ def shares_figure(scores: Scores, title: str) -> Figure:
     axes = figure.add_subplot()
     shares = row_shares(scores) * 100
     ConfusionMatrixDisplay(shares, display_labels=list(range(10))).plot(ax=axes, cmap="Blues", values_format=".1f")
-    axes.set(xlabel="predicted digit", ylabel="true digit", title=title)
+    axes.set(xlabel="predicted digit", ylabel="true digit", title=plain(title, 80))
     for text in axes.texts:
         if text.get_text() == "0.0":
             text.set_alpha(0.25)

@@ -27,7 +27,7 @@ from digitnet.files import write_atomic
 from digitnet.findings import Findings, elsewhere, measure, weights_path
 from digitnet.mistakes import A_CELL
 from digitnet.runtime import LINE
-from digitnet.score import Evaluation, judge, open_model, own_data
+from digitnet.score import Evaluation, Model, judge, open_model, own_data
 from digitnet.terminal import percent
 from digitnet.words import count, in_words, seeds_told, verdict
 
@@ -55,8 +55,9 @@ def report(
 
     model: as `score.open_model` takes it. sources: labelled data, the first one the report's main, by default the data
     that the model was trained on; the others, and the named sets that are here, show how it does elsewhere.
-    compare: another model. out: the file, by default report.html in the run's folder, or here. figures: a folder for
-    every figure as PNG and its data as CSV. tell: is told what is being measured.
+    compare: another model. out: the file, by default report.html in the run's folder (report-NAME.html, where the main
+    data is not its own), or here. figures: a folder for every figure as PNG and its data as CSV. tell: is told what is
+    being measured.
     Raises ModelError and DataError as scoring does, DataError where `out` is something else than a report, and
     ModuleNotFoundError where matplotlib, scikit-learn or Jinja2 are missing; nothing is written then.
     """
@@ -68,10 +69,10 @@ def report(
         if str(name) == LINE and not Path(LINE).exists():
             raise ModelError(f"{LINE}: reads whole numbers; score it with: digitnet evaluate --read --data PICTURES")
     opened = open_model(model)
-    out = out or opened.home / REPORT
+    first, *more = sources or [own_data(opened)]
+    out = out or _usual_place(opened, first)
     check_place(out, figures)
     rival = None if compare is None else open_model(compare)
-    first, *more = sources or [own_data(opened)]
     tell(f"{opened.name} on {short(first)}")
     done = judge(opened, first, data_dir)
     others = [judge(opened, source, data_dir) for source in more]
@@ -79,7 +80,7 @@ def report(
     others += elsewhere(opened, [done, *others], data_dir)
     against = None if rival is None else judge(rival, first, data_dir)
     found = measure(done, others=others, rival=against, tell=tell)
-    words = [opened.name, *(f"--data {shlex.quote(source)}" for source in sources)]
+    words = [shlex.quote(opened.name), *(f"--data {shlex.quote(source)}" for source in sources)]
     words += [] if compare is None else [f"--compare {shlex.quote(str(compare))}"]
     tell("drawing")
     drawn = drawings(found)
@@ -97,6 +98,13 @@ def report_run(done: Evaluation) -> Path:
     out = done.model.home / REPORT
     write_atomic(out, page(found, drawings(found), f"digitnet report {shlex.quote(done.model.name)}").encode())
     return out
+
+
+def _usual_place(model: Model, source: str) -> Path:
+    """Return where a report goes; that of a run on other data leaves the one that training wrote."""
+    if model.home == Path() or source == own_data(model):
+        return model.home / REPORT
+    return model.home / REPORT.replace(".", f"-{Path(source).name.split('.')[0]}.")
 
 
 def check_place(out: Path, figures: Path | None = None) -> None:
