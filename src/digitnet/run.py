@@ -27,7 +27,7 @@ from digitnet import checkpoint, fonts
 from digitnet.compose import Composer, Line, unseen
 from digitnet.data import DATASETS, Splits, get, load, splits
 from digitnet.digits import Digits
-from digitnet.errors import TrainingError
+from digitnet.errors import DigitNetError, TrainingError
 from digitnet.evaluate import LineScores, Scores, evaluate
 from digitnet.hands import hands
 from digitnet.lines import judge_lines, train_lines
@@ -99,7 +99,7 @@ class Run:
         done = Evaluation(model, source, self.parts.test, scores, path, files_of(source), kept_back, None)
         try:
             report_run(done)
-        except (OSError, ModuleNotFoundError) as error:
+        except (OSError, ModuleNotFoundError, DigitNetError) as error:
             log.warning("no report was written (%s); write it with: digitnet report %s", error, self.folder)
         return scores
 
