@@ -45,7 +45,8 @@ def test_train_ends_with_accuracy_table_picture_and_next_commands(trained):
 
 def test_a_runs_folder_holds_what_is_promised(trained, drawn):
     run = trained[0] / "run/quick-1"
-    names = {"config.json", "history.jsonl", "model.safetensors", "confusion_matrix.png", "scores.json", "errors.npz"}
+    pages = {"confusion_matrix.png", "report.html"}
+    names = {"config.json", "history.jsonl", "model.safetensors", "scores.json", "errors.npz"} | pages
     assert {path.name for path in run.iterdir()} == names
     config = json.loads((run / "config.json").read_text())
     assert config["data_sha256"] == data.fingerprint(drawn)

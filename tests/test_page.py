@@ -23,7 +23,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="the page's tests
 uvicorn = pytest.importorskip("uvicorn")
 
 from digitnet import Digits, evaluate  # noqa: E402
-from digitnet.report import ERRORS, SCORES, save_errors  # noqa: E402
+from digitnet.mistakes import ERRORS, SCORES, save_errors  # noqa: E402
 from digitnet.serve import create_app  # noqa: E402
 from digitnet.service import Settings  # noqa: E402
 

@@ -8,7 +8,7 @@ from PIL import ImageFont
 
 from digitnet import ModelError, TrainingError, data, fonts
 from digitnet.hands import hands
-from digitnet.report import load_report
+from digitnet.mistakes import load_report
 from digitnet.run import reopen, start
 from digitnet.train import RECIPES
 

@@ -32,8 +32,8 @@ from digitnet.evaluate import evaluate  # noqa: E402
 from digitnet.hands import hands  # noqa: E402
 from digitnet.inside import inside  # noqa: E402
 from digitnet.intake import Limits  # noqa: E402
+from digitnet.mistakes import ERRORS, SCORES, save_errors  # noqa: E402
 from digitnet.reader import Reader  # noqa: E402
-from digitnet.report import ERRORS, SCORES, save_errors  # noqa: E402
 from digitnet.serve import WEB, create_app  # noqa: E402
 from digitnet.service import Service, Settings  # noqa: E402
 

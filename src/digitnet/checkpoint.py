@@ -6,6 +6,7 @@
              state.safetensors    everything that the next epoch depends on, while training goes on
              scores.json          the test scores, once training is done
              confusion_matrix.png
+             report.html          a page with all of it
 
 Weights are read without executing anything: safetensors, or PyTorch's own loader restricted to tensors.
 """

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from digitnet import __version__, cli_read, cli_serve
+from digitnet import __version__, cli_read, cli_report, cli_serve
 from digitnet.errors import DataError, DigitNetError, TrainingError
 from digitnet.terminal import console, percent, print_sending, program, say
 
@@ -46,6 +46,7 @@ DataDir = Annotated[
 app.command()(cli_read.read)
 app.command()(cli_read.compose)
 app.command()(cli_serve.serve)
+app.command()(cli_report.report)
 
 
 @app.callback(invoke_without_command=True)
@@ -138,6 +139,7 @@ def train(
     strong.
     """
     from digitnet.evaluate import LineScores
+    from digitnet.report import REPORT
     from digitnet.run import reopen, start
     from digitnet.score import PICTURE, RUNS
     from digitnet.train import RECIPE_OF, RECIPES
@@ -173,7 +175,10 @@ def train(
         cli_read.print_line_scores("\nNumbers composed from test digits", scores)
         return
     _print_scores("\nTest accuracy", scores, run.parts.test)
-    print(f"Confusion matrix: {run.folder / PICTURE}\n")
+    print(f"Confusion matrix: {run.folder / PICTURE}")
+    if (run.folder / REPORT).is_file():
+        print(f"Report: {run.folder / REPORT}")
+    print()
     evaluate = f"{program()} evaluate" + ("" if run.folder.parent == RUNS else f" --model {run.folder}")
     print("Next:")
     print(f"  {evaluate} --show\n      opens the confusion matrix and lists the worst errors")
@@ -375,7 +380,7 @@ def main() -> NoReturn:
     except DigitNetError as error:
         say(f"Error: {error}")
     except ModuleNotFoundError as error:
-        if error.name not in ("torch", "safetensors", "sklearn", "matplotlib", "onnx"):
+        if error.name not in ("torch", "safetensors", "sklearn", "matplotlib", "jinja2", "onnx"):
             raise
         say(f"Error: {error.name} is not installed; install it with: pip install 'digitnet[train]'")
     except BrokenPipeError:

@@ -80,6 +80,12 @@ class Digits:
         columns = [field.name for field in fields(self) if getattr(self, field.name) is not None]
         return f"<{len(self)} Digits: {', '.join(columns)}>"
 
+    def _repr_png_(self) -> bytes | None:
+        """Show the first digits as a picture in a notebook."""
+        from digitnet.show import digits_png
+
+        return digits_png(self)
+
     def __len__(self) -> int:
         """Return the number of digits."""
         return len(self.images)

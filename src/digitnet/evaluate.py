@@ -1,7 +1,7 @@
 """How good a classifier is: `evaluate(classifier, digits) -> Scores`.
 
 Everything is computed with numpy from two columns, what is true and what the classifier said; the tests check it
-against scikit-learn. Pictures of it are drawn in `report.py`.
+against scikit-learn. Pictures of it are drawn in `figures.py`.
 """
 
 from __future__ import annotations
@@ -67,6 +67,19 @@ class Selection:
         return self.errors / self.n if self.n else 0.0
 
 
+@dataclass(frozen=True, eq=False)
+class Bins:
+    """Answers by their confidence.
+
+    n: how many each bin holds, (BINS,) int64. confidence: their mean; accuracy: the share of them that is right; each
+    (BINS,) 0..1, 0 where there are none.
+    """
+
+    n: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+
+
 class Answers:
     """What follows from which answers were right and how sure each was, whatever was answered."""
 
@@ -107,9 +120,16 @@ class Answers:
 
         The mean over all answers of |accuracy - mean confidence| of their bin (Naeini et al. 2015, Guo et al. 2017).
         """
-        bins = np.minimum((self.confidence * BINS).astype(int), BINS - 1)
-        excess = self.confidence.astype(np.float64) - self.right
-        return float(np.abs(np.bincount(bins, excess, BINS)).sum() / self.n)
+        bins = self.bins
+        return float((bins.n * np.abs(bins.confidence - bins.accuracy)).sum() / self.n)
+
+    @property
+    def bins(self) -> Bins:
+        """The answers by their confidence, in `BINS` bins of equal width from 0 to 1."""
+        place = np.minimum((self.confidence * BINS).astype(int), BINS - 1)
+        n = np.bincount(place, minlength=BINS)
+        sums = (np.bincount(place, value, BINS) for value in (self.confidence.astype(np.float64), self.right))
+        return Bins(n, *(np.divide(total, n, out=np.zeros(BINS), where=n > 0) for total in sums))
 
     def sending(self, share: float) -> Selection:
         """Return what is gained by sending a share (0..1) of the answers, the least sure ones, to a person."""
@@ -169,6 +189,12 @@ class Scores(Answers):
         """Say the accuracy, its interval and the count."""
         low, high = self.interval
         return f"<Scores: {self.accuracy:.2%} of {self.n} right, 95 % interval {low:.2%} to {high:.2%}>"
+
+    def _repr_html_(self) -> str:
+        """Show accuracy and confusion matrix as a table in a notebook."""
+        from digitnet.show import scores_html
+
+        return scores_html(self)
 
     @cached_property
     def predicted(self) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.digits import SIDE
+from digitnet.digits import SIDE, Classifier
 from digitnet.runtime import OnnxClassifier
 
 WINDOW = 6
@@ -75,11 +75,18 @@ def inside(classifier: OnnxClassifier, image: NDArray[np.uint8]) -> Inside:
     probs, digitness = classifier.classify(image[None])
     *layers, hidden = classifier.layers(image)
     sure = float(digitness[0])
-    occlusion = _occlusion(classifier, image, probs[0])
-    return Inside(image, probs[0], sure, sure >= classifier.threshold, tuple(layers), hidden, occlusion)
+    needed = occlusion(classifier, image, probs[0])
+    return Inside(image, probs[0], sure, sure >= classifier.threshold, tuple(layers), hidden, needed)
 
 
-def _occlusion(classifier: OnnxClassifier, image: NDArray[np.uint8], probs: NDArray[np.float32]) -> NDArray[np.float32]:
+def occlusion(
+    classifier: Classifier, image: NDArray[np.uint8], probs: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Return which ink of an image (28, 28) uint8 a classifier needs, as `Inside.occlusion` has it.
+
+    probs: what it says of the image, (10,), if that is known already.
+    """
+    probs = classifier(image[None])[0] if probs is None else probs
     windows = np.lib.stride_tricks.sliding_window_view(image, (WINDOW, WINDOW))[::STEP, ::STEP]
     inked = windows.any(axis=(2, 3))  # the other windows change nothing
     images = np.repeat(image[None], np.count_nonzero(inked), axis=0)

@@ -146,13 +146,53 @@ class TorchClassifier:
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probabilities, each row summing to 1."""
-        weight = next(self.network.parameters())
-        self.network.eval()
         probs = np.empty((len(images), 10), np.float32)
         with torch.inference_mode():
             for start in range(0, len(images), BATCH):
-                batch = np.ascontiguousarray(images[start : start + BATCH]).reshape(-1, SIDE, SIDE)
-                x = to_input(torch.tensor(batch).to(weight.device))
-                x = x.contiguous(memory_format=torch.channels_last)
-                probs[start : start + BATCH] = self.network(x).float().softmax(1).cpu().numpy()
+                logits = self.network(self._input(images[start : start + BATCH]))
+                probs[start : start + BATCH] = logits.float().softmax(1).cpu().numpy()
         return probs
+
+    def layers(self, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Return what each layer makes of one image (28, 28) uint8, as `OnnxClassifier.layers` does."""
+        maps, hidden = self._look(np.asarray(image)[None])
+        return [each[0] for each in (*maps, hidden)]
+
+    def hidden(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the hidden units before the last linear layer, (n, units) float32."""
+        return np.concatenate([self._look(images[start : start + BATCH])[1] for start in range(0, len(images), BATCH)])
+
+    def filters(self) -> NDArray[np.float32]:
+        """Return the weights of the first convolution, (channels, h, w) float32."""
+        first = next(module for module in self.network.modules() if isinstance(module, nn.Conv2d))
+        return first.weight.detach()[:, 0].float().cpu().numpy()
+
+    def _input(self, images: NDArray[np.uint8]) -> Tensor:
+        self.network.eval()
+        batch = torch.tensor(np.ascontiguousarray(images).reshape(-1, SIDE, SIDE))
+        x = to_input(batch.to(next(self.network.parameters()).device))
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def _look(self, images: NDArray[np.uint8]) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
+        """Return the maps after each pooling, and after the normalisation and activation that follow it, and the input
+        of the last linear layer.
+        """
+        maps: list[Tensor] = []
+        hidden: list[Tensor] = []
+
+        def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            if isinstance(module, nn.MaxPool2d):
+                maps.append(output)
+            elif isinstance(module, nn.BatchNorm2d | nn.ReLU) and maps and inputs[0] is maps[-1]:
+                maps[-1] = output
+            elif isinstance(module, nn.Linear):
+                hidden[:] = inputs
+
+        hooks = [module.register_forward_hook(note) for module in self.network.modules()]
+        try:
+            with torch.inference_mode():
+                self.network(self._input(images))
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return [each.float().cpu().numpy() for each in maps], hidden[0].float().cpu().numpy()

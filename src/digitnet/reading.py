@@ -93,6 +93,12 @@ class Reading:
         """That all numbers are right, 0..1: the product of theirs."""
         return float(np.prod([number.confidence for number in self.numbers]))
 
+    def _repr_png_(self) -> bytes:
+        """Show the page with its numbers as a picture in a notebook."""
+        from digitnet.show import reading_png
+
+        return reading_png(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the reading as plain values, ready for JSON; without the page itself."""
         height, width = self.page.shape

@@ -1,100 +1,338 @@
-"""Scores as pictures, and a run's scores with the digits it got wrong as one report."""
+"""A model's report: one HTML file that needs nothing else, `report("strong", ["mnist"], out=Path("report.html"))`.
+
+`findings.py` measures, `drawings.py` and `figures.py` draw, `words.py` says it in sentences; here it becomes a page.
+"""
 
 from __future__ import annotations
 
+import base64
+import datetime
 import io
-import json
-import zipfile
-import zlib
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from digitnet.digits import SIDE, Digits
-from digitnet.errors import DataError
+import digitnet
+from digitnet.corrupt import CORRUPTIONS
+from digitnet.data import wrong_labels
+from digitnet.drawings import drawings, short
+from digitnet.errors import DataError, ModelError
 from digitnet.evaluate import Scores
+from digitnet.figures import INK, Drawing, row_shares
 from digitnet.files import write_atomic
+from digitnet.findings import Findings, elsewhere, measure, weights_path
+from digitnet.mistakes import A_CELL
+from digitnet.runtime import LINE
+from digitnet.score import Evaluation, Model, judge, open_model, own_data
+from digitnet.terminal import percent
+from digitnet.words import count, in_words, seeds_told, verdict
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+REPORT = "report.html"
+"""The report in a run's folder."""
 
-SCORES, ERRORS = "scores.json", "errors.npz"
-"""The scores in a run's folder, and the digits it got wrong."""
+MARK = "digitnet report"
+"""What a report's page says made it: by this it is known for one, and may be overwritten."""
 
-A_CELL = 20
-"""Wrong digits that are kept of each cell of the confusion matrix, the surest ones."""
-
-
-def confusion_figure(scores: Scores, title: str) -> Figure:
-    """Draw the confusion matrix with its counts: rows true digits, columns predicted ones, all ten of each."""
-    from matplotlib.figure import Figure
-    from sklearn.metrics import ConfusionMatrixDisplay
-
-    figure = Figure(figsize=(7.2, 6.4), dpi=150, layout="constrained")
-    axes = figure.add_subplot()
-    display = ConfusionMatrixDisplay(scores.confusion, display_labels=list(range(10)))
-    display.plot(ax=axes, cmap="Blues", values_format=",d")
-    axes.set(xlabel="predicted digit", ylabel="true digit")
-    axes.set_title(title)
-    for text in display.text_.ravel():
-        if text.get_text() == "0":
-            text.set_alpha(0.25)  # so that the eye goes to the confusions
-    return figure
+WORST = 24
+"""Errors shown of all, the surest ones; and digits of each side on which two models differ."""
 
 
-def save_confusion(scores: Scores, path: Path, title: str) -> None:
-    """Draw the confusion matrix into a PNG file, atomically."""
-    picture = io.BytesIO()
-    confusion_figure(scores, title).savefig(picture, format="png")
-    write_atomic(path, picture.getvalue())
+def report(
+    model: str | Path | None = None,
+    sources: Sequence[str] = (),
+    *,
+    compare: str | Path | None = None,
+    out: Path | None = None,
+    figures: Path | None = None,
+    data_dir: str | Path | None = None,
+    tell: Callable[[str], None] = lambda what: None,
+) -> Path:
+    """Measure a model and write its report; return where.
 
-
-def save_errors(scores: Scores, digits: Digits, path: Path) -> None:
-    """Keep the digits that were read wrong in an `.npz` file, atomically, the surest first, `A_CELL` of each confusion.
-
-    digits: those scored, in their order. The file has images (n, 28, 28) uint8, labels, predicted (n,) uint8,
-    probability (n,) float32, and index (n,) int64 as `scores` has it.
+    model: as `score.open_model` takes it. sources: labelled data, the first one the report's main, by default the data
+    that the model was trained on; the others, and the named sets that are here, show how it does elsewhere.
+    compare: another model. out: the file, by default report.html in the run's folder (report-NAME.html, where the main
+    data is not its own), or here. figures: a folder for every figure as PNG and its data as CSV. tell: is told what is
+    being measured.
+    Raises ModelError and DataError as scoring does, DataError where `out` is something else than a report, and
+    ModuleNotFoundError where matplotlib, scikit-learn or Jinja2 are missing; nothing is written then.
     """
-    wrong = np.flatnonzero(~scores.right)
-    wrong = wrong[np.argsort(-scores.confidence[wrong], kind="stable")]
-    cells = scores.labels[wrong].astype(int) * 10 + scores.predicted[wrong]
-    rows = wrong[[bool((cells[:place] == cell).sum() < A_CELL) for place, cell in enumerate(cells)]]
-    packed = io.BytesIO()
-    np.savez_compressed(
-        packed,
-        images=digits.images[rows],
-        index=scores.index[rows],
-        labels=scores.labels[rows],
-        predicted=scores.predicted[rows],
-        probability=scores.confidence[rows],
+    import jinja2  # noqa: F401
+    import matplotlib  # noqa: F401
+    import sklearn  # noqa: F401
+
+    for name in (model, compare):
+        if str(name) == LINE and not Path(LINE).exists():
+            raise ModelError(f"{LINE}: reads whole numbers; score it with: digitnet evaluate --read --data PICTURES")
+    opened = open_model(model)
+    first, *more = sources or [own_data(opened)]
+    out = out or _usual_place(opened, first)
+    check_place(out, figures)
+    rival = None if compare is None else open_model(compare)
+    tell(f"{opened.name} on {short(first)}")
+    done = judge(opened, first, data_dir)
+    others = [judge(opened, source, data_dir) for source in more]
+    tell("data sets that are here")
+    others += elsewhere(opened, [done, *others], data_dir)
+    against = None if rival is None else judge(rival, first, data_dir)
+    found = measure(done, others=others, rival=against, tell=tell)
+    words = [shlex.quote(opened.name), *(f"--data {shlex.quote(source)}" for source in sources)]
+    words += [] if compare is None else [f"--compare {shlex.quote(str(compare))}"]
+    tell("drawing")
+    drawn = drawings(found)
+    write_atomic(out, page(found, drawn, " ".join(["digitnet report", *words])).encode())
+    if figures is not None:
+        for each in drawn.values():
+            write_atomic(figures / f"{each.name}.png", each.png())
+            write_atomic(figures / f"{each.name}.csv", each.csv())
+    return out
+
+
+def report_run(done: Evaluation) -> Path:
+    """Write the report of a run that was just scored into its folder: what takes no more than seconds."""
+    found = measure(done, spoil=())
+    out = done.model.home / REPORT
+    write_atomic(out, page(found, drawings(found), f"digitnet report {shlex.quote(done.model.name)}").encode())
+    return out
+
+
+def _usual_place(model: Model, source: str) -> Path:
+    """Return where a report goes; that of a run on other data leaves the one that training wrote."""
+    if model.home == Path() or source == own_data(model):
+        return model.home / REPORT
+    return model.home / REPORT.replace(".", f"-{Path(source).name.split('.')[0]}.")
+
+
+def check_place(out: Path, figures: Path | None = None) -> None:
+    """Raise DataError where `out` is something else than a report, or `figures` no folder."""
+    if out.is_dir():
+        raise DataError(f"{out}: is a folder; name a file in it: --out {out / REPORT}")
+    if out.exists():
+        with out.open("rb") as file:
+            if MARK.encode() not in file.read(2000):
+                raise DataError(f"{out}: exists and is no report of digitnet; name another --out")
+    if figures is not None and figures.exists() and not figures.is_dir():
+        raise DataError(f"{figures}: is a file; name a folder for the figures")
+
+
+def page(found: Findings, drawn: dict[str, Drawing], command: str) -> str:
+    """Return a report as HTML. command: what made it."""
+    import jinja2
+
+    templates = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    environment = jinja2.Environment(
+        loader=templates, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    write_atomic(path, packed.getvalue())
+    environment.filters |= {"percent": percent, "image": as_uri, "count": count}
+    done, scores = found.done, found.scores
+    text = environment.get_template("report.html").render(
+        mark=f"{MARK} {digitnet.__version__}",
+        model=short(done.model.name),
+        source=short(done.source),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        kept_back=done.kept_back,
+        scores=scores,
+        cards=_cards(found),
+        words=in_words(found),
+        matrices=_matrices(scores),
+        worst=[tile(done, row) for row in _surest(scores)[:WORST]],
+        cells=_cells(done),
+        digits=_digits(scores),
+        drawn=drawn,
+        look=found.look if isinstance(found.look, str) else "",
+        comparison=_comparison(found),
+        corruptions=len(CORRUPTIONS),
+        again=command,
+        commands=_commands(found, command),
+        settings={name: value for name, value in done.model.about.items() if not isinstance(value, dict | list)},
+        facts=found.facts,
+    )
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")  # no line begins with a percent sign
 
 
-def load_report(folder: Path) -> dict[str, Any]:
-    """Return a run's scores, as its `SCORES` has them, with `run`, its name, and `wrong`, its wrong digits.
+def as_uri(image: NDArray[np.uint8]) -> str:
+    """Return a digit (28, 28) uint8 as a data URI: black ink, as opaque as it is strong, on nothing."""
+    from PIL import Image
 
-    wrong: the surest first, each with index, true, predicted, probability and image, 784 integers 0..255, row after
-    row; None where the run did not keep them. Raises DataError where the folder holds no scored run.
-    """
-    again = "expected the folder of a finished run; make one with: digitnet train"
-    try:
-        scores = json.loads((folder / SCORES).read_text(encoding="utf-8"))
-        if "confusion" not in scores:
-            raise DataError(f"{folder}: its scores have no confusion matrix; name a run of a network of single digits")
-        kept = _errors(folder / ERRORS) if (folder / ERRORS).is_file() else None
-    except OSError as error:
-        raise DataError(f"{folder}: has no {SCORES} that can be read ({error.strerror}); {again}") from error
-    # numpy and zipfile raise all kinds of errors for damaged files.
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{folder}: {SCORES} or {ERRORS} is damaged; {again}") from error
-    return {"run": folder.resolve().name, **scores, "wrong": kept}
+    packed = io.BytesIO()
+    Image.fromarray(np.dstack([np.zeros_like(image), image]), "LA").save(packed, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(packed.getvalue()).decode()
 
 
-def _errors(path: Path) -> list[dict[str, Any]]:
-    with np.load(path, allow_pickle=False) as file:
-        images = file["images"].astype(np.uint8).reshape(-1, SIDE * SIDE).tolist()
-        columns = [file[name].tolist() for name in ("index", "labels", "predicted", "probability")]
-    names = ("index", "true", "predicted", "probability", "image")
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, images, strict=True)]
+def tile(done: Evaluation, row: int) -> dict[str, Any]:
+    """Return what is shown of one digit: its picture, what it is, what it was read as, how sure, and where it lies."""
+    scores = done.scores
+    index = int(scores.index[row])
+    return {
+        "image": done.digits.images[row],
+        "true": int(scores.labels[row]),
+        "predicted": int(scores.predicted[row]),
+        "sure": float(scores.confidence[row]),
+        "true_sure": float(scores.probs[row, scores.labels[row]]),
+        "place": str(done.files[index]) if done.files else f"index {index:,}",
+    }
+
+
+def _surest(scores: Scores) -> list[int]:
+    wrong = np.flatnonzero(~scores.right)
+    return [int(row) for row in wrong[np.argsort(-scores.confidence[wrong], kind="stable")]]
+
+
+def _cells(done: Evaluation) -> list[dict[str, Any]]:
+    """Return the mistakes of each cell of the confusion matrix, largest cells first, in each the surest ones."""
+    rows: dict[tuple[int, int], list[int]] = {}
+    for row in _surest(done.scores):
+        rows.setdefault((int(done.scores.labels[row]), int(done.scores.predicted[row])), []).append(row)
+    return [
+        {"pair": pair, "tiles": [tile(done, row) for row in rows[pair.true, pair.predicted][:A_CELL]]}
+        for pair in done.scores.confused(90)
+    ]
+
+
+def _matrices(scores: Scores) -> list[dict[str, Any]]:
+    """Return the confusion matrix twice, as counts and as shares of each row, in the colours of matplotlib's Blues."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    blues = colormaps["Blues"]
+
+    def cell(strength: float, text: str, true: int, predicted: int) -> dict[str, Any]:
+        colour = blues(float(np.clip(strength, 0, 1)))
+        # Luminance as WCAG 2.2 has it; at 0.2 the page's ink and white are about equally readable.
+        dark = np.dot(np.power(colour[:3], 2.2), (0.2126, 0.7152, 0.0722)) < 0.2
+        n = int(scores.confusion[true, predicted])
+        return {
+            "text": text,
+            "n": n,
+            "true": true,
+            "predicted": predicted,
+            "style": f"background:{to_hex(colour)};color:{'#fff' if dark else INK}" if n else "",
+        }
+
+    counts, shares = scores.confusion, row_shares(scores)
+    most = np.log1p(counts.max())
+    grid = range(10)
+    return [
+        {
+            "name": "counts",
+            "title": "How many",
+            "rows": [[cell(np.log1p(counts[t, p]) / most, f"{counts[t, p]:,}", t, p) for p in grid] for t in grid],
+        },
+        {
+            "name": "shares",
+            "title": "% of each row",
+            "rows": [
+                [cell(1 + np.log10(max(shares[t, p], 1e-9)) / 4, _share(shares[t, p]), t, p) for p in grid]
+                for t in grid
+            ],
+        },
+    ]
+
+
+def _share(share: float) -> str:
+    """Return a share as percent in at most four characters."""
+    return "100" if share == 1 else f"{min(100 * share, 99.9):.1f}"
+
+
+def _digits(scores: Scores) -> list[dict[str, Any]]:
+    found = []
+    for digit in range(10):
+        n, right = int(scores.confusion[digit].sum()), int(scores.confusion[digit, digit])
+        shares = [float(column[digit]) for column in (scores.precision, scores.recall, scores.f1)]
+        off = scores.confusion[digit].copy()
+        off[digit] = 0
+        most = int(off.argmax())
+        found.append(
+            {"digit": digit, "n": n, "errors": n - right, "shares": shares, "most": most if off[most] else None}
+        )
+    return found
+
+
+def _cards(found: Findings) -> list[tuple[str, str, str]]:
+    """Return the facts at the top: a value, what it is, and a word on it."""
+    done, scores, about = found.done, found.scores, found.done.model.about
+    cards = [(f"{scores.n - scores.correct:,}", "read wrong", f"of {count(scores.n, 'digit')}")]
+    if wrong := wrong_labels(done.digits):
+        rest = scores.without(wrong)
+        cards.append((percent(rest.accuracy), "without wrong labels", f"the {len(wrong)} of MNIST known to be wrong"))
+    cards.append((percent(scores.calibration_error), "calibration error", "between confidence and accuracy"))
+    if done.refused is not None:
+        cards.append((percent(done.refused), "refused", "of these digits, as no digit"))
+    seed = f", seed\N{NO-BREAK SPACE}{about['seed']}" if "seed" in about else ""
+    if found.history:
+        seconds = sum(epoch["seconds"] for epoch in found.history)
+        how = f"{count(len(found.history), 'epoch')} on {about.get('device', 'cpu')}{seed}"
+        cards.append((duration(seconds), "of training", how))
+    elif "epochs" in about:
+        cards.append((str(about["epochs"]), "epochs of training", f"recipe {about.get('recipe', 'not known')}{seed}"))
+    cards.append((f"{found.rate:,.0f}", "digits a second", "here, the best of three"))
+    path = weights_path(done.model)
+    if path is not None:
+        cards.append((f"{path.stat().st_size / 1e6:.2f} MB", "of weights", path.name))
+    if len(found.seeds) > 1:
+        cards.append((seeds_told(found.seeds), f"mean of {len(found.seeds)} runs", "that differ in their seed alone"))
+    return cards
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02} h"
+
+
+def _comparison(found: Findings) -> dict[str, Any] | None:
+    comparison, rival = found.comparison, found.rival
+    if comparison is None or rival is None:
+        return None
+    names = short(found.done.model.name), short(rival.model.name)
+    pair = comparison.one, comparison.other
+    chosen = [scores.selection() for scores in pair]
+    low_high = [tuple(map(percent, scores.interval)) for scores in pair]
+    return {
+        "names": names,
+        "verdict": verdict(comparison, *names),
+        "p": comparison.p,
+        "table": [
+            ("read right", *(percent(scores.accuracy) for scores in pair)),
+            ("95 % interval", *(f"{low.removesuffix(' %')} to {high}" for low, high in low_high)),
+            ("read wrong", *(f"{scores.n - scores.correct:,}" for scores in pair)),
+            ("right where the other is wrong", f"{len(comparison.only_one):,}", f"{len(comparison.only_other):,}"),
+            ("both wrong", *(f"{comparison.both_wrong:,}",) * 2),
+            ("calibration error", *(percent(scores.calibration_error) for scores in pair)),
+            ("to a person, for 0.1 % errors", *("-" if each is None else percent(each.rejected) for each in chosen)),
+        ],
+        "sides": [
+            {
+                "title": f"{mine} right, {theirs} wrong",
+                "n": len(rows),
+                "tiles": [(tile(found.done, int(row)), tile(rival, int(row))) for row in rows[:WORST]],
+            }
+            for mine, theirs, rows in (
+                (*names, comparison.only_one),
+                (*names[::-1], comparison.only_other),
+            )
+        ],
+    }
+
+
+def _commands(found: Findings, command: str) -> list[tuple[str, str]]:
+    """Return the commands that make these numbers again."""
+    about, name, source = found.done.model.about, found.done.model.name, found.done.source
+    commands = []
+    if "recipe" in about and "seed" in about:
+        options = ("data", "model", "recipe", "epochs", "batch_size", "seed", "device")
+        words = [f"--{key.replace('_', '-')} {shlex.quote(str(about[key]))}" for key in options if key in about]
+        commands.append(("Train it", " ".join(["digitnet train", *words])))
+    model, data = shlex.quote(name), shlex.quote(source)
+    commands.append(("Score it", f"digitnet evaluate --model {model} --data {data}"))
+    if found.spoilt:
+        commands.append(
+            ("Score it on all digits, spoilt", f"digitnet evaluate --model {model} --data {data} --corrupt all")
+        )
+    return [*commands, ("Write this report", command)]

@@ -10,6 +10,7 @@ The command line adds the printing and nothing else.
 
 from __future__ import annotations
 
+import logging
 import platform
 import subprocess
 from collections.abc import Iterator
@@ -26,15 +27,18 @@ from digitnet import checkpoint, fonts
 from digitnet.compose import Composer, Line, unseen
 from digitnet.data import DATASETS, Splits, get, load, splits
 from digitnet.digits import Digits
-from digitnet.errors import TrainingError
+from digitnet.errors import DigitNetError, TrainingError
 from digitnet.evaluate import LineScores, Scores, evaluate
 from digitnet.hands import hands
 from digitnet.lines import judge_lines, train_lines
+from digitnet.mistakes import ERRORS, save_errors
 from digitnet.models import TorchClassifier
-from digitnet.report import ERRORS, save_errors
-from digitnet.score import PICTURE, RUNS, picture, summary
+from digitnet.report import report_run
+from digitnet.score import PICTURE, RUNS, Evaluation, Model, files_of, picture, summary
 from digitnet.train import Epoch, TrainConfig, new_network, settle, train
 from digitnet.writers import Glyph, Group, by_font, cut, inventions, styles
+
+log = logging.getLogger("digitnet")
 
 WRITERS = 2_500
 """Invented writers whose numbers are learnt from."""
@@ -72,9 +76,9 @@ class Run:
         return unseen(digits, self.signs)
 
     def finish(self) -> Scores | LineScores:
-        """Score the trained weights once on the test digits; keep scores, wrong digits and the confusion matrix.
+        """Score the trained weights once on the test digits; keep scores, wrong digits, confusion matrix and a report.
 
-        A reader of numbers is scored on numbers composed from test digits instead, and has no confusion matrix.
+        A reader of numbers is scored on numbers composed from test digits instead, and has no matrix and no report.
         """
         if self.config.lines:
             read = judge_lines(checkpoint.load_network(self.folder), self._lines(self.parts.test))
@@ -82,11 +86,21 @@ class Run:
             (self.folder / checkpoint.STATE).unlink(missing_ok=True)
             return read
         network = checkpoint.load_network(self.folder)
-        scores = replace(evaluate(TorchClassifier(network), self.parts.test), index=self.parts.test_rows)
-        picture(scores, self.folder / PICTURE, self.folder.name, self.config.data)
+        classifier = TorchClassifier(network)
+        scores = replace(evaluate(classifier, self.parts.test), index=self.parts.test_rows)
+        path = self.folder / PICTURE
+        picture(scores, path, self.folder.name, self.config.data)
         save_errors(scores, self.parts.test, self.folder / ERRORS)
         checkpoint.save_json(self.folder / checkpoint.SCORES, summary(scores, self.parts.test))
         (self.folder / checkpoint.STATE).unlink(missing_ok=True)
+        model = Model(str(self.folder), classifier, checkpoint.load_json(self.folder / checkpoint.CONFIG), self.folder)
+        rows, source = self.parts.test_rows, self.config.data
+        kept_back = not np.array_equal(rows, np.arange(len(rows)))  # of a source without a test part
+        done = Evaluation(model, source, self.parts.test, scores, path, files_of(source), kept_back, None)
+        try:
+            report_run(done)
+        except (OSError, ModuleNotFoundError, DigitNetError) as error:
+            log.warning("no report was written (%s); write it with: digitnet report %s", error, self.folder)
         return scores
 
 

@@ -122,6 +122,29 @@ class OnnxClassifier:
             )
         return found
 
+    def hidden(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the hidden units before the last linear layer, (n, units) float32. Raises as `layers` does."""
+        session = self._looking
+        return self._run(self.about[LAYERS][-1:], images, session)[0].reshape(len(images), -1)
+
+    def filters(self) -> NDArray[np.float32]:
+        """Return the weights of the first convolution, (channels, h, w) float32.
+
+        This reads the file with the package onnx, which comes with `digitnet[train]`. Raises ModelError where there is
+        no convolution of images.
+        """
+        import onnx
+
+        graph = onnx.load_from_string(self._content).graph
+        weights = {tensor.name: tensor for tensor in graph.initializer}
+        for node in graph.node:
+            if node.op_type == "Conv" and node.input[1] in weights:
+                kernel: NDArray[np.float32] = onnx.numpy_helper.to_array(weights[node.input[1]])
+                if kernel.ndim == 4 and kernel.shape[1] == 1:
+                    return kernel[:, 0]
+                break
+        raise ModelError(f"model {self.name}: its first layer is no convolution of images")
+
     @cached_property
     def _looking(self) -> Any:
         """The session that gives the layers, too; made when first asked for.
@@ -294,6 +317,8 @@ def _open(path: Path, threads: int, expected: tuple[str, ...]) -> tuple[Any, dic
     # ONNX Runtime's errors have no common parent but Exception.
     except Exception as error:
         raise ModelError(f"{path}: not a model that ONNX Runtime {onnxruntime.__version__} can run") from error
+    if INPUT in expected and STRIPS in has:
+        raise ModelError(f"{path}: reads whole numbers; score it with: digitnet evaluate --read --data PICTURES")
     if not set(expected) <= has:
         raise ModelError(f"{path}: has {', '.join(sorted(has))}; expected {', '.join(expected)}")
     return session, about, content

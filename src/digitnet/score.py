@@ -18,7 +18,7 @@ from digitnet import formats, runtime
 from digitnet.corrupt import corrupt
 from digitnet.data import DATASETS, fingerprint, held_out_rows, load, wrong_labels
 from digitnet.digits import Classifier, Digits
-from digitnet.errors import ModelError
+from digitnet.errors import DataError, ModelError
 from digitnet.evaluate import Scores, evaluate
 
 log = logging.getLogger("digitnet")
@@ -48,7 +48,7 @@ class Model:
 class Evaluation:
     """A model's scores on some digits.
 
-    picture: where the confusion matrix was saved, unless that folder cannot be written or matplotlib is not there.
+    picture: where `score` saves the confusion matrix, unless that folder cannot be written or matplotlib is missing.
     files: of a folder of pictures, the file of each index in `scores.index`; else empty. kept_back: whether these are
     only the digits that the model's own training kept for testing. refused: share that the model takes for no digit,
     0..1; None where the model does not tell.
@@ -89,12 +89,24 @@ def open_model(model: str | Path | None = None) -> Model:
 
 
 def score(model: Model, source: str | None = None, data_dir: str | Path | None = None) -> Evaluation:
-    """Score a model on labelled digits, and save the confusion matrix where matplotlib is installed.
+    """Score a model as `judge` does, and save the confusion matrix where matplotlib is installed."""
+    done = judge(model, source, data_dir)
+    try:
+        picture(done.scores, done.picture, Path(model.name).name, done.source)
+    except OSError as error:
+        log.warning("%s: cannot be written (%s); the scores come without their picture", done.picture, error.strerror)
+    except ModuleNotFoundError as error:
+        log.warning("no picture of the confusion matrix: %s comes with pip install 'digitnet[train]'", error.name)
+    return done
+
+
+def judge(model: Model, source: str | None = None, data_dir: str | Path | None = None) -> Evaluation:
+    """Score a model on labelled digits.
 
     source: a data set's name (its test part is scored) or a path; by default the data that the model was trained on,
     or MNIST. Of data that it learnt from, known by its SHA-256, only the digits kept back for testing are scored.
     """
-    source = source or _own(model)
+    source = source or own_data(model)
     digits, rows, kept_back = _to_score(model, source, data_dir)
     classifier, refused = model.classifier, None
     if isinstance(classifier, runtime.OnnxClassifier):
@@ -104,37 +116,37 @@ def score(model: Model, source: str | None = None, data_dir: str | Path | None =
     else:
         scores = evaluate(classifier, digits)
     scores = replace(scores, index=rows)
-    ours = model.home != Path() and source == _own(model)
+    ours = model.home != Path() and source == own_data(model)
     name = PICTURE if ours else PICTURE.replace(".", f"-{Path(source).name.split('.')[0]}.")
-    path = model.home / name
-    try:
-        picture(scores, path, Path(model.name).name, source)
-    except OSError as error:
-        log.warning("%s: cannot be written (%s); the scores come without their picture", path, error.strerror)
-    except ModuleNotFoundError as error:
-        log.warning("no picture of the confusion matrix: %s comes with pip install 'digitnet[train]'", error.name)
+    return Evaluation(model, source, digits, scores, model.home / name, files_of(source), kept_back, refused)
+
+
+def files_of(source: str) -> list[Path]:
+    """Return the files of a folder of pictures, in the order of its digits; none of any other source."""
     folder = Path(source)
-    files = formats.pictures(folder) if source not in DATASETS and folder.is_dir() else []
-    return Evaluation(model, source, digits, scores, path, files, kept_back, refused)
+    return formats.pictures(folder) if source not in DATASETS and folder.is_dir() else []
 
 
 def score_corrupted(
     model: Model, names: Sequence[str], source: str | None = None, data_dir: str | Path | None = None
 ) -> Iterator[tuple[str, Scores]]:
     """Score a model on the digits that `score` takes, corrupted in one way after the other; see `corrupt.py`."""
-    digits, _, _ = _to_score(model, source or _own(model), data_dir)
+    digits, _, _ = _to_score(model, source or own_data(model), data_dir)
     for name in names:
         yield name, evaluate(model.classifier, corrupt(digits, name))
 
 
-def _own(model: Model) -> str:
+def own_data(model: Model) -> str:
+    """Return the data that a model was trained on, or MNIST where that is not known."""
     return str(model.about.get("data", "mnist"))
 
 
 def _to_score(model: Model, source: str, data_dir: str | Path | None) -> tuple[Digits, NDArray[np.int64], bool]:
     """Return a source's digits that the model has not learnt from, their rows, and whether some were left out."""
     digits = load(source, "test", data_dir)
-    if digits.labels is None or model.about.get("data_sha256") != fingerprint(digits):
+    if digits.labels is None:
+        raise DataError(f"{source}: has no labels; scoring needs them")
+    if model.about.get("data_sha256") != fingerprint(digits):
         return digits, np.arange(len(digits)), False
     rows = np.flatnonzero(held_out_rows(digits))
     return digits[rows], rows, True
@@ -142,7 +154,7 @@ def _to_score(model: Model, source: str, data_dir: str | Path | None) -> tuple[D
 
 def picture(scores: Scores, path: Path, model: str, source: str) -> None:
     """Save a confusion matrix with a title that says whose it is."""
-    from digitnet.report import save_confusion
+    from digitnet.figures import save_confusion
 
     title = f"{model} on {Path(source).name}: {scores.correct:,} of {scores.n:,} right ({scores.accuracy:.2%})"
     save_confusion(scores, path, title)

@@ -30,9 +30,9 @@ from digitnet.errors import DigitNetError
 from digitnet.guard import Guard
 from digitnet.intake import body, files, images, kind
 from digitnet.intake import image as image_of
+from digitnet.mistakes import load_report
 from digitnet.openapi import ROUTES, TAGS, describe
 from digitnet.problems import ProblemError, answer, problem
-from digitnet.report import load_report
 from digitnet.rules import CHECKSUMS
 from digitnet.service import Asked, Service, Settings
 

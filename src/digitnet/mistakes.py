@@ -1,0 +1,73 @@
+"""A run's scores with the digits it got wrong: kept beside its weights, and read again."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from digitnet.digits import SIDE, Digits
+from digitnet.errors import DataError
+from digitnet.evaluate import Scores
+from digitnet.files import write_atomic
+
+SCORES, ERRORS = "scores.json", "errors.npz"
+"""The scores in a run's folder, and the digits it got wrong."""
+
+A_CELL = 20
+"""Wrong digits that are kept of each cell of the confusion matrix, the surest ones."""
+
+
+def save_errors(scores: Scores, digits: Digits, path: Path) -> None:
+    """Keep the digits that were read wrong in an `.npz` file, atomically, the surest first, `A_CELL` of each confusion.
+
+    digits: those scored, in their order. The file has images (n, 28, 28) uint8, labels, predicted (n,) uint8,
+    probability (n,) float32, and index (n,) int64 as `scores` has it.
+    """
+    wrong = np.flatnonzero(~scores.right)
+    wrong = wrong[np.argsort(-scores.confidence[wrong], kind="stable")]
+    cells = scores.labels[wrong].astype(int) * 10 + scores.predicted[wrong]
+    rows = wrong[[bool((cells[:place] == cell).sum() < A_CELL) for place, cell in enumerate(cells)]]
+    packed = io.BytesIO()
+    np.savez_compressed(
+        packed,
+        images=digits.images[rows],
+        index=scores.index[rows],
+        labels=scores.labels[rows],
+        predicted=scores.predicted[rows],
+        probability=scores.confidence[rows],
+    )
+    write_atomic(path, packed.getvalue())
+
+
+def load_report(folder: Path) -> dict[str, Any]:
+    """Return a run's scores, as its `SCORES` has them, with `run`, its name, and `wrong`, its wrong digits.
+
+    wrong: the surest first, each with index, true, predicted, probability and image, 784 integers 0..255, row after
+    row; None where the run did not keep them. Raises DataError where the folder holds no scored run.
+    """
+    again = "expected the folder of a finished run; make one with: digitnet train"
+    try:
+        scores = json.loads((folder / SCORES).read_text(encoding="utf-8"))
+        if "confusion" not in scores:
+            raise DataError(f"{folder}: its scores have no confusion matrix; name a run of a network of single digits")
+        kept = _errors(folder / ERRORS) if (folder / ERRORS).is_file() else None
+    except OSError as error:
+        raise DataError(f"{folder}: has no {SCORES} that can be read ({error.strerror}); {again}") from error
+    # numpy and zipfile raise all kinds of errors for damaged files.
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{folder}: {SCORES} or {ERRORS} is damaged; {again}") from error
+    return {"run": folder.resolve().name, **scores, "wrong": kept}
+
+
+def _errors(path: Path) -> list[dict[str, Any]]:
+    with np.load(path, allow_pickle=False) as file:
+        images = file["images"].astype(np.uint8).reshape(-1, SIDE * SIDE).tolist()
+        columns = [file[name].tolist() for name in ("index", "labels", "predicted", "probability")]
+    names = ("index", "true", "predicted", "probability", "image")
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, images, strict=True)]
