@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
+import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -48,7 +50,7 @@ class PartReader:
             self.wrong = f"a machine of the cluster has another digitnet, {__version__}; install the same on all"
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Read the part that a row names by its place among those left; say how many inputs that were, or what is wrong.
+        """Read the part that a row names by its place among those left; say how many inputs that were.
 
         row: `{"id": place}`. Returns `{"inputs": count, "wrong": None or one line}`.
         """
@@ -79,6 +81,8 @@ def read_on_ray(job: Job, address: str | None, jobs: int | None) -> Iterator[int
     begun = not ray.is_initialized()
     if begun:
         try:
+            if address and (place := re.fullmatch(r"(?:ray://)?\[?(.+?)\]?:(\d+)", address)):
+                socket.create_connection((place[1], int(place[2])), 10).close()  # Ray itself would ask for minutes
             quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
             ray.init(address=address or "local", **quiet, **({} if address else start))
         except (ConnectionError, OSError, ValueError, RuntimeError) as error:

@@ -120,7 +120,10 @@ class Folder:
     def __init__(self, place: str) -> None:
         """Open the folder; nothing is made until something is put there."""
         self.place = place if is_address(place) else local(place)
-        self._fs, self._root = _filesystem(self.place) if is_address(place) else (None, self.place)
+        self._fs: Any = None
+        self._root = self.place
+        if is_address(place):
+            self._fs, self._root = _filesystem(place)
 
     def __str__(self) -> str:
         """Return where it is."""
