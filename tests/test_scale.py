@@ -78,7 +78,7 @@ def test_a_machine_of_the_cluster_dies_and_nothing_is_lost_or_doubled(scans, rea
 
         def __call__(self, row):
             (tmp_path / "begun" / f"{ray.get_runtime_context().get_node_id()} {row['id']}").touch()
-            time.sleep(0.2)
+            time.sleep(0.1)
             return super().__call__(row)
 
     def machines():
@@ -101,7 +101,7 @@ def test_a_machine_of_the_cluster_dies_and_nothing_is_lost_or_doubled(scans, rea
         before = 0
         for inputs in read_on_ray(job, None, 2):
             done += inputs
-            if not before and machines().count(other.node_id) > 5:
+            if not before and machines().count(other.node_id) > 2:
                 before = len(job.left())
                 cluster.remove_node(other, allow_graceful=False)
         assert before > 10  # the machine died in the middle

@@ -86,7 +86,7 @@ def read_on_ray(job: Job, address: str | None, jobs: int | None) -> Iterator[int
             quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
             ray.init(address=address or "local", **quiet, **({} if address else start))
         except (ConnectionError, OSError, ValueError, RuntimeError) as error:
-            words = str(error).strip().splitlines()[0]
+            words = getattr(error, "strerror", None) or str(error).strip().splitlines()[0].rstrip(".")
             raise DataError(
                 f"Ray at {address or 'this machine'}: {words}; is the cluster up, and reachable?"
             ) from error
