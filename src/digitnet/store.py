@@ -15,10 +15,11 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from digitnet.batch import PICTURES, pictures
 from digitnet.errors import DataError, ImageError
@@ -32,6 +33,7 @@ TRIES = 3
 """How often a file at an address is asked for before it counts as one that cannot be read."""
 
 _ARROW = {"s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs"}
+_BUCKETS = {"s3", "gs", "gcs"}
 _PUT_IS_ATOMIC = {*_ARROW - {"hdfs", "viewfs"}, "s3a", "az", "adl", "oci", "memory"}  # half an object is never seen
 _BEGUN = "tmp"  # the folder of files that are being written: readers of the tables never see one
 
@@ -74,7 +76,7 @@ def files(paths: Iterable[str], out: str) -> list[File]:
     Raises DataError or ImageError where a folder or a pattern holds none, an address cannot be listed, a Parquet file
     holds no pictures, or standard input is named, which cannot be gone on with.
     """
-    place = Folder(out).place.rstrip("/") + "/"
+    place = Folder(out).place.split("?")[0].rstrip("/") + "/"
     found: set[str] = set()
     for path in paths:
         if path == "-":
@@ -204,15 +206,25 @@ def _filesystem(address: str) -> tuple[Any, str]:
     kind = address.split(":")[0]
     try:
         if kind in _ARROW:
-            from fsspec.implementations.arrow import ArrowFSWrapper
-            from pyarrow.fs import FileSystem
-
-            fs, path = FileSystem.from_uri(address)
-            return ArrowFSWrapper(fs), path
+            parts = urlsplit(address)
+            if kind not in _BUCKETS:
+                return _opened(address)
+            # One client for a bucket: each would shake hands anew.
+            fs, _ = _opened(urlunsplit((kind, parts.netloc, "", parts.query, "")))
+            return fs, unquote(parts.netloc.rpartition("@")[2] + parts.path)
         found: tuple[Any, str] = fsspec.core.url_to_fs(address)
         return found
     except (ImportError, OSError, ValueError) as error:  # pyarrow's errors are of these
         raise DataError(f"{address}: cannot be opened ({_reason(error)}); check the address") from error
+
+
+@lru_cache(64)
+def _opened(address: str) -> tuple[Any, str]:
+    from fsspec.implementations.arrow import ArrowFSWrapper
+    from pyarrow.fs import FileSystem
+
+    fs, path = FileSystem.from_uri(address)
+    return ArrowFSWrapper(fs), path
 
 
 def _listed(address: str) -> list[str]:
