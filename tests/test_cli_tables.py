@@ -154,3 +154,23 @@ def test_names_that_are_no_unicode_are_read_into_every_form(environment, form):
         assert [text for _, _, text, _ in numbers()] == ["1984"]
     else:
         assert b"1984" in Path("out").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("form", "then"), [("csv", "go on with --resume"), ("jsonl", "go on with --resume"), ("json", "read again")]
+)
+def test_a_full_disk_is_said_with_the_file_and_what_to_do(digitnet, small_disk, form, then):
+    save("scans/0.png", "1984 7265 30")
+    for n in range(1, 100):
+        os.link("scans/0.png", f"scans/{n}.png")
+    disk = os.statvfs(small_disk)
+    (small_disk / "hog").write_bytes(bytes(disk.f_bavail * disk.f_frsize - 8192))
+    words = ["read", "scans", "--format", form, "--out", small_disk / "out"]
+    code, _, err = digitnet(*words)
+    fact = f"cannot be written (No space left on device); mend that, then {then}"
+    assert (code, err) == (1, f"Error: {small_disk}/out: {fact}\n")
+    (small_disk / "hog").unlink()
+    if form != "json":
+        assert digitnet(*words, "--resume")[0] == 0
+        digitnet("read", "scans", "--format", form, "--out", "whole")
+        assert (small_disk / "out").read_bytes() == Path("whole").read_bytes()

@@ -1,7 +1,6 @@
 import json
 import os
 import shutil
-import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -274,22 +273,6 @@ def test_ten_thousand_files_are_each_read_once():
     list(read_here(job, Stub(WIDTHS), 2))
     assert job.finish() == Summary(10_000, 10_000, 0, 0, 10_000, 10_000)
     assert len({n["source"] for n in rows("out", "numbers")}) == 10_000
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A folder on a disk of 2 MB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
-    try:
-        mounted = subprocess.run(words, capture_output=True).returncode == 0
-    except OSError:
-        mounted = False
-    if not mounted:
-        pytest.skip("a small disk can be mounted by root on Linux alone")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def test_a_full_disk_is_said_and_loses_nothing(scans, small_disk):
