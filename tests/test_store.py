@@ -218,3 +218,24 @@ def test_a_folder_that_cannot_be_written_says_so_and_keeps_the_old_file():
         folder.put("pages/b", np.zeros(3).tobytes())
     assert not list(Path("results/tmp").iterdir())
     assert Path("results/a").read_bytes() == b"one"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "s3://bucket/a/b.png?region=eu-west-1",
+        "s3://bucket/a%20b%2520%C3%BC/?region=eu-west-1&endpoint_override=127.0.0.1:1",
+        "s3://key:secret@bucket/x.png?region=eu-west-1",
+        "gs://anonymous@bucket/a/b.png",
+    ],
+)
+def test_a_bucket_is_opened_once_and_its_paths_are_those_that_arrow_finds(address):
+    from pyarrow.fs import FileSystem
+
+    try:
+        expected = FileSystem.from_uri(address)[1]
+    except (ImportError, NotImplementedError, pa.ArrowNotImplementedError):
+        pytest.skip("this pyarrow has no such file system")
+    fs, path = store._filesystem(address)
+    assert path.rstrip("/") == expected.rstrip("/")
+    assert store._filesystem(address.replace("b.png", "c.png"))[0] is fs
