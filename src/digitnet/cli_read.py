@@ -29,7 +29,12 @@ Single = Annotated[bool, typer.Option("--single", help="Each picture holds one n
 
 
 def read(
-    paths: Annotated[list[str], typer.Argument(help="Pictures, PDFs, folders, patterns; - is standard input.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Pictures, PDFs, folders, patterns; - is standard input. For tables Parquet, addresses too."
+        ),
+    ],
     form: Annotated[
         Literal["text", "json", "jsonl", "csv", "parquet"] | None,
         typer.Option("--format", show_default="text", help="How to give what was read; parquet: tables in a folder."),
