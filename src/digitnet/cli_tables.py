@@ -51,7 +51,7 @@ def read_tables(
     from digitnet.scale import read_on_ray
     from digitnet.store import files
 
-    reader = Reader(threads=1 if (jobs or 1) > 1 else 0)
+    reader = Reader(threads=1)  # more of them save time and cost cores: for that there is --jobs
     job = begin(out, files(paths, out), reader.hashes(), single, rules, resume)
     total = job.manifest.inputs
     done = total - sum(job.size(part) for part in job.left())
