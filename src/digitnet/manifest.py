@@ -39,7 +39,7 @@ FEWEST, PART, MOST = 64, 256, 4096
 A killed process loses the part it was reading; a folder of a hundred thousand files and more is slow to list.
 """
 
-_LISTED = 1 << 14  # files in a row group of the list of inputs: what is loaded to find those of one part
+_LISTED = 1 << 12  # files in a row group of the list of inputs: what is loaded to find those of one part
 
 
 @dataclass(frozen=True)
