@@ -128,16 +128,26 @@ def test_a_package_that_is_missing_is_named_with_how_to_install_it(digitnet, sca
     assert (code, err) == (1, f"Error: {missing} is not installed; install it with: pip install 'digitnet[scale]'\n")
 
 
+def test_reading_leaves_nothing_in_the_home_folder(environment, scans):
+    Path("home").mkdir()
+    bare = {name: value for name, value in environment.items() if name[:3] not in ("XDG", "ORT")}
+    words = [sys.executable, "-m", "digitnet", "read", scans, "--format", "parquet", "--out", "out"]
+    subprocess.run(words, capture_output=True, env=bare | {"HOME": str(Path("home").absolute())})
+    assert Path("out/summary.json").is_file()
+    assert not list(Path("home").rglob("*"))
+
+
 @pytest.mark.parametrize("home", [None, "/proc", "/nosuch/home"])
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_reading_needs_no_home(environment, scans, form, home):
-    bare = {name: value for name, value in environment.items() if name != "HOME" and not name.startswith("XDG_")}
+    bare = {name: value for name, value in environment.items() if name != "HOME" and name[:3] not in ("XDG", "ORT")}
     bare |= {"HOME": home} if home else {}
     words = [sys.executable, "-m", "digitnet", "read", scans, "--format", form, "--out", "out"]
     done = subprocess.run(words, capture_output=True, text=True, env=bare)
     assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].endswith("; 1 not read" if form == "csv" else "failures.parquet")
+    *errors, last = done.stderr.splitlines()
+    assert last.endswith("; 1 not read" if form == "csv" else "failures.parquet")
+    assert all(error.startswith("Error: scans/zero.png: ") for error in errors)
 
 
 @pytest.mark.parametrize("form", ["text", "jsonl", "csv", "parquet"])

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import re
+import secrets
 import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -77,6 +78,8 @@ def read_on_ray(job: Job, address: str | None, jobs: int | None) -> Iterator[int
     left = job.left()
     if not left:
         return
+    if address is None:  # else Ray keeps one in the home folder, which may be read-only
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     start: dict[str, Any] = {"num_cpus": jobs, "include_dashboard": False, "object_store_memory": STORE_BYTES}
     begun = not ray.is_initialized()
     if begun:
