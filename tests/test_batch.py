@@ -132,8 +132,8 @@ def test_pages_before_a_damaged_one_are_read(reader):
 
 def test_standard_input_is_read_where_a_dash_stands(reader):
     data = Path(save("one.png", "1984")).read_bytes()
-    assert said(read_all(reader, ["-"], stdin=lambda: data)) == [("-", 1, reader.read(data).text)]
-    (bad,) = read_all(reader, ["-"], stdin=lambda: b"")
+    assert said(read_all(reader, ["-"], opened=lambda name: data)) == [("-", 1, reader.read(data).text)]
+    (bad,) = read_all(reader, ["-"], opened=lambda name: b"")
     assert bad.error.startswith("standard input: ")
 
 

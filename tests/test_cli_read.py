@@ -316,7 +316,7 @@ def test_going_on_with_nothing_yet_begins(digitnet, scans, form):
 def test_only_a_file_of_lines_can_go_on(digitnet, words):
     code, out, err = digitnet("read", save("one.png", "30"), "--resume", *words)
     assert (code, out) == (1, "")
-    assert err == "Error: --resume goes on with a file of lines; name it by --out, with --format jsonl or csv\n"
+    assert err == "Error: --resume goes on with lines or tables; name --out, with --format jsonl, csv or parquet\n"
     assert not Path("x").exists()
 
 

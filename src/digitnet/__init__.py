@@ -6,6 +6,7 @@ Importing this package imports neither torch nor numpy; each public name loads i
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from digitnet.reading import Number, Reading
     from digitnet.rules import Rules
     from digitnet.runtime import classifier
+
+# ONNX Runtime keeps a device's number and a store of events to send in the cache folder, unless told before its import.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 

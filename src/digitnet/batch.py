@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import glob
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,16 +50,16 @@ class Read:
     error: str | None = None
 
 
-def pictures(paths: Iterable[str]) -> list[str]:
+def pictures(paths: Iterable[str], suffixes: Collection[str] = PICTURES) -> list[str]:
     """Return the files that paths mean: files, "-" for standard input, folders with all pictures below, patterns.
 
-    A folder's and a pattern's files come sorted; a file that is named is taken whatever its suffix. Raises ImageError
-    where a folder or a pattern holds no picture.
+    A folder's and a pattern's files come sorted; a file that is named is taken whatever its suffix. suffixes: of the
+    files that are taken of a folder, in small letters. Raises ImageError where a folder or a pattern holds no picture.
     """
     found: list[str] = []
     for path in paths:
         if path != "-" and Path(path).is_dir():
-            inside = sorted(str(p) for p in Path(path).rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
+            inside = sorted(str(p) for p in Path(path).rglob("*") if p.suffix.lower() in suffixes and p.is_file())
             if not inside:
                 raise ImageError(f"{path}: a folder without pictures; expected files such as .png, .jpg, .tif or .pdf")
             found += inside
@@ -80,12 +80,14 @@ def read_all(
     single: bool = False,
     rules: Rules | None = None,
     jobs: int = 1,
-    stdin: Callable[[], bytes] | None = None,
+    opened: Callable[[str], image.Source] | None = None,
 ) -> Iterator[Read]:
     """Read files in their order, `jobs` pages at the same time; a file that cannot be read gives its error.
 
-    stdin: gives the picture that "-" stands for. At most twice as many pages as jobs are held at a time. While several
-    are read OpenCV, in the whole process, uses no threads within one: they would only get in each other's way.
+    opened: gives what a name stands for, such as the bytes of standard input for "-"; by itself a name is the path of
+    a file. It is called once a name, in their order, and may raise ImageError. At most twice as many pages as jobs are
+    held at a time. While several are read OpenCV, in the whole process, uses no threads within one: they would only get
+    in each other's way.
     """
     threads = cv2.getNumThreads()
     if jobs > 1:
@@ -94,10 +96,10 @@ def read_all(
         waiting: deque[Read | tuple[str, int, Future[Reading]]] = deque()
         try:
             for file in files:
-                source = stdin() if file == "-" and stdin else file
                 number = 0
                 try:
-                    for number, page in enumerate(image.pages(source, "standard input" if file == "-" else None), 1):
+                    source = opened(file) if opened else file
+                    for number, page in enumerate(image.pages(source, "standard input" if file == "-" else file), 1):
                         future = pool.submit(reader.read_page, page, single=single, rules=rules)
                         waiting.append((file, number, future))
                         if len(waiting) >= 2 * jobs:

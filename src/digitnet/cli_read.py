@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from digitnet import cli_tables
 from digitnet.errors import DataError, ImageError
 from digitnet.terminal import percent, print_sending, say
 
@@ -28,10 +29,16 @@ Single = Annotated[bool, typer.Option("--single", help="Each picture holds one n
 
 
 def read(
-    paths: Annotated[list[str], typer.Argument(help="Pictures, PDFs, folders, patterns; - is standard input.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Pictures, PDFs, folders, patterns; - is standard input. For tables Parquet, addresses too."
+        ),
+    ],
     form: Annotated[
-        Literal["text", "json", "jsonl", "csv"], typer.Option("--format", help="How to print what was read.")
-    ] = "text",
+        Literal["text", "json", "jsonl", "csv", "parquet"] | None,
+        typer.Option("--format", show_default="text", help="How to give what was read; parquet: tables in a folder."),
+    ] = None,
     min_confidence: Annotated[
         float, typer.Option(min=0, max=1, help="Numbers less sure than this are for a person: text prints a ?.")
     ] = 0.0,
@@ -42,34 +49,59 @@ def read(
         str | None, typer.Option("--range", show_default=False, help="Least and greatest value, such as 0..100.")
     ] = None,
     checksum: Checksum = None,
-    out: Annotated[Path | None, typer.Option(show_default="standard output", help="A file for the results.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with --out after its last whole file.")] = False,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            show_default="standard output", help="A file for the results; for parquet a folder or an address."
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with --out where it was stopped.")] = False,
     overlay: Annotated[
         Path | None, typer.Option(show_default=False, help="A folder for the pages with a box around every number.")
     ] = None,
     explain: Annotated[
         Path | None, typer.Option(show_default=False, help="A folder for pictures of the steps: page, ink, strips.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, max=256, help="Pages read at the same time.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, max=100_000, show_default="1; with ray all cores", help="Pages read at the same time."),
+    ] = None,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="What reads: this process, or a Ray cluster, into parquet.")
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(show_default="starts Ray on this machine", help="Of the Ray cluster; auto finds it."),
+    ] = None,
 ) -> None:
     """Read the numbers on pictures: scans, photos, drawings.
 
     Examples: digitnet read photo.jpg; digitnet read scans/ --format csv --out read.csv --jobs 2; digitnet read
-    amount.png --single --lengths 3-5.
+    amount.png --single --lengths 3-5; digitnet read s3://bucket/scans/ --engine ray --out s3://bucket/read.
 
     Exit status 2 where a file could not be read; the others are read all the same.
     """
+    rules = rules_of(length, lengths, value_range, checksum)
+    form = form or ("parquet" if engine == "ray" else "text")
+    if form == "parquet":
+        if overlay or explain or min_confidence:
+            raise DataError("--overlay, --explain and --min-confidence are not for tables; choose by their columns")
+        cli_tables.read_tables(paths, out, resume, single, rules, engine, address, jobs)
+        return
+    if engine == "ray" or address or (jobs or 1) > cli_tables.MOST_LOCAL:
+        raise DataError(f"--format {form}: is for --engine local alone, with --jobs up to {cli_tables.MOST_LOCAL}")
     from digitnet.batch import pictures, read_all
     from digitnet.reader import Reader
     from digitnet.results import resume as go_on
     from digitnet.results import writer
 
-    rules = rules_of(length, lengths, value_range, checksum)
+    path = Path(out) if out is not None else None
     files = pictures(paths)
-    if resume and (out is None or form not in ("jsonl", "csv")):
-        raise DataError("--resume goes on with a file of lines; name it by --out, with --format jsonl or csv")
-    done = go_on(out, form) if resume and out is not None and out.is_file() else set()
-    if out is not None and out.is_file() and not resume:
+    jobs = jobs or 1
+    if resume and (path is None or form not in ("jsonl", "csv")):
+        raise DataError("--resume goes on with lines or tables; name --out, with --format jsonl, csv or parquet")
+    done = go_on(path, form) if resume and path is not None and path.is_file() else set()
+    if path is not None and path.is_file() and not resume:
         raise DataError(f"{out}: exists already; go on with it by --resume, or name another --out")
     left = [file for file in files if file not in done]
     if done:
@@ -81,8 +113,8 @@ def read(
     failed = doubtful = count = 0
     drawn: dict[Path, str] = {}
     explained: dict[Path, str] = {}
-    with writer(out, form, len(files) > 1, min_confidence) as write, _bar(len(left)) as advance:
-        for each in read_all(reader, left, single=single, rules=rules, jobs=jobs, stdin=sys.stdin.buffer.read):
+    with writer(path, form, len(files) > 1, min_confidence) as write, _bar(len(left)) as advance:
+        for each in read_all(reader, left, single=single, rules=rules, jobs=jobs, opened=_opened):
             if each.reading is None:
                 failed += 1
                 say(f"Error: {each.error}")
@@ -102,6 +134,11 @@ def read(
         say(f"{len(left) - failed:,} files, {count:,} numbers{least}" + (f"; {failed:,} not read" if failed else ""))
     if failed:
         raise typer.Exit(2)
+
+
+def _opened(file: str) -> str | bytes:
+    """Return what a name on the command line stands for."""
+    return sys.stdin.buffer.read() if file == "-" else file
 
 
 def rules_of(length: int | None, lengths: str | None, value_range: str | None, checksum: str | None) -> Rules | None:

@@ -72,6 +72,10 @@ class Reader:
         self.line = line_reader(line, threads)
         self.digits = classifier(digits, threads)
 
+    def hashes(self) -> dict[str, str]:
+        """Return the sha256 of the files of the line reader and of the classifier: what decides every answer."""
+        return {"line": self.line.sha256, "digits": self.digits.sha256}
+
     def read(
         self, source: image.Source, *, single: bool = False, rules: Rules | None = None, name: str | None = None
     ) -> Reading:

@@ -7,7 +7,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ def writer(out: Path | None, form: str, many: bool, least: float) -> Iterator[Ca
     """Give the function that writes one page after the other to a file, at its end, or to standard output.
 
     form: text, json, jsonl or csv. many: whether text names the files. least: numbers less sure are for a person: ? in
-    text, not `accepted` elsewhere. Names that are no Unicode are written as the bytes they are.
+    text, not `accepted` elsewhere. Names that are no Unicode are written as the bytes they are. The function raises
+    DataError where the disk is full.
     """
     if out is None:
         stream: Any = sys.stdout
@@ -41,6 +42,18 @@ def writer(out: Path | None, form: str, many: bool, least: float) -> Iterator[Ca
     rows = csv.writer(stream, lineterminator="\n")
     first = True
 
+    @contextmanager
+    def named() -> Iterator[None]:
+        try:
+            yield
+            stream.flush()
+        except OSError as error:
+            if out is None:
+                raise
+            then = "go on with --resume" if form in ("jsonl", "csv") else "read again"
+            raise DataError(f"{out}: cannot be written ({error.strerror}); mend that, then {then}") from error
+
+    @named()
     def write(each: Read) -> None:
         nonlocal first
         if form == "text":
@@ -54,15 +67,16 @@ def writer(out: Path | None, form: str, many: bool, least: float) -> Iterator[Ca
             stream.write((opening if form == "json" else "") + json.dumps(_plain(each, least)))
             stream.write("\n" if form == "jsonl" else "")
         first = False
-        stream.flush()
 
     try:
         yield write
         if form == "json":
-            stream.write("[]\n" if first else "\n]\n")
+            with named():
+                stream.write("[]\n" if first else "\n]\n")
     finally:
         if out is not None:
-            stream.close()
+            with suppress(OSError):  # what it still holds has been missed already
+                stream.close()
 
 
 def resume(out: Path, form: str) -> set[str]:

@@ -1,0 +1,108 @@
+"""`digitnet read` into tables: big jobs, in this process or on a Ray cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+from digitnet.errors import DataError
+from digitnet.terminal import say
+
+if TYPE_CHECKING:
+    from digitnet.rules import Rules
+
+MOST_LOCAL = 256
+"""Pages that one process reads at the same time, at most: it holds twice as many in memory."""
+
+SAY_SECONDS = 60
+"""Seconds between two lines of progress where there is no terminal."""
+
+
+def read_tables(
+    paths: list[str],
+    out: str | None,
+    resume: bool,
+    single: bool,
+    rules: Rules | None,
+    engine: str,
+    address: str | None,
+    jobs: int | None,
+) -> None:
+    """Read into tables: what `digitnet read --format parquet` and `--engine ray` do."""
+    if out is None:
+        raise DataError("tables need a folder; name it by --out")
+    if address and engine != "ray":
+        raise DataError("--address is of a Ray cluster; add --engine ray")
+    if engine == "local" and (jobs or 1) > MOST_LOCAL:
+        raise DataError(f"--jobs {jobs}: this process reads up to {MOST_LOCAL} pages at the same time")
+    try:
+        import pyarrow  # noqa: F401
+
+        if engine == "ray":
+            import ray  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise DataError(f"{error.name} is not installed; install it with: pip install 'digitnet[scale]'") from error
+    from digitnet.manifest import begin, read_here
+    from digitnet.reader import Reader
+    from digitnet.scale import read_on_ray
+    from digitnet.store import files
+
+    reader = Reader(threads=1)  # more of them save time and cost cores: for that there is --jobs
+    job = begin(out, files(paths, out), reader.hashes(), single, rules, resume)
+    total = job.manifest.inputs
+    done = total - sum(job.size(part) for part in job.left())
+    if done:
+        say(f"{done:,} of {total:,} inputs are in {job.folder} already")
+    try:
+        with _count(done, total) as advance:
+            for inputs in read_here(job, reader, jobs or 1) if engine == "local" else read_on_ray(job, address, jobs):
+                advance(inputs)
+        summary = job.finish()
+    except KeyboardInterrupt:
+        say(f"Stopped; what is in {job.folder} is kept. Go on with the same command and --resume")
+        raise typer.Exit(130) from None
+    say(
+        f"{summary.inputs:,} inputs: {summary.with_numbers:,} with {summary.numbers:,} numbers, {summary.without:,} "
+        f"without any, {summary.not_read:,} not read"
+        + (f"; see {job.folder}/failures.parquet" * bool(summary.not_read))
+    )
+    if summary.not_read:
+        raise typer.Exit(2)
+
+
+@contextmanager
+def _count(done: int, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how far a job is: a bar on a terminal's standard error, else a line a minute."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    terminal = Console(stderr=True)
+    columns = (TextColumn("inputs"), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    began = said = time.monotonic()
+    before = done
+    with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
+        task = bar.add_task("inputs", total=total, completed=done)
+
+        def advance(inputs: int) -> None:
+            nonlocal done, said
+            done += inputs
+            bar.advance(task, inputs)
+            now = time.monotonic()
+            if not terminal.is_terminal and now - said >= SAY_SECONDS:
+                said = now
+                rate = (done - before) / (now - began)
+                left = int((total - done) / rate) if rate else 0
+                say(f"{done:,} of {total:,} inputs, {rate:,.0f} a second, {left // 3600}:{left // 60 % 60:02} h left")
+
+        yield advance

@@ -1,0 +1,121 @@
+"""A big job on a Ray cluster: Ray Data hands its parts to actors, each with a `Reader` of its own.
+
+Through Ray go numbers of parts and counts of inputs alone; pictures are opened, and tables written, by the actors. So
+nothing piles up in the object store, and what a dead machine had begun is simply read again elsewhere. The folder of
+the job and its inputs must be reachable under the same names from every machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import secrets
+import socket
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from digitnet import __version__
+from digitnet.errors import DataError, DigitNetError
+from digitnet.manifest import Job
+from digitnet.reader import Reader
+
+BLOCKS = 10_000
+"""Most pieces of work that Ray Data keeps books on; beyond, a piece is several parts."""
+
+STORE_BYTES = 100 * 2**20
+"""Memory for Ray's object store where this process starts Ray: next to nothing goes through it."""
+
+FAR = "no job is seen there from this machine; --out must be a folder that all machines share, or an address"
+
+
+class PartReader:
+    """What runs on every core of the cluster: one `Reader` of one thread, which reads part after part."""
+
+    def __init__(self, place: str, parts: Sequence[int]) -> None:
+        """Open the job and the models. What is wrong with that is told by the first call: Ray would retry for ever."""
+        import cv2
+
+        cv2.setNumThreads(1)
+        self.parts = parts
+        self.wrong = None
+        try:
+            self.job = Job(place)
+            self.reader = Reader(threads=1)
+        except DigitNetError as error:
+            self.wrong = f"{error} ({FAR})"
+            return
+        mine = self.reader.hashes()
+        if (__version__, mine) != (self.job.manifest.digitnet, self.job.manifest.models):
+            self.wrong = f"a machine of the cluster has another digitnet, {__version__}; install the same on all"
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Read the part that a row names by its place among those left; say how many inputs that were.
+
+        row: `{"id": place}`. Returns `{"inputs": count, "wrong": None or one line}`.
+        """
+        part = self.parts[row["id"]]
+        try:
+            if self.wrong is None and not self.job.is_done(part):  # it is where Ray lost the answer of a finished call
+                self.job.read(self.reader, part)
+        except (DigitNetError, OSError) as error:
+            return {"inputs": 0, "wrong": str(error)}
+        return {"inputs": 0 if self.wrong else self.job.size(part), "wrong": self.wrong}
+
+
+def read_on_ray(job: Job, address: str | None, jobs: int | None) -> Iterator[int]:
+    """Read the parts that are left on Ray; yield how many inputs are done with each.
+
+    address: of a cluster, or "auto"; None starts Ray on this machine, and stops it at the end. jobs: actors, each on a
+    core; None is as many as the cluster has cores. Usage statistics are switched off. Raises DataError where there is
+    no such cluster, or where a part cannot be written.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its remarks would mix with ours
+    import ray
+
+    left = job.left()
+    if not left:
+        return
+    if address is None:  # else Ray keeps one in the home folder, which may be read-only
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    start: dict[str, Any] = {"num_cpus": jobs, "include_dashboard": False, "object_store_memory": STORE_BYTES}
+    begun = not ray.is_initialized()
+    if begun:
+        try:
+            if address and (place := re.fullmatch(r"(?:ray://)?\[?(.+?)\]?:(\d+)", address)):
+                socket.create_connection((place[1], int(place[2])), 10).close()  # Ray itself would ask for minutes
+            quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+            ray.init(address=address or "local", **quiet, **({} if address else start))
+        except (ConnectionError, OSError, ValueError, RuntimeError) as error:
+            words = getattr(error, "strerror", None) or str(error).strip().splitlines()[0].rstrip(".")
+            raise DataError(
+                f"Ray at {address or 'this machine'}: {words}; is the cluster up, and reachable?"
+            ) from error
+    try:
+        yield from _run(job, left, jobs or max(1, int(ray.cluster_resources().get("CPU", 1))))
+    finally:
+        if begun:
+            with contextlib.suppress(Exception):
+                ray.shutdown()
+
+
+def _run(job: Job, left: list[int], actors: int) -> Iterator[int]:
+    import ray.data
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    actors = min(actors, len(left))
+    places = ray.data.range(len(left), override_num_blocks=min(len(left), BLOCKS))
+    done = places.map(
+        PartReader,
+        fn_constructor_args=(job.folder.place, left),
+        compute=ray.data.ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=2),
+        num_cpus=1,
+    )
+    for row in done.iter_rows():
+        if row["wrong"] is not None:
+            raise DataError(row["wrong"])
+        yield int(row["inputs"])

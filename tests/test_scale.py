@@ -1,0 +1,114 @@
+import logging
+import os
+import time
+from pathlib import Path
+
+import pytest
+from test_batch import save
+
+from digitnet import scale
+from digitnet.errors import DataError
+from digitnet.manifest import Job, begin, read_here
+from digitnet.reader import Reader
+from digitnet.scale import PartReader, read_on_ray
+from digitnet.store import files
+
+MISSING = "is not installed: pip install 'digitnet[scale]'"
+pq = pytest.importorskip("pyarrow.parquet", reason=f"pyarrow {MISSING}")
+ray = pytest.importorskip("ray", reason=f"ray {MISSING}")
+
+MACHINE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return Reader(threads=1)
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    """A folder of 300 pictures of a number and one that cannot be read."""
+    folder = tmp_path_factory.mktemp("scans")
+    save(folder / "0.png", "1984")
+    for n in range(1, 300):
+        os.link(folder / "0.png", folder / f"{n}.png")
+    (folder / "zero.png").touch()
+    return str(folder)
+
+
+def start(scans, reader, out="out", resume=False):
+    return begin(out, files([scans], out), reader.hashes(), True, None, resume)
+
+
+def tree(out):
+    return {str(path.relative_to(out)): path.read_bytes() for path in Path(out).rglob("*") if path.is_file()}
+
+
+def test_an_actor_says_what_is_wrong_instead_of_dying(scans, reader, monkeypatch):
+    job = start(scans, reader)
+    assert PartReader("nosuch", [0])({"id": 0})["wrong"].startswith(
+        f"{Path.cwd()}/nosuch/manifest.json: cannot be read"
+    )
+    assert PartReader("out", [4])({"id": 0}) == {"inputs": job.size(4), "wrong": None}
+    assert job.is_done(4)
+    monkeypatch.setattr(Job, "read", None)
+    assert PartReader("out", [4])({"id": 0}) == {"inputs": job.size(4), "wrong": None}  # done: not read again
+    monkeypatch.setattr("digitnet.scale.__version__", "9.9")
+    wrong = PartReader("out", [5])({"id": 0})
+    assert wrong == {
+        "inputs": 0,
+        "wrong": "a machine of the cluster has another digitnet, 9.9; install the same on all",
+    }
+
+
+def test_a_cluster_that_is_not_there_is_said(scans, reader):
+    with pytest.raises(
+        DataError, match=r"^Ray at 127\.0\.0\.1:1: Connection refused; is the cluster up, and reachable\?$"
+    ):
+        list(read_on_ray(start(scans, reader), "127.0.0.1:1", None))
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_a_machine_of_the_cluster_dies_and_nothing_is_lost_or_doubled(scans, reader, monkeypatch, tmp_path):
+    """Two machines of a core each, of which one is killed while it reads; the job was begun without Ray."""
+    from ray.cluster_utils import Cluster
+
+    class Slow(PartReader):
+        """Leaves a file for every part that it begins, named by its machine."""
+
+        def __call__(self, row):
+            (tmp_path / "begun" / f"{ray.get_runtime_context().get_node_id()} {row['id']}").touch()
+            time.sleep(0.1)
+            return super().__call__(row)
+
+    def machines():
+        return [path.name.split()[0] for path in (tmp_path / "begun").iterdir()]
+
+    (tmp_path / "begun").mkdir()
+    monkeypatch.setattr(scale, "PartReader", Slow)
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    whole = start(scans, reader, "whole")
+    list(read_here(whole, reader, 1))
+    whole.finish()
+    job = start(scans, reader)
+    done = sum(inputs for _, inputs in zip(range(10), read_here(job, reader, 1), strict=False))
+    soon = {"health_check_period_ms": 1000, "health_check_failure_threshold": 3}
+    head = {**MACHINE, "include_dashboard": False, "_system_config": soon}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        other = cluster.add_node(**MACHINE)
+        ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+        before = 0
+        for inputs in read_on_ray(job, None, 2):
+            done += inputs
+            if not before and machines().count(other.node_id) > 2:
+                before = len(job.left())
+                cluster.remove_node(other, allow_graceful=False)
+        assert before > 10  # the machine died in the middle
+        assert len(set(machines())) == 2
+        assert done == 301
+        assert job.finish().inputs == 301
+        assert tree("out") == tree("whole")
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
