@@ -63,9 +63,11 @@ def joined(device: str) -> Iterator[bool]:
     if not dist.is_available() or not dist.is_gloo_available():
         raise TrainingError("this build of PyTorch cannot train over several processes; leave out torchrun")
     try:
-        store, number, count = next(rendezvous("env://", timeout=PATIENCE))
+        meeting, number, count = next(rendezvous("env://", timeout=PATIENCE))
     except (RuntimeError, ValueError) as error:
         raise TrainingError(f"the processes of this training did not find each other ({_line(error)})") from error
+    # torchrun keeps the store over restarts: under the same names the addresses of dead processes would be found.
+    store = dist.PrefixStore(f"attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", meeting)
     try:
         _take_gpu(device)
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
@@ -96,12 +98,12 @@ def needing_peers(advice: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        peers = isinstance(error, dist.DistError | EndedError) or "gloo" in str(error).lower() or "NCCL" in str(error)
+        peers = isinstance(error, dist.DistError | EndedError) or "gloo/" in str(error) or "NCCL" in str(error)
         if not peers:
             raise
         minutes = PATIENCE.seconds // 60
         raise TrainingError(
-            f"another process of this training ended, or was silent for {minutes} minutes ({_line(error)}); {advice}"
+            f"another process of this training ended, or was silent for {minutes} minutes; {advice}"
         ) from error
 
 

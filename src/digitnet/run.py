@@ -187,13 +187,19 @@ def _new_run(out: Path | None, recipe: str, about: Mapping[str, Any]) -> Path:
         if folder.exists() and not folder.is_dir():
             raise TrainingError(f"{folder}: is no folder; name another --out")
         folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+
+    def is_new() -> bool:
         # What a process killed here leaves behind: a lock that nobody holds, and part of a configuration.
-        entries = [path for path in folder.iterdir() if path.name != LOCK and path.suffix != ".part"]
-        if entries and not (distributed.restarts() and _is_run_of(folder, about)):
-            raise TrainingError(f"{folder}: exists already; go on with it by --resume {folder}, or name another --out")
-        if not entries:
-            checkpoint.save_json(folder / checkpoint.CONFIG, about)
+        if not [path for path in folder.iterdir() if path.name != LOCK and path.suffix != ".part"]:
+            return True
+        if distributed.restarts() and _is_run_of(folder, about):
+            return False
+        raise TrainingError(f"{folder}: exists already; go on with it by --resume {folder}, or name another --out")
+
+    if is_new():
+        with _alone(folder):
+            if is_new():  # still, now that nobody else can make it
+                checkpoint.save_json(folder / checkpoint.CONFIG, about)
     return folder
 
 
