@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test lint clean
+.PHONY: train test lint torture clean
 
 train: .venv/train.stamp  ## get MNIST, train DigitNet with the best recipe, evaluate it
 	$(BIN)/digitnet train
@@ -13,6 +13,10 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+torture: .venv/dev.stamp  ## kill it, fill its disk, feed it rubbish: every benchmarks/torture_*.py, up to hours
+	@failed=; for script in benchmarks/torture_*.py; do echo "$$script"; $(BIN)/python $$script || failed="$$failed $$script"; done; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 clean:  ## the environment and caches; runs and data stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
