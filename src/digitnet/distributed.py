@@ -67,7 +67,8 @@ def joined(device: str) -> Iterator[bool]:
     except (RuntimeError, ValueError) as error:
         raise TrainingError(f"the processes of this training did not find each other ({_line(error)})") from error
     # torchrun keeps the store over restarts: under the same names the addresses of dead processes would be found.
-    store = dist.PrefixStore(f"attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", meeting)
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store = dist.PrefixStore(f"attempt-{attempt}", meeting)  # type: ignore[attr-defined]
     try:
         _take_gpu(device)
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
