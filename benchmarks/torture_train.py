@@ -5,18 +5,22 @@ python benchmarks/torture_train.py --kills 100 --minutes 30 >> benchmarks/RESULT
 Every run is killed by SIGKILL up to five times, at moments of four kinds: while it starts (imports, loads, makes its
 folder), while it trains, within 4 ms after a file began to be written, and while it finishes (scores, picture). It is
 gone on with as a user would: by --resume, or anew where nothing was saved. Damage of one kill therefore meets the next.
+
+The command runs in a process of its own: for kills at the start a new interpreter, for the others a fork of one that
+has imported PyTorch already, since importing takes longer than all the rest and writes nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -28,54 +32,64 @@ from rows import note, row
 from digitnet import data
 from digitnet.report import load_report
 
-EPOCHS, DIGITS, KILLS_A_RUN = 6, 1_500, 5
-KINDS = {"starting": 0.2, "training": 0.4, "writing": 0.25, "finishing": 0.15}
+EPOCHS, DIGITS, KILLS_A_RUN = 6, 1_000, 5
+KINDS = {"starting": 0.15, "training": 0.4, "writing": 0.3, "finishing": 0.15}
+FORKS = multiprocessing.get_context("forkserver")
+
+
+def command(words: list[str], home: Path, log: Path) -> None:
+    """Be the command `digitnet train`, with its output in a file."""
+    with log.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.chdir(home)
+    sys.argv = ["digitnet", "train", *words]
+    from digitnet.cli import main
+
+    main()
 
 
 class Training:
-    """One `digitnet train` process, and when it printed what."""
+    """One `digitnet train` process, and when it was seen to print what."""
 
-    def __init__(self, words: list[str], home: Path) -> None:
+    def __init__(self, words: list[str], home: Path, kind: str = "starting") -> None:
         self.began = time.perf_counter()
-        self.lines: list[str] = []
-        self.at: list[float] = []
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "digitnet", "train", *words],
-            cwd=home,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
+        self.log = home / "log"
+        self.log.unlink(missing_ok=True)
+        self.process: subprocess.Popen[bytes] | multiprocessing.process.BaseProcess
+        if kind == "starting":
+            with self.log.open("wb") as log:
+                python = [sys.executable, "-u", "-m", "digitnet", "train"]
+                self.process = subprocess.Popen([*python, *words], cwd=home, stdout=log, stderr=log)
+        else:
+            self.process = FORKS.Process(target=command, args=(words, home, self.log))
+            self.process.start()
 
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.at.append(time.perf_counter() - self.began)
-            self.lines.append(line)
+    @property
+    def status(self) -> int | None:
+        """The exit status, negative for a signal; None while it lives."""
+        if isinstance(self.process, subprocess.Popen):
+            return self.process.poll()
+        return self.process.exitcode
 
-    def when(self, start: str) -> float | None:
-        """Return the seconds at which a line that begins so was printed; None before it is."""
-        hits = (at for at, line in zip(self.at, self.lines, strict=False) if line.startswith(start))
-        return next(hits, None)
+    def said(self) -> str:
+        return self.log.read_text() if self.log.is_file() else ""
 
-    def alive(self) -> bool:
-        return self.process.poll() is None
+    def wait_for(self, line: str) -> float:
+        """Wait until a line that begins so is printed, or the process has ended; return the seconds since its start."""
+        while self.status is None and f"\n{line}" not in f"\n{self.said()}":
+            time.sleep(0.002)
+        return time.perf_counter() - self.began
 
-    def wait(self) -> tuple[int, str]:
-        status = self.process.wait(timeout=900)
-        self.reader.join(timeout=10)
-        return status, "".join(self.lines)
+    def wait(self) -> int:
+        while self.status is None:
+            time.sleep(0.01)
+        return self.status
 
     def kill(self) -> bool:
-        """Kill the process; tell whether it was still alive."""
-        alive = self.alive()
+        """Kill the process; tell whether that is how it ended."""
         self.process.kill()
-        self.process.wait()
-        return alive and self.process.returncode < 0
+        return self.wait() < 0
 
 
 def words_for(home: Path, name: str) -> list[str]:
@@ -88,33 +102,26 @@ def words_for(home: Path, name: str) -> list[str]:
     ]
 
 
-def wait_for(training: Training, kind: str, folder: Path, spans: dict[str, float], rng: random.Random) -> None:
+def await_moment(training: Training, kind: str, folder: Path, spans: dict[str, float], rng: random.Random) -> None:
     """Return at a random moment of that kind, or when the process has ended."""
-    last = f"epoch {EPOCHS}/{EPOCHS}"
-    pause, parts = rng.random(), rng.randrange(1, 3 * EPOCHS)
-
-    def since(line: str) -> float:
-        at = training.when(line)
-        return -1.0 if at is None else time.perf_counter() - training.began - at
 
     def writes() -> bool:
         return any(folder.glob(f"*.{training.process.pid}.part"))
 
-    while training.alive():
-        if kind == "starting" and time.perf_counter() - training.began > pause * spans["starting"]:
-            return
-        if kind == "training" and since("Training") > pause * spans["training"]:
-            return
-        if kind == "finishing" and since(last) > pause * spans["finishing"]:
-            return
-        if kind == "writing" and writes():
-            parts -= 1
-            if parts == 0:
-                time.sleep(0.004 * pause)
-                return
-            while training.alive() and writes():
+    if kind == "writing":
+        for part in range(rng.randrange(1, 3 * EPOCHS)):
+            while training.status is None and writes() and part:
                 time.sleep(0.0001)
-        time.sleep(0.0002 if kind == "writing" else 0.002)
+            while training.status is None and not writes():
+                time.sleep(0.0002)
+        time.sleep(0.004 * rng.random())
+        return
+    after = {"training": "Training", "finishing": f"epoch {EPOCHS}/{EPOCHS}"}
+    if kind in after:
+        training.wait_for(after[kind])
+    end = time.perf_counter() + rng.random() * spans[kind]
+    while training.status is None and time.perf_counter() < end:
+        time.sleep(0.001)
 
 
 def fault(folder: Path, whole: Path) -> str | None:
@@ -152,6 +159,10 @@ def main() -> bool:
     parser.add_argument("--minutes", type=float, default=30.0, help="begin no run after so long")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    FORKS.set_forkserver_preload(
+        ["torch._dynamo", "digitnet.cli", "digitnet.run", "matplotlib.figure", "sklearn.metrics"]
+    )
     rng, began = random.Random(asked.seed), time.monotonic()
     note(f"seed {asked.seed}")
     kinds, states, faults, kills, runs = Counter[str](), Counter[str](), list[str](), 0, 0
@@ -160,32 +171,36 @@ def main() -> bool:
         digits = data.load("mnist", "train")[:DIGITS]
         assert digits.labels is not None
         np.savez(home / "digits.npz", images=digits.images, labels=digits.labels)
-        whole = Training(words_for(home, "whole"), home)
-        status, said = whole.wait()
-        if status:
-            raise SystemExit(said)
-        training, last = whole.when("Training") or 0.0, whole.when(f"epoch {EPOCHS}") or 0.0
-        spans = {"starting": training, "training": last - training, "finishing": whole.at[-1] - last + 0.2}
+        first = Training(words_for(home, "whole"), home)
+        loaded = first.wait_for("Training")
+        if first.wait():
+            raise SystemExit(first.said())
+        shutil.rmtree(home / "whole")
+        whole = Training(words_for(home, "whole"), home, "training")
+        training, last = whole.wait_for("Training"), whole.wait_for(f"epoch {EPOCHS}/{EPOCHS}")
+        if whole.wait():
+            raise SystemExit(whole.said())
+        spans = {"starting": loaded, "training": last - training, "finishing": time.perf_counter() - whole.began - last}
         note("undisturbed: " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in spans.items()))
         while kills < asked.kills and time.monotonic() - began < 60 * asked.minutes:
             runs += 1
             folder = home / f"run-{runs}"
             for _ in range(min(KILLS_A_RUN, asked.kills - kills)):
                 kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
-                process = Training(words_for(home, folder.name), home)
-                wait_for(process, kind, folder, spans, rng)
+                process = Training(words_for(home, folder.name), home, kind)
+                await_moment(process, kind, folder, spans, rng)
                 if process.kill():
                     kills += 1
                     kinds[kind] += 1
                     states[state_of(folder)] += 1
-                elif process.process.returncode:
-                    faults.append(f"{folder.name}: {process.wait()[1].strip()[-300:]}")
+                elif process.wait():
+                    faults.append(f"{folder.name}: {process.said().strip()[-300:]}")
                 if state_of(folder) == "scores":
                     break
             if state_of(folder) != "scores":
-                status, said = Training(words_for(home, folder.name), home).wait()
-                if status:
-                    faults.append(f"{folder.name}: {said.strip()[-300:]}")
+                process = Training(words_for(home, folder.name), home, "training")
+                if process.wait():
+                    faults.append(f"{folder.name}: {process.said().strip()[-300:]}")
                     continue
             if wrong := fault(folder, home / "whole"):
                 faults.append(f"{folder.name}: {wrong}")
