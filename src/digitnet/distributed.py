@@ -20,7 +20,6 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from digitnet.errors import DigitNetError, TrainingError
@@ -62,6 +61,8 @@ def joined(device: str) -> Iterator[bool]:
         return
     if not dist.is_available() or not dist.is_gloo_available():
         raise TrainingError("this build of PyTorch cannot train over several processes; leave out torchrun")
+    from torch.distributed.rendezvous import rendezvous
+
     try:
         meeting, number, count = next(rendezvous("env://", timeout=PATIENCE))
     except (RuntimeError, ValueError) as error:
@@ -72,7 +73,7 @@ def joined(device: str) -> Iterator[bool]:
     try:
         _take_gpu(device)
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        signal.signal(signal.SIGTERM, _end)
+        before = signal.signal(signal.SIGTERM, _end)
         with needing_peers("start it again"), _hushed() if number else contextlib.nullcontext():
             dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=PATIENCE)
             yield number == 0
@@ -83,6 +84,7 @@ def joined(device: str) -> Iterator[bool]:
                 raise SystemExit(1) from None
         raise
     dist.destroy_process_group()
+    signal.signal(signal.SIGTERM, before)
 
 
 class EndedError(RuntimeError):
@@ -99,7 +101,8 @@ def needing_peers(advice: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        peers = isinstance(error, dist.DistError | EndedError) or "gloo/" in str(error) or "NCCL" in str(error)
+        lost = (EndedError, dist.DistError) if dist.is_available() else EndedError
+        peers = isinstance(error, lost) or "gloo/" in str(error) or "NCCL" in str(error)
         if not peers:
             raise
         minutes = PATIENCE.seconds // 60
