@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test lint docs sbom coverage clean
+.PHONY: train test lint docs sbom coverage torture clean
 
 train: .venv/train.stamp  ## get MNIST, train DigitNet with the best recipe, evaluate it
 	$(BIN)/digitnet train
@@ -26,6 +26,10 @@ coverage: .venv/dev.stamp  ## lines and branches that the tests run; fails below
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+torture: .venv/dev.stamp  ## kill it, fill its disk, feed it rubbish: every benchmarks/torture_*.py, up to hours
+	@failed=; for script in benchmarks/torture_*.py; do echo "$$script"; $(BIN)/python $$script || failed="$$failed $$script"; done; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 clean:  ## the environment and caches; runs and data stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

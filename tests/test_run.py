@@ -1,5 +1,8 @@
 import hashlib
+import itertools
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -108,3 +111,79 @@ def test_fonts_are_added_as_often_as_the_recipe_says(config, small_fonts):
     added = run.parts.train[len(plain.parts.train) :]
     assert (added.images == np.concatenate([digits.images, digits.images, hands(10).images])).all()
     assert added.labels.tolist() == [*digits.labels, *digits.labels, *range(10)]
+
+
+def test_two_processes_cannot_train_into_the_same_folder(config, tmp_path, environment):
+    words = [
+        "train",
+        "--data",
+        config.data,
+        "--recipe",
+        "quick",
+        "--epochs",
+        "3",
+        "--batch-size",
+        "32",
+        "--out",
+        "mine",
+    ]
+    command = [sys.executable, "-m", "digitnet", *words]
+    how = {"cwd": tmp_path, "env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **how) as one, subprocess.Popen(command, **how) as other:
+        processes = (one, other)
+        said = [process.communicate(timeout=120)[1] for process in processes]
+    assert sorted(process.returncode for process in processes) == [0, 1], said
+    lost = next(err for process, err in zip(processes, said, strict=True) if process.returncode)
+    assert lost.startswith("Error: mine: ")
+    assert len(lost.splitlines()) == 1
+    assert len((tmp_path / "mine/history.jsonl").read_text().splitlines()) == 3
+    assert json.loads((tmp_path / "mine/scores.json").read_text())["n"] == 100
+
+
+def test_a_run_is_gone_on_with_by_one_process_at_a_time_and_after_a_kill(config, tmp_path, environment):
+    resume = [sys.executable, "-m", "digitnet", "train", "--resume", "mine"]
+    begun = start(replace(config, epochs=3), tmp_path / "mine").train()
+    next(begun)
+    other = subprocess.run(resume, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert other.returncode == 1
+    assert other.stderr == "Error: mine: another process is training into it; wait for it, or name another\n"
+    begun.close()
+    hold = "import filelock; lock = filelock.FileLock('mine/.lock'); lock.acquire(); print(1); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-uc", hold], cwd=tmp_path, **pipes) as holder:
+        assert holder.stdout.readline()
+        with pytest.raises(TrainingError, match="another process is training into it"):
+            next(reopen(tmp_path / "mine").train())
+        holder.kill()
+    assert (tmp_path / "mine/.lock").exists()
+    assert [epoch.number for epoch in reopen(tmp_path / "mine").train()] == [2, 3]
+
+
+def test_a_run_that_another_process_finished_meanwhile_is_not_begun_anew(config):
+    run = start(config)
+    list(run.train())
+    late = reopen(run.folder)
+    run.finish()
+    before = (run.folder / "model.safetensors").read_bytes()
+    with pytest.raises(TrainingError, match="is done; see it with: digitnet evaluate"):
+        next(late.train())
+    assert (run.folder / "model.safetensors").read_bytes() == before
+
+
+def test_what_a_kill_at_the_start_leaves_behind_is_not_in_the_way(config, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/.lock").touch()
+    (tmp_path / "mine/config.json.123.part").write_text('{"data": ')
+    assert len(list(start(config, tmp_path / "mine").train())) == 2
+
+
+def test_a_clock_that_jumps_changes_nothing(config, monkeypatch):
+    whole, run = start(config), start(config)
+    list(whole.train())
+    jumps = itertools.cycle([0.0, 86_400.0, -86_400.0, 4e9])
+    monkeypatch.setattr("time.time", lambda: next(jumps))
+    next(run.train())
+    again = reopen(run.folder)
+    assert [epoch.number for epoch in again.train()] == [2]
+    again.finish()
+    assert (run.folder / "model.safetensors").read_bytes() == (whole.folder / "model.safetensors").read_bytes()

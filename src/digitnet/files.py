@@ -33,6 +33,8 @@ def write_atomic(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk does not say for which file
     finally:
         part.unlink(missing_ok=True)
     for stale in path.parent.glob(f"{glob.escape(path.name)}.*.part"):

@@ -71,7 +71,7 @@ def pieces(x: Tensor, rng: Generator) -> Tensor:
 
 def scribbles(count: int, rng: Generator, device: torch.device | None = None) -> Tensor:
     """Draw one wild curve an image: cubic interpolation of 7 to 12 random points."""
-    points = int(torch.randint(7, 13, (), generator=rng))
+    points = int(torch.randint(7, 13, (), generator=rng, device=device))
     knots = torch.rand(count, 2, points, 1, generator=rng, device=device) * 20 + 4
     path = F.interpolate(knots, (points * 9, 1), mode="bicubic", align_corners=True).squeeze(3)  # (n, 2, steps)
     steps = torch.arange(SIDE, device=device) + 0.5
@@ -107,7 +107,7 @@ def shapes(count: int, rng: Generator, device: torch.device | None = None) -> Te
 
 def textures(count: int, rng: Generator, device: torch.device | None = None) -> Tensor:
     """Return noise of every grain, much of it in black and white, and empty images of one grey."""
-    side = int(torch.randint(2, SIDE + 1, (), generator=rng))
+    side = int(torch.randint(2, SIDE + 1, (), generator=rng, device=device))
     grain = torch.rand(count, 1, side, side, generator=rng, device=device)
     smooth = F.interpolate(grain, (SIDE, SIDE), mode="bilinear", align_corners=False)
     kind = torch.rand(count, 1, 1, 1, generator=rng, device=device)

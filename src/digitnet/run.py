@@ -10,10 +10,11 @@ The command line adds the printing and nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from string import ascii_letters
@@ -21,13 +22,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
 import digitnet
-from digitnet import checkpoint, fonts
+from digitnet import checkpoint, distributed, fonts
 from digitnet.compose import Composer, Line, unseen
 from digitnet.data import DATASETS, Splits, get, load, splits
 from digitnet.digits import Digits
-from digitnet.errors import DigitNetError, TrainingError
+from digitnet.errors import DigitNetError, ModelError, TrainingError
 from digitnet.evaluate import LineScores, Scores, evaluate
 from digitnet.hands import hands
 from digitnet.lines import judge_lines, train_lines
@@ -43,6 +45,9 @@ log = logging.getLogger("digitnet")
 WRITERS = 2_500
 """Invented writers whose numbers are learnt from."""
 
+LOCK = ".lock"
+"""The file in a run's folder that the process training there has locked."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -57,7 +62,19 @@ class Run:
     words: tuple[Glyph, ...] = ()
 
     def train(self) -> Iterator[Epoch]:
-        """Train from the first epoch that is not saved yet; see `train.train` and `lines.train_lines`."""
+        """Train from the first epoch that is not saved yet; see `train.train` and `lines.train_lines`.
+
+        Raises TrainingError where another process trains into the same folder or has finished the run.
+        """
+        advice = f"every finished epoch is kept: go on with: digitnet train --resume {self.folder}"
+        with _alone(self.folder), distributed.needing_peers(advice):
+            _require_unfinished(self.folder)
+            try:
+                yield from self._epochs()
+            except OSError as error:
+                raise TrainingError(f"{error.filename or self.folder}: {error.strerror}; {advice}") from error
+
+    def _epochs(self) -> Iterator[Epoch]:
         network = new_network(self.config)
         if self.config.lines:
 
@@ -80,10 +97,16 @@ class Run:
 
         A reader of numbers is scored on numbers composed from test digits instead, and has no matrix and no report.
         """
+        with _alone(self.folder):
+            scores = self._finish()
+            (self.folder / checkpoint.STATE).unlink(missing_ok=True)
+            (self.folder / LOCK).unlink(missing_ok=True)
+        return scores
+
+    def _finish(self) -> Scores | LineScores:
         if self.config.lines:
             read = judge_lines(checkpoint.load_network(self.folder), self._lines(self.parts.test))
             checkpoint.save_json(self.folder / checkpoint.SCORES, read.to_dict())
-            (self.folder / checkpoint.STATE).unlink(missing_ok=True)
             return read
         network = checkpoint.load_network(self.folder)
         classifier = TorchClassifier(network)
@@ -92,7 +115,6 @@ class Run:
         picture(scores, path, self.folder.name, self.config.data)
         save_errors(scores, self.parts.test, self.folder / ERRORS)
         checkpoint.save_json(self.folder / checkpoint.SCORES, summary(scores, self.parts.test))
-        (self.folder / checkpoint.STATE).unlink(missing_ok=True)
         model = Model(str(self.folder), classifier, checkpoint.load_json(self.folder / checkpoint.CONFIG), self.folder)
         rows, source = self.parts.test_rows, self.config.data
         kept_back = not np.array_equal(rows, np.arange(len(rows)))  # of a source without a test part
@@ -107,16 +129,19 @@ class Run:
 def start(config: TrainConfig, out: Path | None = None, data_dir: str | Path | None = None) -> Run:
     """Make a new run: load its digits, make its folder and write down everything its numbers depend on.
 
-    out: a folder that is new or empty; by default the first of run/RECIPE-1, -2, ... that is free.
+    out: a folder that is new or empty; by default the first of run/RECIPE-1, -2, ... that is free. Under torchrun
+    --max-restarts it must be named, and a run with the same settings in it is gone on with: processes that are
+    started again are started with the same words.
     Raises DataError where the digits cannot be had, TrainingError where `out` is in use.
     """
+    if out is None and distributed.restarts():
+        raise TrainingError("torchrun --max-restarts: name the run's folder with --out, so that it is found again")
     config = settle(config)
     parts = splits(config.data, data_dir)
     if config.data not in DATASETS:
         config = replace(config, data=str(Path(config.data).expanduser().absolute()))  # resumable from anywhere
-    folder = _new_folder(out, config.recipe)
     about = asdict(config) | {"data_sha256": parts.sha256} | environment()
-    checkpoint.save_json(folder / checkpoint.CONFIG, about)
+    folder = Path(distributed.from_first(lambda: str(_new_run(out, config.recipe, about))))
     return _with_more(Run(folder, config, parts), data_dir)
 
 
@@ -125,8 +150,7 @@ def reopen(folder: Path, device: str | None = None, data_dir: str | Path | None 
 
     Raises ModelError where `folder` is no run, TrainingError where it is finished or its data has changed.
     """
-    if (folder / checkpoint.SCORES).is_file():
-        raise TrainingError(f"{folder}: is done; see it with: digitnet evaluate --model {folder}")
+    _require_unfinished(folder)
     saved = checkpoint.load_json(folder / checkpoint.CONFIG)
     names = {field.name for field in fields(TrainConfig)}
     try:
@@ -170,12 +194,40 @@ def _with_more(run: Run, data_dir: str | Path | None) -> Run:
     return replace(run, letters=letters)
 
 
-def _new_folder(out: Path | None, recipe: str) -> Path:
+def _new_run(out: Path | None, recipe: str, about: Mapping[str, Any]) -> Path:
+    """Make a run's folder and write its configuration, in the order that leaves no half-made run to anybody."""
+    folder = _free_folder(recipe) if out is None else out
     if out is not None:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise TrainingError(f"{out}: exists already; go on with it by --resume {out}, or name another --out")
-        out.mkdir(parents=True, exist_ok=True)
-        return out
+        if folder.exists() and not folder.is_dir():
+            raise TrainingError(f"{folder}: is no folder; name another --out")
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def is_new() -> bool:
+        # What a process killed here leaves behind: a lock that nobody holds, and part of a configuration.
+        if not [path for path in folder.iterdir() if path.name != LOCK and path.suffix != ".part"]:
+            return True
+        if distributed.restarts() and _is_run_of(folder, about):
+            return False
+        raise TrainingError(f"{folder}: exists already; go on with it by --resume {folder}, or name another --out")
+
+    if is_new():
+        with _alone(folder):
+            if is_new():  # still, now that nobody else can make it
+                checkpoint.save_json(folder / checkpoint.CONFIG, about)
+    return folder
+
+
+def _is_run_of(folder: Path, about: Mapping[str, Any]) -> bool:
+    """Tell whether the folder holds a run with these settings on these digits."""
+    try:
+        saved = checkpoint.load_json(folder / checkpoint.CONFIG)
+    except ModelError:
+        return False
+    names = [*(field.name for field in fields(TrainConfig)), "data_sha256"]
+    return all(saved.get(name) == about[name] for name in names)
+
+
+def _free_folder(recipe: str) -> Path:
     number = 1
     while True:
         folder = RUNS / f"{recipe}-{number}"
@@ -185,6 +237,28 @@ def _new_folder(out: Path | None, recipe: str) -> Path:
             number += 1
         else:
             return folder
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other trainings out of a run's folder, by a lock that the system lifts however this process ends."""
+    if distributed.rank():
+        yield
+        return
+    lock = FileLock(folder / LOCK, is_singleton=True)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise TrainingError(f"{folder}: another process is training into it; wait for it, or name another") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _require_unfinished(folder: Path) -> None:
+    if (folder / checkpoint.SCORES).is_file():
+        raise TrainingError(f"{folder}: is done; see it with: digitnet evaluate --model {folder}")
 
 
 def environment() -> dict[str, Any]:
@@ -197,6 +271,7 @@ def environment() -> dict[str, Any]:
         "numpy": np.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
         "threads": torch.get_num_threads(),
+        "processes": distributed.size(),
     }
 
 

@@ -2,6 +2,7 @@
 
 The digits live in memory as one tensor and are augmented a batch at a time. Every epoch draws its randomness from
 its own seed and is saved before it is yielded, so that a run can be stopped anywhere and resumed to the same bits.
+Under torchrun several processes train one network, each on its own rows of every batch: see `distributed`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from digitnet import checkpoint
+from digitnet import checkpoint, distributed
 from digitnet.augment import AUGMENTS
 from digitnet.digits import Digits
 from digitnet.errors import TrainingError
@@ -42,7 +43,7 @@ class TrainConfig:
     model: Annotated[str, "a name of MODELS"] = "digitnet"
     recipe: Annotated[str, "the name these settings go by"] = "best"
     epochs: Annotated[int, "passes over the training digits"] = 30
-    batch_size: Annotated[int, "digits per optimizer step"] = 256
+    batch_size: Annotated[int, "digits per optimizer step, of all processes"] = 256
     seed: Annotated[int, "of the first weights, the order and the augmentation"] = 0
     device: Annotated[str, "auto, cpu, cuda or mps"] = "auto"
     precision: Annotated[str, "float32, bfloat16, or auto: bfloat16 where the device computes in it"] = "auto"
@@ -213,6 +214,7 @@ class Pupil:
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
+        distributed.average_statistics(self.network)
         if config.average:
             _follow(self.average, self.network, min(config.average, (number + 1) / (number + 11)))
 
@@ -240,10 +242,11 @@ def epochs(
     """
     network.to(device=torch.device(config.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network) if config.average else network
-    pupil = Pupil(network, average, _optimizers(network, config))
+    pupil = Pupil(distributed.wrapped(network), average, _optimizers(network, config))
     networks = [network, average] if config.average else [network]
     state = out / checkpoint.STATE
     done = checkpoint.load_state(state, networks, pupil.optimizers) if resume and state.is_file() else 0
+    distributed.require_same(done, f"{out}: epochs done; all processes must see the same folder")
     history = _history(out, done)
     for number in range(done + 1, config.epochs + 1):
         began = time.perf_counter()
@@ -258,10 +261,11 @@ def epochs(
             )
         epoch = Epoch(number, config.epochs, loss, lr, seconds, count / seconds, judge(average))
         history.append(json.dumps(epoch.to_dict()))
-        # The state comes last: after a kill in between, resuming makes the same epoch again.
-        checkpoint.save_network(out / checkpoint.WEIGHTS, average, config.model)
-        write_atomic(out / checkpoint.HISTORY, "".join(line + "\n" for line in history).encode())
-        checkpoint.save_state(state, networks, pupil.optimizers, number)
+        if distributed.rank() == 0:
+            # The state comes last: after a kill in between, resuming makes the same epoch again.
+            checkpoint.save_network(out / checkpoint.WEIGHTS, average, config.model)
+            write_atomic(out / checkpoint.HISTORY, "".join(line + "\n" for line in history).encode())
+            checkpoint.save_state(state, networks, pupil.optimizers, number)
         yield epoch
 
 
@@ -285,17 +289,17 @@ def _one_epoch(
         if config.negatives and letters is not None:
             others = negatives(x, letters, int(config.negatives * len(x)), rng)
             x, y = torch.cat([x, others]), F.pad(y, (0, len(others)), value=NO_DIGIT)
-        x = AUGMENTS[config.augment](x, rng)
+        x, y, weight = distributed.own_rows(AUGMENTS[config.augment](x, rng), y)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             logits = pupil.network(x.contiguous(memory_format=torch.channels_last)).float()
         if config.negatives:
             logits = F.pad(logits, (0, 1))  # "no digit" has the logit 0: the ten others rise above it or sink below
-        loss = F.cross_entropy(logits, y, label_smoothing=config.label_smoothing)
+        loss = weight * F.cross_entropy(logits, y, label_smoothing=config.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
         pupil.step(config, step)
         step += 1
         total_loss += loss.detach() * len(rows)
-    return (total_loss / len(images)).item(), lr
+    return (distributed.mean(total_loss) / len(images)).item(), lr
 
 
 def _optimizers(network: nn.Module, config: TrainConfig) -> list[Optimizer]:
@@ -360,7 +364,15 @@ def gains_from_bfloat16(device: torch.device) -> bool:
 
 
 def settle(config: TrainConfig) -> TrainConfig:
-    """Return the configuration with "auto" replaced by this machine's device and precision."""
+    """Return the configuration with "auto" replaced by this machine's device and precision.
+
+    Raises TrainingError where the device is not there, or where several processes cannot train by it.
+    """
+    processes = distributed.size()
+    if processes > 1 and config.lines:
+        raise TrainingError(f"the recipe {config.recipe!r} composes its numbers in one process; leave out torchrun")
+    if processes > 1 and config.batch_size < 2 * processes:
+        raise TrainingError(f"batch size {config.batch_size} for {processes} processes: choose {2 * processes} or more")
     device = pick_device(config.device)
     precision = config.precision
     if precision == "auto":

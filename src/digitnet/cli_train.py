@@ -1,0 +1,186 @@
+"""The command `train`, and how scores are printed after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from digitnet import cli_read
+from digitnet.errors import TrainingError
+from digitnet.terminal import console, percent, program, say
+
+if TYPE_CHECKING:
+    from digitnet.digits import Digits
+    from digitnet.evaluate import Scores
+    from digitnet.run import Run
+    from digitnet.train import Epoch, TrainConfig
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        show_default="DIGITNET_DATA, else the platform's cache folder",
+        help="Folder of named data sets.",
+    ),
+]
+
+
+def train(
+    data: Annotated[
+        str | None, typer.Option(show_default="mnist", help="A data set's name, or the path of your own.")
+    ] = None,
+    model: Annotated[
+        Literal["digitnet", "strong", "line"] | None,
+        typer.Option(
+            show_default="digitnet",
+            help="The network: the tutorial's, the stronger one, or the one that reads whole numbers.",
+        ),
+    ] = None,
+    recipe: Annotated[
+        Literal["tutorial", "quick", "best", "thorough", "accurate", "transfer", "line"] | None,
+        typer.Option(
+            show_default="best, for strong transfer, for line line",
+            help="digitnet: tutorial, as the tutorial has it; quick, 99 % in seconds; best, what two minutes on two "
+            "cores give; thorough, twice as long, and what is no digit. strong: accurate, for MNIST alone; transfer, "
+            "for digits from anywhere. line: line, on numbers composed anew for every epoch.",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, show_default="the recipe's", help="Passes over the training digits.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, show_default="the recipe's", help="Digits per optimizer step.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, show_default="0", help="Of first weights, order and augmentation.")
+    ] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "mps"] | None,
+        typer.Option(show_default="auto", help="Where to train."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(show_default="run/RECIPE-N", help="A new folder for the run.")] = None,
+    resume: Annotated[Path | None, typer.Option(show_default=False, help="Go on with the run in this folder.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Train a network, then score it once on the test digits.
+
+    Examples: digitnet train --recipe quick; digitnet train --data my-digits/ --epochs 50; digitnet train --model
+    strong.
+    """
+    from digitnet.distributed import joined
+    from digitnet.run import reopen, start
+    from digitnet.train import RECIPE_OF, RECIPES
+
+    asked: dict[str, Any] = {"data": data, "epochs": epochs, "batch_size": batch_size, "seed": seed}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    with joined(device or "auto") as first:
+        if resume is None:
+            config = RECIPES[recipe or RECIPE_OF[model or "digitnet"]]
+            if model and config.model != model:
+                raise TrainingError(f"the recipe {recipe!r} trains {config.model}; leave out --model {model}")
+            run = start(replace(config, device=device or "auto", **asked), out, data_dir)
+        else:
+            others = {"model": model, "recipe": recipe, "out": out}
+            if given := [*asked, *(name for name, value in others.items() if value)]:
+                flags = ", ".join("--" + name.replace("_", "-") for name in given)
+                raise TrainingError(f"--resume goes on with the settings of {resume}; leave out {flags}")
+            run = reopen(resume, device, data_dir)
+        _train(run, first)
+    if first:
+        _finish(run)
+
+
+def _train(run: Run, first: bool) -> None:
+    config = run.config
+    print(
+        f"Training {config.model} by the recipe {config.recipe!r} on {len(run.parts.train):,} digits of {config.data}"
+        f" ({config.device}, {config.precision}) into {run.folder}"
+    )
+    try:
+        with _progress(config) as show:
+            for epoch in run.train():
+                show(epoch)
+    except KeyboardInterrupt:
+        if first:
+            say(f"Stopped; every finished epoch is kept. Go on with: {program()} train --resume {run.folder}")
+        raise typer.Exit(130) from None
+
+
+def _finish(run: Run) -> None:
+    from digitnet.evaluate import LineScores
+    from digitnet.report import REPORT
+    from digitnet.score import PICTURE, RUNS
+
+    scores = run.finish()
+    if isinstance(scores, LineScores):
+        cli_read.print_line_scores("\nNumbers composed from test digits", scores)
+        return
+    print_scores("\nTest accuracy", scores, run.parts.test)
+    print(f"Confusion matrix: {run.folder / PICTURE}")
+    if (run.folder / REPORT).is_file():
+        print(f"Report: {run.folder / REPORT}")
+    print()
+    evaluate = f"{program()} evaluate" + ("" if run.folder.parent == RUNS else f" --model {run.folder}")
+    print("Next:")
+    print(f"  {evaluate} --show\n      opens the confusion matrix and lists the worst errors")
+    print(f"  {evaluate} --data PATH\n      scores the network on digits of your own")
+    if run.config.recipe == "best":
+        print(f"  {program()} train --recipe quick\n      learns nearly as well in seconds")
+    else:
+        print(f"  {program()} train\n      learns better, in about two minutes for MNIST")
+
+
+def print_scores(heading: str, scores: Scores, digits: Digits) -> None:
+    """Print accuracy, each digit's scores and the most frequent confusions."""
+    from rich.table import Table
+
+    from digitnet.data import wrong_labels
+
+    low, high = scores.interval
+    print(f"{heading} {percent(scores.accuracy)}  (95 % interval {percent(low)} to {percent(high)})")
+    print(f"{scores.n - scores.correct:,} of {scores.n:,} digits read wrong")
+    if wrong := wrong_labels(digits):
+        rest = scores.without(wrong)
+        print(f"Without the {len(wrong)} digits whose labels are known to be wrong: {percent(rest.accuracy)}")
+    table = Table("digit", "images", "errors", "precision", "recall", "F1")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for digit in range(10):
+        count = int(scores.confusion[digit].sum())
+        wrong_count = count - int(scores.confusion[digit, digit])
+        shares = [percent(float(s[digit])) if count else "-" for s in (scores.precision, scores.recall, scores.f1)]
+        table.add_row(str(digit), f"{count:,}", str(wrong_count), *shares)
+    console().print(table)
+    if pairs := scores.confused():
+        listed = ", ".join(f"{pair.true} read as {pair.predicted} ({pair.count})" for pair in pairs)
+        print(f"Most confused: {listed}")
+
+
+@contextmanager
+def _progress(config: TrainConfig) -> Iterator[Any]:
+    """Show every epoch as a line that ends with the time left, and on a terminal a bar below them."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    terminal = console()
+    columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
+        task = bar.add_task("epochs", total=config.epochs)
+
+        def show(epoch: Epoch) -> None:
+            bar.update(task, completed=epoch.number)
+            left = epoch.seconds * (epoch.epochs - epoch.number)
+            line = (
+                f"epoch {epoch.number:>{len(str(epoch.epochs))}}/{epoch.epochs}  loss {epoch.loss:.4f}  "
+                f"valid {percent(epoch.scores.accuracy)}  {epoch.images_per_second:>7,.0f} images/s  "
+                f"{int(left) // 60}:{int(left) % 60:02} left"
+            )
+            if terminal.is_terminal:
+                bar.console.print(line)
+            else:
+                print(line, flush=True)
+
+        yield show

@@ -1,0 +1,251 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from digitnet import TrainingError, distributed
+from digitnet.run import reopen, start
+from digitnet.train import RECIPES, TrainConfig, settle
+
+dist = pytest.importorskip("torch.distributed")
+pytestmark = pytest.mark.skipif(
+    not (dist.is_available() and dist.is_gloo_available()), reason="this build of PyTorch has no gloo"
+)
+
+CONFIG = replace(RECIPES["best"], epochs=12, batch_size=32, device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="module")
+def folder(drawn, tmp_path_factory):
+    """A folder with drawn.npz, and in `two` the run of two processes by CONFIG."""
+    folder = tmp_path_factory.mktemp("distributed")
+    np.savez(folder / "drawn.npz", images=drawn.images, labels=drawn.labels)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def launch(folder, environment):
+    """Start a training of several processes in that folder: launch(2, "--out", "mine") -> Popen."""
+
+    def start(processes, *words, restarts=0, program=("-m", "digitnet", "train")):
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        return subprocess.Popen(
+            [sys.executable, *launcher, "--max-restarts", str(restarts), *program, *map(str, words)],
+            cwd=folder,
+            env=environment | {"OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def two(folder, launch):
+    """What a run of two processes prints and warns of; it is kept in `two`."""
+    return ended(launch(2, *BEST, "--out", "two"))
+
+
+BEST = ("--data", "drawn.npz", "--recipe", "best", "--epochs", 12, "--batch-size", 32, "--device", "cpu")
+
+
+def ended(process, status=0):
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == status, err
+    return out, err
+
+
+def workers(process):
+    """Return the processes that a launcher has started, in the order of their ranks."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    if not children:
+        pytest.skip("/proc tells no children")
+    ranks = {}
+    for pid in children:
+        words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        ranks |= {int(word[5:]): int(pid) for word in words if word.startswith(b"RANK=")}
+    return [ranks[rank] for rank in sorted(ranks)]
+
+
+def wait_for_epoch(process, number):
+    while not re.match(rf"epoch +{number}/", line := process.stdout.readline()):
+        assert line, process.stderr.read()
+
+
+def history(folder):
+    return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+
+
+def test_two_processes_learn_what_one_learns(folder, two):
+    """The same batches in the same order: only the order of additions differs, and what grows out of it."""
+    run = start(replace(CONFIG, data=str(folder / "drawn.npz"), precision="auto"), folder / "one")
+    alone = [epoch.to_dict() for epoch in run.train()]
+    run.finish()
+    together = history(folder / "two")
+    assert [line["loss"] for line in together] == pytest.approx([line["loss"] for line in alone], abs=0.02)
+    assert [line["lr"] for line in together] == [line["lr"] for line in alone]
+    assert [line["valid_n"] for line in together] == [line["valid_n"] for line in alone]
+    scores = [json.loads((folder / name / "scores.json").read_text()) for name in ("one", "two")]
+    assert scores[1]["accuracy"] == pytest.approx(scores[0]["accuracy"], abs=0.03)
+
+
+def test_process_0_alone_prints_and_writes(folder, two):
+    out, err = two
+    assert out.count("epoch  1/12") == 1
+    assert out.count("Test accuracy") == 1
+    assert not err
+    names = {"config.json", "history.jsonl", "model.safetensors", "confusion_matrix.png", "scores.json", "errors.npz"}
+    assert {path.name for path in (folder / "two").iterdir()} == names
+    assert json.loads((folder / "two/config.json").read_text())["processes"] == 2
+
+
+INSIDE = """
+import sys, torch
+from dataclasses import replace
+from pathlib import Path
+from digitnet import Digits, data, distributed
+from digitnet.models import MODELS, to_input
+from digitnet.run import reopen, start
+from digitnet.train import RECIPES, new_network, train
+
+with distributed.joined("cpu"):
+    size = distributed.size()
+    parts = data.splits("drawn.npz")
+    letters = Digits(255 - parts.test.images)
+    for recipe in ("quick", "accurate"):
+        config = replace(RECIPES[recipe], epochs=2, batch_size=31, device="cpu", negatives=0.3, average=0.9)
+        network = new_network(config)
+        losses = [e.loss for e in train(network, parts.train, parts.valid, config, Path(recipe), letters=letters)]
+        for name, tensor in network.state_dict().items():
+            every = [torch.zeros_like(tensor) for _ in range(size)]
+            torch.distributed.all_gather(every, tensor.contiguous())
+            assert all((other == tensor).all() for other in every), name
+        every = [None] * size
+        torch.distributed.all_gather_object(every, losses)
+        assert all(other == losses for other in every)
+
+    torch.manual_seed(0)
+    whole, shared = MODELS["strong"]().train(), MODELS["strong"]().train()
+    shared.load_state_dict(whole.state_dict())
+    x = to_input(torch.tensor(parts.train.images[:64]))
+    whole(x)
+    shared(distributed.own_rows(x, x)[0])
+    distributed.average_statistics(shared)
+    torch.testing.assert_close(shared.stem[2].running_mean, whole.stem[2].running_mean)
+    torch.testing.assert_close(shared.stem[2].running_var, whole.stem[2].running_var, rtol=0.02, atol=0)
+"""
+
+
+def test_all_processes_hold_the_same_weights_and_the_statistics_of_all_rows(folder, launch):
+    """With Muon, negatives, averages, batch normalisation, shares of uneven size and a small last batch."""
+    (folder / "inside.py").write_text(INSIDE)
+    ended(launch(2, program=("inside.py",)))
+
+
+def test_a_run_of_one_goes_on_with_two(folder, launch):
+    run = start(replace(CONFIG, data=str(folder / "drawn.npz"), epochs=4), folder / "begun")
+    alone = [epoch.loss for epoch in start(run.config, folder / "alone").train()]
+    for epoch in run.train():
+        if epoch.number == 2:
+            break
+    out, _ = ended(launch(2, "--resume", "begun"))
+    assert [line.split()[1] for line in out.splitlines() if line.startswith("epoch")] == ["3/4", "4/4"]
+    assert [line["loss"] for line in history(folder / "begun")] == pytest.approx(alone, abs=0.02)
+
+
+def test_a_killed_process_ends_the_job_with_one_error_and_one_alone_goes_on(folder, launch):
+    process = launch(2, *BEST[:4], "--epochs", 400, *BEST[6:], "--out", "killed")
+    wait_for_epoch(process, 2)
+    os.kill(workers(process)[0], signal.SIGKILL)
+    _, err = ended(process, status=1)
+    assert [line for line in err.splitlines() if line.startswith("Error: ")] == [
+        "Error: another process of this training ended, or was silent for 5 minutes; "
+        "every finished epoch is kept: go on with: digitnet train --resume killed"
+    ]
+    done = len(history(folder / "killed"))
+    assert next(reopen(folder / "killed").train()).number == done + 1
+
+
+def test_restarted_processes_go_on_by_themselves_to_the_same_weights(folder, launch, two):
+    process = launch(2, *BEST, "--out", "restarted", restarts=1)
+    wait_for_epoch(process, 2)
+    os.kill(workers(process)[1], signal.SIGKILL)
+    out, _ = ended(process)
+    again = out[out.index("Training digitnet") :]
+    assert int(re.search(r"epoch +(\d+)/12", again)[1]) > 2
+    expected = (folder / "two/model.safetensors").read_bytes()
+    assert (folder / "restarted/model.safetensors").read_bytes() == expected
+
+
+def test_restarts_need_a_folder_that_is_named_and_go_on_with_the_same_settings_alone(folder, monkeypatch):
+    config = replace(CONFIG, data=str(folder / "drawn.npz"))
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "1")
+    with pytest.raises(TrainingError, match="--max-restarts: name the run's folder with --out"):
+        start(config)
+    next(start(config, folder / "again").train())
+    before = (folder / "again/config.json").read_bytes()
+    assert next(start(config, folder / "again").train()).number == 2
+    with pytest.raises(TrainingError, match="exists already"):
+        start(replace(config, seed=1), folder / "again")
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "0")
+    with pytest.raises(TrainingError, match="exists already"):
+        start(config, folder / "again")
+    assert (folder / "again/config.json").read_bytes() == before
+
+
+def test_a_mistake_is_told_once_whatever_the_number_of_processes(folder, launch):
+    (folder / "mine").mkdir()
+    (folder / "mine/letter.txt").write_text("mine")
+    _, err = ended(launch(2, *BEST, "--out", "mine"), status=1)
+    assert [line for line in err.splitlines() if line.startswith("Error: ")] == [
+        "Error: mine: exists already; go on with it by --resume mine, or name another --out"
+    ]
+    assert [path.name for path in (folder / "mine").iterdir()] == ["letter.txt"]
+
+
+def test_rows_are_shared_without_loss_and_weigh_as_one_batch(monkeypatch):
+    x, y = torch.arange(11.0), torch.arange(11)
+    monkeypatch.setattr(distributed, "size", lambda: 3)
+    total, seen = 0.0, []
+    for rank in range(3):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        own, labels, weight = distributed.own_rows(x, y)
+        assert own.tolist() == labels.tolist()
+        total += weight * own.mean().item() / 3
+        seen += own.tolist()
+        few, _, whole = distributed.own_rows(x[:5], y[:5])
+        assert (few == x[:5]).all()
+        assert whole == 1
+    assert sorted(seen) == x.tolist()
+    assert total == pytest.approx(x.mean().item())
+
+
+def test_alone_nothing_is_shared():
+    x, y = torch.rand(5), torch.arange(5)
+    assert distributed.own_rows(x, y) == (x, y, 1.0)
+    assert distributed.mean(x) is x
+    network = torch.nn.Linear(2, 2)
+    assert distributed.wrapped(network) is network
+    assert (distributed.rank(), distributed.size()) == (0, 1)
+    with distributed.joined("auto") as first:
+        assert first
+    with pytest.raises(RuntimeError, match="gloomy"), distributed.needing_peers("advice"):
+        raise RuntimeError("gloomy")
+
+
+def test_what_several_processes_cannot_train_is_refused(monkeypatch):
+    monkeypatch.setattr(distributed, "size", lambda: 4)
+    with pytest.raises(TrainingError, match="the recipe 'line' composes its numbers in one process"):
+        settle(RECIPES["line"])
+    with pytest.raises(TrainingError, match="batch size 7 for 4 processes: choose 8 or more"):
+        settle(TrainConfig(batch_size=7, device="cpu"))
+    assert settle(TrainConfig(batch_size=8, device="cpu")).batch_size == 8
