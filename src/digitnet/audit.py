@@ -2,7 +2,7 @@
 
     for fold in out_of_fold(digits):
         probs[fold.rows] = fold.probs
-    for suspect in suspects(digits.labels, probs):
+    for suspect in suspects(digits, probs):
         ...
 
 The networks learn by the quick recipe. Confident learning (Northcutt, Jiang, Chuang, "Confident Learning: Estimating
@@ -19,6 +19,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -82,7 +83,7 @@ class Source:
     """The digits of a data set or path, and where each comes from.
 
     parts: (n,) "train" or "test", "" where the source has no parts. index: (n,) int64, each digit's place in its part.
-    files: of folders of pictures each digit's file, relative to the folder; else empty.
+    files: each digit's file, relative to the folder; empty where the source is no folder of pictures.
     """
 
     name: str
@@ -106,16 +107,21 @@ def open_source(name: str, data_dir: str | Path | None = None) -> Source:
         digits,
         np.concatenate([np.full(count, part, "U5") for part, count in parts]),
         np.concatenate([np.arange(count) for _, count in parts]),
-        tuple(_files(name, [part for part, _ in parts])),
+        _files(name, [part for part, _ in parts], len(digits)),
     )
 
 
-def _files(name: str, parts: Sequence[str]) -> Iterator[str]:
+def name_of(source: Source, row: int) -> str:
+    """Return what a person calls a digit: its file, or its part and its place in that, from 0."""
+    return source.files[row] if source.files else f"{source.parts[row]} {source.index[row]}".strip()
+
+
+def _files(name: str, parts: Sequence[str], count: int) -> tuple[str, ...]:
+    """Return the files of `count` digits, relative to the folder of that name; none where it is no such folder."""
     folder = Path(name).expanduser()
-    if name not in DATASETS and folder.is_dir():
-        for part in parts:
-            for file in formats.pictures(folder / part) if (folder / part).is_dir() else ():
-                yield file.relative_to(folder).as_posix()
+    folders = [folder / part for part in parts] if name not in DATASETS else []
+    files = [file for each in folders if each.is_dir() for file in formats.pictures(each)]
+    return tuple(file.relative_to(folder).as_posix() for file in files) if len(files) == count else ()
 
 
 def recipe(count: int, seed: int = 0) -> TrainConfig:
@@ -128,19 +134,21 @@ def recipe(count: int, seed: int = 0) -> TrainConfig:
 def folds_of(digits: Digits, folds: int = FOLDS, seed: int = 0) -> NDArray[np.int64]:
     """Return which fold judges each digit, (n,) 0 .. folds-1: each label in proportion, equal images together.
 
-    Raises DataError where there are fewer digits of a label than folds.
+    Raises DataError where there are fewer different images of a label than folds, or one label alone.
     """
     from sklearn.model_selection import StratifiedKFold
 
-    if digits.labels is None:
-        raise DataError("digits without labels cannot be audited; load them with their labels")
+    given = _labels(digits)
     if folds < 2:
         raise DataError(f"{folds} folds: choose 2 or more")
     # A copy among the digits that a network learnt from would let it judge what it has seen.
     flat = np.ascontiguousarray(digits.images).reshape(len(digits), -1)
     _, first, copy = np.unique(flat.view(f"V{flat.shape[1]}").ravel(), return_index=True, return_inverse=True)
-    labels = digits.labels[first]
-    for digit, count in zip(*np.unique(labels, return_counts=True), strict=True):
+    labels = given[first]
+    present, counts = np.unique(labels, return_counts=True)
+    if len(present) < 2:
+        raise DataError(f"all labels are {labels[0]}; an audit compares digits of two labels or more")
+    for digit, count in zip(present, counts, strict=True):
         if count < folds:
             raise DataError(
                 f"label {digit}: {count} different images, and each of {folds} folds needs one; add some, or take "
@@ -150,6 +158,12 @@ def folds_of(digits: Digits, folds: int = FOLDS, seed: int = 0) -> NDArray[np.in
     for number, (_, rows) in enumerate(StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels)):
         fold[rows] = number
     return fold[copy.ravel()]
+
+
+def _labels(digits: Digits) -> NDArray[np.uint8]:
+    if digits.labels is None:
+        raise DataError("digits without labels cannot be audited; load them with their labels")
+    return digits.labels
 
 
 def out_of_fold(digits: Digits, folds: int = FOLDS, seed: int = 0) -> Iterator[Fold]:
@@ -171,20 +185,24 @@ def out_of_fold(digits: Digits, folds: int = FOLDS, seed: int = 0) -> Iterator[F
         yield Fold(number + 1, folds, rows, probs, time.perf_counter() - began)
 
 
-def suspects(labels: NDArray[np.uint8], probs: NDArray[np.float32]) -> list[Suspect]:
-    """Return the labels (n,) that are probably wrong by out-of-fold probabilities (n, 10), the likeliest first.
+def need_cleanlab() -> None:
+    """Raise DataError where cleanlab is not installed: better before the training than after it."""
+    if find_spec("cleanlab") is None:
+        raise DataError("cleanlab is not installed; install it with: pip install 'digitnet[audit]'")
 
-    As many of each digit as confident learning estimates, those whose probability is lowest; and ranked by it.
+
+def suspects(digits: Digits, probs: NDArray[np.float32]) -> list[Suspect]:
+    """Return the labels that are probably wrong by out-of-fold probabilities (n, 10), the likeliest first.
+
+    As many of each digit as confident learning estimates, those that the networks believe least; ranked by belief.
+    Raises DataError where digits have no labels, and as `need_cleanlab` does.
     """
-    try:
-        from cleanlab.filter import find_label_issues
-    except ModuleNotFoundError as error:
-        raise DataError("cleanlab is not installed; install it with: pip install 'digitnet[audit]'") from error
+    need_cleanlab()
+    from cleanlab.filter import find_label_issues
 
+    labels = _labels(digits)
     present, places = np.unique(labels, return_inverse=True)
-    if len(present) < 2:
-        raise DataError(f"all labels are {present[0]}; an audit needs digits of two labels at least")
-    among = probs[:, present].astype(np.float64)
+    among = np.maximum(probs[:, present].astype(np.float64), 1e-12)  # a row of zeros would have no shares
     among /= among.sum(axis=1, keepdims=True)
     wrong = np.flatnonzero(find_label_issues(places, among, filter_by="prune_by_class", n_jobs=1))
     belief = among[wrong, places[wrong]]
@@ -214,7 +232,12 @@ def save(found: Sequence[Suspect], source: Source, folder: Path, about: str, mos
     writer.writeheader()
     writer.writerows(rows)
     shown = [
-        row | {"picture": _png(source.digits.images[suspect.row]), "name": _name(row), "percent": percent(suspect.probability)}
+        row
+        | {
+            "picture": _png(source.digits.images[suspect.row]),
+            "name": name_of(source, suspect.row),
+            "percent": percent(suspect.probability),
+        }
         for row, suspect in zip(rows[:most], found, strict=False)
     ]
     page = Environment(loader=PackageLoader("digitnet"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -237,10 +260,6 @@ def _row(rank: int, suspect: Suspect, source: Source) -> dict[str, Any]:
         "probability": f"{suspect.probability:.4f}",
         "belief": f"{suspect.belief:.4f}",
     }
-
-
-def _name(row: dict[str, Any]) -> str:
-    return row["file"] or f"{row['part']} {row['index']:,}".strip()
 
 
 def _png(image: NDArray[np.uint8]) -> str:
