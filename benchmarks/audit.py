@@ -4,7 +4,7 @@
 
 The 70,000 digits of MNIST are audited as the command does it; the fifteen labels of the test set known to be wrong
 choose nothing, they are only looked for. Then 1 % of the labels of the training set are set to another digit at random,
-by seeds other than the one that the settings were chosen with, and all that the audit suspects is compared with them.
+by seeds other than the one that the settings were chosen with, and what the audit marks as wrong is compared with them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def found_in(digits: Digits, seed: int) -> list[Suspect]:
         probs[fold.rows] = fold.probs
         note(f"  fold {fold.number} of {fold.folds}: {fold.seconds:.0f} s")
     found = suspects(digits, probs)
-    note(f"  {len(found)} suspects, {time.perf_counter() - began:.0f} s")
+    counted = sum(one.wrong for one in found)
+    note(f"  {len(found)} suspects, {counted} counted as wrong, {time.perf_counter() - began:.0f} s")
     return found
 
 
@@ -68,9 +69,10 @@ def put_in(seeds: int, data_dir: Path | None) -> bool:
     for seed in range(seeds):
         digits, wrong = flipped(clean, seed)
         found = found_in(digits, seed)
-        hits = len({one.row for one in found} & set(wrong.tolist()))
+        marked = {one.row for one in found if one.wrong}
+        hits = len(marked & set(wrong.tolist()))
         recalls.append(hits / len(wrong))
-        precisions.append(hits / max(1, len(found)))
+        precisions.append(hits / max(1, len(marked)))
         note(f"  seed {seed}: recall {recalls[-1]:.4f}, precision {precisions[-1]:.4f}")
     spread = [f"{100 * np.mean(one):.2f} +- {100 * np.std(one):.2f} %" for one in (recalls, precisions)]
     what = f"1 % of MNIST's training labels flipped at random, mean and spread over {seeds} seeds, 5 folds"

@@ -46,7 +46,7 @@ def judged(monkeypatch, drawn):
 
     def out_of_fold(digits, folds, seed):
         rows = np.arange(len(digits))
-        yield audit.Fold(1, 1, rows, believing(digits, doubted={30: 4, 41: 8}), 0.1)
+        yield audit.Fold(1, 1, rows, believing(digits, doubted={30: 0, 41: 1}), 0.1)
 
     monkeypatch.setattr(audit, "out_of_fold", out_of_fold)
 
@@ -144,9 +144,8 @@ def test_labels_set_wrong_are_found_in_handwriting(mnist_folder, monkeypatch):
     probs = np.zeros((2000, 10), np.float32)
     for fold in audit.out_of_fold(spoilt, 3, seed=0):
         probs[fold.rows] = fold.probs
-    found = {suspect.row for suspect in audit.suspects(spoilt, probs)}
-    assert len(found & set(wrong)) >= 34
-    assert len(found) <= 60
+    found = [suspect.row for suspect in audit.suspects(spoilt, probs)]
+    assert len(set(found[:50]) & set(wrong)) >= 32
 
 
 @pytest.mark.mnist
@@ -166,12 +165,13 @@ def test_the_table_names_a_persons_files(folder, digitnet, tmp_path):
     status, out, err = digitnet("audit", "--data", folder, "--folds", 2, "--out", tmp_path / "doubts")
     assert (status, out.count("fold 1/")) == (0, 1)
     assert "2 suspect labels among 60" in out
+    assert "counts 2 of them as wrong" in out
     rows = table(tmp_path / "doubts" / audit.TABLE)
     files = sorted(folder.glob("*/*.png"))
     assert [row["file"] for row in rows] == [files[int(row["index"])].relative_to(folder).as_posix() for row in rows]
     assert [int(row["index"]) for row in rows] == [30, 41]
     assert [row["given"] for row in rows] == [files[30].parent.name, files[41].parent.name]
-    assert [row["suggested"] for row in rows] == ["4", "8"]
+    assert [row["suggested"] for row in rows] == ["0", "1"]
     assert list(rows[0]) == list(audit.COLUMNS)
     assert str(tmp_path / "doubts" / audit.GALLERY) in err
 

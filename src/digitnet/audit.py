@@ -7,7 +7,9 @@
 
 The networks learn by the quick recipe. Confident learning (Northcutt, Jiang, Chuang, "Confident Learning: Estimating
 Uncertainty in Dataset Labels", 2021), by cleanlab, estimates how many labels of each digit are wrong from how sure the
-networks are of others, and takes as many of the labels that they believe least.
+networks are of others, and marks as many of the labels that they believe least. All labels that the networks
+contradict are ranked by how little they are believed, marked or not: where few labels are wrong, the estimate misses
+some.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ STEPS = 400
 TABLE, GALLERY = "suspects.csv", "suspects.html"
 """What `save` writes."""
 
-COLUMNS = ("rank", "part", "index", "file", "given", "suggested", "probability", "belief")
+COLUMNS = ("rank", "part", "index", "file", "given", "suggested", "probability", "belief", "wrong")
 """The columns of the table."""
 
 
@@ -65,10 +67,11 @@ class Fold:
 
 @dataclass(frozen=True)
 class Suspect:
-    """A label that is probably wrong.
+    """A label that the network contradicts which never saw its digit.
 
-    row: its digit's place among those audited. given: what the label says. suggested: what the network said, which
-    never saw the digit, with its `probability`, 0..1. belief: the probability that it left for the given label.
+    row: its digit's place among those audited. given: what the label says. suggested: what the network said,
+    with its `probability`, 0..1. belief: the probability that it left for the given label. wrong: whether confident
+    learning counts the label among the wrong ones.
     """
 
     row: int
@@ -76,6 +79,7 @@ class Suspect:
     suggested: int
     probability: float
     belief: float
+    wrong: bool
 
 
 @dataclass(frozen=True)
@@ -192,9 +196,9 @@ def need_cleanlab() -> None:
 
 
 def suspects(digits: Digits, probs: NDArray[np.float32]) -> list[Suspect]:
-    """Return the labels that are probably wrong by out-of-fold probabilities (n, 10), the likeliest first.
+    """Return the labels that out-of-fold probabilities (n, 10) contradict, the least believed first.
 
-    As many of each digit as confident learning estimates, those that the networks believe least; ranked by belief.
+    Marked wrong are as many of each digit as confident learning estimates, those that are believed least.
     Raises DataError where digits have no labels, and as `need_cleanlab` does.
     """
     need_cleanlab()
@@ -204,18 +208,20 @@ def suspects(digits: Digits, probs: NDArray[np.float32]) -> list[Suspect]:
     present, places = np.unique(labels, return_inverse=True)
     among = np.maximum(probs[:, present].astype(np.float64), 1e-12)  # a row of zeros would have no shares
     among /= among.sum(axis=1, keepdims=True)
-    wrong = np.flatnonzero(find_label_issues(places, among, filter_by="prune_by_class", n_jobs=1))
-    belief = among[wrong, places[wrong]]
-    answer = among[wrong].argmax(axis=1)
+    wrong = find_label_issues(places, among, filter_by="prune_by_class", n_jobs=1)
+    answer = among.argmax(axis=1)
+    belief = among[np.arange(len(labels)), places]
+    rows = np.flatnonzero((answer != places) | wrong)
     return [
         Suspect(
-            int(wrong[i]),
-            int(labels[wrong[i]]),
-            int(present[answer[i]]),
-            float(among[wrong[i], answer[i]]),
-            float(belief[i]),
+            int(row),
+            int(labels[row]),
+            int(present[answer[row]]),
+            float(among[row, answer[row]]),
+            float(belief[row]),
+            bool(wrong[row]),
         )
-        for i in np.argsort(belief, kind="stable")
+        for row in rows[np.argsort(belief[rows], kind="stable")]
     ]
 
 
@@ -242,7 +248,13 @@ def save(found: Sequence[Suspect], source: Source, folder: Path, about: str, mos
     ]
     page = Environment(loader=PackageLoader("digitnet"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     html = page.get_template("audit.html").render(
-        source=Path(source.name).name, count=len(source.digits), found=len(found), shown=shown, about=about, table=TABLE
+        source=Path(source.name).name,
+        count=len(source.digits),
+        found=len(found),
+        wrong=sum(suspect.wrong for suspect in found),
+        shown=shown,
+        about=about,
+        table=TABLE,
     )
     # Names of files need not be Unicode: the table keeps their bytes, the page shows a mark in their place.
     write_atomic(folder / TABLE, table.getvalue().encode("utf-8", "surrogateescape"))
@@ -259,6 +271,7 @@ def _row(rank: int, suspect: Suspect, source: Source) -> dict[str, Any]:
         "suggested": suspect.suggested,
         "probability": f"{suspect.probability:.4f}",
         "belief": f"{suspect.belief:.4f}",
+        "wrong": "yes" if suspect.wrong else "",
     }
 
 

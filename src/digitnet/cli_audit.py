@@ -54,10 +54,11 @@ def audit(
     found = suspects(digits, probs)
     about = (
         f"Each digit was judged by a network that had learnt from the others alone, in {folds} folds (seed {seed}), "
-        "and confident learning chose the labels in doubt."
+        "and confident learning estimated how many labels are wrong."
     )
     save(found, source, folder, about, most)
-    print(f"{len(found):,} suspect labels among {len(digits):,}")
+    wrong = sum(one.wrong for one in found)
+    print(f"{len(found):,} suspect labels among {len(digits):,}; confident learning counts {wrong:,} of them as wrong")
     if found:
         _print_first(found, source)
     say(f"Pictures: {folder / GALLERY}")
