@@ -133,6 +133,11 @@ def load(name_or_path: str | Path, split: str = "test", data_dir: str | Path | N
     return digits
 
 
+def part_names(name_or_path: str | Path) -> tuple[str, ...]:
+    """Return the parts that a source has, as `load` takes them: "train" and "test", or "all" where it has none."""
+    return tuple(_parts(name_or_path, None))
+
+
 def _parts(name_or_path: str | Path, data_dir: str | Path | None) -> dict[str, Callable[[], formats.Arrays]]:
     """Return the readers of a source's parts: of "train" and "test", or of "all"."""
     dataset = DATASETS.get(str(name_or_path))

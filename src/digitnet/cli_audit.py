@@ -1,0 +1,91 @@
+"""The command that looks for wrong labels: `digitnet audit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digitnet.errors import DataError
+from digitnet.terminal import console, percent, say
+
+if TYPE_CHECKING:
+    from digitnet.audit import Source, Suspect
+
+LISTED = 10
+"""Suspects that are printed."""
+
+
+def audit(
+    data: Annotated[str, typer.Option(help="A data set's name, or the path of your own.")] = "mnist",
+    folds: Annotated[int, typer.Option(min=2, help="Parts, each judged by a network that learnt from the others.")] = 5,
+    most: Annotated[int, typer.Option(min=1, help="Suspects on the page; the table has all of them.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the folds and the networks.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(show_default="run/audit-N", help="A folder for the table and the page.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(show_default="DIGITNET_DATA, else the platform's cache folder", help="Folder of named data sets."),
+    ] = None,
+) -> None:
+    """Find labels that are probably wrong: a table and a page with pictures, the likeliest first.
+
+    Every digit, of training and test part alike, is judged by a network that has never seen it.
+
+    Examples: digitnet audit; digitnet audit --data my-digits/ --out doubts; digitnet audit --data mine.csv --folds 10.
+    """
+    import numpy as np
+
+    from digitnet.audit import GALLERY, TABLE, folds_of, need_cleanlab, open_source, out_of_fold, save, suspects
+
+    need_cleanlab()
+    folder = _new_folder(out, (TABLE, GALLERY))
+    source = open_source(data, data_dir)
+    digits = source.digits
+    folds_of(digits, folds, seed)  # so that what is wrong with the digits is told at once
+    probs = np.zeros((len(digits), 10), np.float32)
+    print(f"Judging {len(digits):,} digits of {data} in {folds} folds", flush=True)
+    for fold in out_of_fold(digits, folds, seed):
+        probs[fold.rows] = fold.probs
+        left = int(fold.seconds * (folds - fold.number))
+        print(f"fold {fold.number}/{folds}  {len(fold.rows):,} digits  {left // 60}:{left % 60:02} left", flush=True)
+    found = suspects(digits, probs)
+    about = (
+        f"Each digit was judged by a network that had learnt from the others alone, in {folds} folds (seed {seed}), "
+        "and confident learning estimated how many labels are wrong."
+    )
+    save(found, source, folder, about, most)
+    wrong = sum(one.wrong for one in found)
+    print(f"{len(found):,} suspect labels among {len(digits):,}; confident learning counts {wrong:,} of them as wrong")
+    if found:
+        _print_first(found, source)
+    say(f"Pictures: {folder / GALLERY}")
+    say(f"Table: {folder / TABLE}")
+
+
+def _new_folder(out: Path | None, names: tuple[str, ...]) -> Path:
+    """Return the folder to write to; it is made when there is something to write."""
+    if out is not None:
+        if out.exists() and not out.is_dir():
+            raise DataError(f"{out}: is a file; name a folder by --out")
+        if taken := [name for name in names if (out / name).exists()]:
+            raise DataError(f"{out / taken[0]}: exists already; name another --out")
+        return out
+    number = 1
+    while (folder := Path("run") / f"audit-{number}").exists():
+        number += 1
+    return folder
+
+
+def _print_first(found: list[Suspect], source: Source) -> None:
+    from rich.table import Table
+
+    from digitnet.audit import name_of
+
+    table = Table("rank", "digit", "label", "suggested", "probability")
+    for rank, one in enumerate(found[:LISTED], 1):
+        cells = (str(rank), name_of(source, one.row), str(one.given), str(one.suggested), percent(one.probability))
+        table.add_row(*cells)
+    console().print(table)
