@@ -217,3 +217,92 @@ def test_parts_that_killed_processes_left_go_with_a_later_write(tmp_path):
     checkpoint.save_json(tmp_path / "scores.json", {})
     assert not old.exists()
     assert new.exists(), "it may belong to a process at work"
+
+
+def said(call, *arguments):
+    with pytest.raises(ModelError) as caught:
+        call(*arguments)
+    return str(caught.value)
+
+
+def test_whole_messages_name_the_file_the_fact_and_the_next_step(tmp_path, network):
+    path = tmp_path / "x.safetensors"
+    missing = "no model.safetensors in it; is it a run's folder, with an epoch done?"
+    assert said(checkpoint.load_network, tmp_path) == f"{tmp_path}: {missing}"
+    assert said(checkpoint.load_network, path) == f"{path}: no such run or file; train one with: digitnet train"
+    checkpoint.save_tensors(path, {"a": torch.zeros(1)}, {"model": "nothing"})
+    named = "holds a model named 'nothing'; this version knows digitnet, strong, line"
+    assert said(checkpoint.load_network, path) == f"{path}: {named}"
+    state = network.state_dict()
+    first = next(iter(state))
+    checkpoint.save_tensors(path, {name: w for name, w in state.items() if name != first}, {})
+    rest = ", ".join(list(checkpoint.load_tensors(path)[0]))[:100]
+    assert said(checkpoint.load_network, path).startswith(f"{path}: no weights named {first} (it has {rest}")
+    checkpoint.save_tensors(path, state | {first: torch.zeros(2, 3)}, {})
+    shape = tuple(state[first].shape)
+    assert said(checkpoint.load_network, path) == f"{path}: {first} is (2, 3), expected {shape}"
+    checkpoint.save_tensors(path, state | {first: torch.full(shape, torch.nan)}, {})
+    assert said(checkpoint.load_network, path) == f"{path}: {first} holds values that are not finite; train it again"
+    checkpoint.save_tensors(path, state | {"b": torch.zeros(1), "a": torch.zeros(1)}, {})
+    assert said(checkpoint.load_network, path) == f"{path}: has weights that the network lacks: a, b"
+
+
+def test_whole_messages_about_pickles_and_json(tmp_path, network):
+    path = tmp_path / "x.pt"
+    path.write_bytes(b"no weights")
+    expected = "expected what torch.save(model.state_dict(), PATH) writes"
+    assert said(checkpoint.load_network, path) == f"{path}: not a file of PyTorch weights; {expected}"
+    torch.save(network, path)
+    assert said(checkpoint.load_network, path) == (
+        f"{path}: holds more than weights, and digitnet does not execute what is in a file. "
+        "Save the weights alone: torch.save(model.state_dict(), PATH)"
+    )
+    for content in ([1, 2], {"state_dict": 3}, {"a": 1.5}):
+        torch.save(content, path)
+        what = "not a state dict; save one with torch.save(model.state_dict(), PATH)"
+        assert said(checkpoint.load_network, path) == f"{path}: {what}"
+    path = tmp_path / "x.json"
+    assert said(checkpoint.load_json, path) == f"{path}: cannot be read (No such file or directory)"
+    path.write_text("[1]")
+    assert said(checkpoint.load_json, path) == f"{path}: not a JSON object"
+    path.write_text("{")
+    assert said(checkpoint.load_json, path).startswith(f"{path}: not JSON (Expecting property name")
+    assert (
+        said(checkpoint.load_tensors, path)
+        == f"{path}: not a whole safetensors file (Error while deserializing header: header too small)"
+    )
+
+
+def test_json_may_hold_any_letters(tmp_path):
+    checkpoint.save_json(tmp_path / "x.json", {"name": "Zürich 数字"})
+    assert checkpoint.load_json(tmp_path / "x.json") == {"name": "Zürich 数字"}
+    (tmp_path / "x.json").write_bytes('{"name": "数字"}'.encode())
+    assert checkpoint.load_json(tmp_path / "x.json") == {"name": "数字"}
+
+
+def test_a_file_of_exactly_the_largest_size_is_opened(tmp_path, monkeypatch, network):
+    path = tmp_path / "model.safetensors"
+    checkpoint.save_network(path, network, "digitnet")
+    size = path.stat().st_size
+    monkeypatch.setattr(checkpoint, "MAX_WEIGHTS", size)
+    assert same(checkpoint.load_network(path), network)
+    monkeypatch.setattr(checkpoint, "MAX_WEIGHTS", size - 1)
+    assert said(checkpoint.load_network, path) == f"{path}: {size} bytes, more than the {size - 1} that digitnet opens"
+
+
+def test_tensors_come_back_with_what_was_said_of_them_and_as_they_were(tmp_path):
+    tensors = {"a": torch.arange(6.0).reshape(2, 3).T, "b": torch.tensor(3)}
+    checkpoint.save_tensors(tmp_path / "x", tensors, {"z": 1, "a": [2]})
+    loaded, about = checkpoint.load_tensors(tmp_path / "x")
+    assert about == {"z": 1, "a": [2]}
+    assert {name: value.tolist() for name, value in loaded.items()} == {
+        "a": [[0, 3], [1, 4], [2, 5]],
+        "b": 3,
+    }
+    assert b'"digitnet":"{\\"a\\": [2], \\"z\\": 1}"' in (tmp_path / "x").read_bytes(), "in the order of the names"
+
+
+def test_without_any_run_the_way_to_one_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    expected = "train one with: digitnet train, or name one with --model"
+    assert said(checkpoint.latest_run, Path("run")) == f"no run in {tmp_path.resolve() / 'run'}; {expected}"

@@ -9,7 +9,7 @@ from scipy.stats import beta, binom, binomtest
 from sklearn import metrics
 
 from digitnet import DataError, Digits, Scores, evaluate
-from digitnet.evaluate import BINS, SHARES, _binomial_cdf
+from digitnet.evaluate import BINS, SHARES, LineScores, _binomial_cdf, edit_distance
 
 LABEL = st.integers(0, 9)
 
@@ -212,3 +212,82 @@ def test_what_cannot_be_scored_is_said(digits, answer, words):
     with pytest.raises(DataError) as caught:
         evaluate(lambda images: answer, digits)
     assert words in str(caught.value)
+
+
+def levenshtein(one, other):
+    """By its definition, without a table."""
+    if not one or not other:
+        return len(one) + len(other)
+    changed = levenshtein(one[:-1], other[:-1]) + (one[-1] != other[-1])
+    return min(levenshtein(one[:-1], other) + 1, levenshtein(one, other[:-1]) + 1, changed)
+
+
+@pytest.mark.parametrize("one", ["", "1", "12", "2121", "98765"])
+@pytest.mark.parametrize("other", ["", "1", "21", "1212", "98756", "11111"])
+def test_the_edit_distance_is_levenshteins(one, other):
+    assert edit_distance(one, other) == levenshtein(one, other)
+
+
+def line_scores():
+    return LineScores(("12", "345", "6", "78"), ("12", "35", "9", "78"), np.array([0.9, 0.4, 0.8, 0.6], np.float32))
+
+
+def test_numbers_are_right_where_all_of_them_is():
+    scores = line_scores()
+    assert scores.right.tolist() == [True, False, False, True]
+    assert scores.accuracy == 0.5
+    assert scores.character_errors == 2
+    assert scores.character_error_rate == 2 / 8
+    assert LineScores(("",), ("12",), np.ones(1, np.float32)).character_error_rate == 2, "of nothing, much is invented"
+    assert repr(scores).startswith("<LineScores: 50.00% of 4 read exactly, 95 % interval 15.00% to 85.00%>")
+
+
+def test_the_worst_numbers_are_those_it_was_surest_of():
+    worst = line_scores().worst()
+    assert [(w.index, w.true, w.read) for w in worst] == [(2, "6", "9"), (1, "345", "35")]
+    assert [w.confidence for w in worst] == pytest.approx([0.8, 0.4])
+    assert len(line_scores().worst(1)) == 1
+    many = LineScores(("1",) * 30, ("2",) * 30, np.full(30, 0.5, np.float32))
+    assert [w.index for w in many.worst()] == list(range(10)), "ten, equals in their order"
+
+
+def test_the_dictionary_of_numbers_holds_plain_values():
+    found = line_scores().to_dict()
+    assert found["n"] == 4
+    assert found["errors"] == 2
+    assert found["character_error_rate"] == 0.25
+    assert [choice["rejected"] for choice in found["selection"][:3]] == [0, 0, 0]
+    assert [choice["n"] for choice in found["selection"]] == [4, 4, 4, 3, 3, 2, 2, 2, 1]
+    assert found["worst"][0] == {"index": 2, "true": "6", "read": "9", "confidence": pytest.approx(0.8)}
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_the_dictionary_tells_each_digit_and_the_confused_ones():
+    found = score([1, 1, 2, 2], [1, 2, 2, 2]).to_dict()
+    assert found["errors"] == 1
+    assert found["confused"] == [{"true": 1, "predicted": 2, "count": 1}]
+    assert [each["digit"] for each in found["digits"]] == list(range(10))
+    assert found["digits"][1] == {"digit": 1, "n": 2, "precision": 1, "recall": 0.5, "f1": pytest.approx(2 / 3)}
+    assert found["digits"][2]["precision"] == pytest.approx(2 / 3)
+    assert found["digits"][9] == {"digit": 9, "n": 0, "precision": 0, "recall": 0, "f1": 0}
+
+
+def test_equal_confusions_and_errors_come_in_order_and_no_more_than_asked():
+    true = np.repeat(np.arange(10), 9)
+    predicted = np.array([other for digit in range(10) for other in range(10) if other != digit])
+    scores = score(true, predicted)
+    assert [(pair.true, pair.predicted) for pair in scores.confused(12)] == list(
+        zip(true[:12].tolist(), predicted[:12].tolist(), strict=True)
+    )
+    assert len(scores.confused()) == 5
+    assert [error.index for error in scores.worst()] == list(range(10))
+
+
+def test_answers_that_are_no_probabilities_are_refused():
+    digits = Digits(np.zeros((2, 28, 28), np.uint8), np.array([1, 2]))
+    with pytest.raises(DataError, match=r"probs are \(2, 9\)"):
+        evaluate(lambda images: np.zeros((2, 9)), digits)
+    with pytest.raises(DataError, match="no digits to score"):
+        evaluate(lambda images: np.zeros((0, 10)), digits[:0])
+    with pytest.raises(DataError, match="digits without labels cannot be scored; load them with their labels"):
+        evaluate(lambda images: np.zeros((2, 10)), Digits(digits.images))

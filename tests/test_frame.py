@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 import digitnet
 from digitnet import DataError
-from digitnet.frame import FAINT, frame
+from digitnet.frame import FAINT, frame, strip
 
 CANVAS = 80
 """Height and width of the page that inks are drawn on, pixels."""
@@ -250,3 +250,46 @@ def test_the_ink_that_is_given_stays_as_it_is():
 def test_digitnet_frame_is_the_function():
     assert digitnet.frame is frame
     assert sys.modules["digitnet.frame"].frame is frame
+
+
+@pytest.mark.parametrize(("height", "width"), [(40, 100), (80, 200), (20, 50), (400, 1000)])
+def test_a_strip_has_the_line_readers_height_and_keeps_the_proportion(height, width):
+    page = np.zeros((height, width), np.uint8)
+    page[height // 4 : height // 2, width // 4 : width // 2] = 200
+    made = strip(page)
+    assert made.shape == (40, 100)
+    assert made.dtype == np.uint8
+    rows, columns = np.nonzero(made > 127)
+    assert (rows.min(), rows.max()) == pytest.approx((10, 19), abs=1)
+    assert (columns.min(), columns.max()) == pytest.approx((25, 49), abs=1)
+
+
+@pytest.mark.parametrize(("width", "asked", "made"), [(1, {}, 8), (9000, {}, 2000), (9000, {"widest": 500}, 500)])
+def test_a_strip_is_neither_too_narrow_nor_too_wide(width, asked, made):
+    assert strip(np.zeros((40, width), np.uint8), **asked).shape == (40, made)
+
+
+def test_the_levels_of_a_strip_are_stretched_from_the_paper_to_the_ink():
+    page = np.full((40, 100), 60, np.uint8)
+    page[:, :10] = 160
+    page[:, 10:20] = 100
+    page[0, 99] = 0
+    made = strip(page)
+    assert made[20, 5] == 255
+    assert made[20, 15] == 102
+    assert made[20, 50] == 0
+    assert made[0, 99] == 0, "darker than most paper is paper"
+
+
+def test_few_bright_specks_do_not_set_the_level_of_a_strip():
+    page = np.zeros((40, 100), np.uint8)
+    page[10:30, 10:20] = 100
+    page[5, 5:15] = 255  # one in four hundred
+    assert strip(page)[20, 15] == 255
+
+
+@pytest.mark.parametrize("value", [0, 100, 255])
+def test_a_strip_of_one_value_is_empty(value):
+    made = strip(np.full((50, 70), value, np.uint8))
+    assert made.shape == (40, 56)
+    assert not made.any()

@@ -94,12 +94,16 @@ def load_network(path: str | Path) -> nn.Module:
     return network.eval()
 
 
+_MORE = ("Unsupported global", "nsupported class", "unsupported GLOBAL", "unrecognized function", "Can only")
+"""What PyTorch's restricted loader says of files that hold more than weights; of damaged ones it says other things."""
+
+
 def _load_pickled(path: Path) -> dict[str, Tensor]:
     _check_size(path)
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises nearly anything on a damaged file
-        if "weights_only" in str(error) or "Unsupported" in str(error):
+        if any(word in str(error) for word in _MORE):
             raise ModelError(
                 f"{path}: holds more than weights, and digitnet does not execute what is in a file. "
                 "Save the weights alone: torch.save(model.state_dict(), PATH)"
