@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from digitnet import __version__, cli_read, cli_serve
+from digitnet import __version__, cli_benchmark, cli_read, cli_serve
 from digitnet.errors import DataError, DigitNetError, TrainingError
 from digitnet.terminal import console, percent, print_sending, program, say
 
@@ -46,6 +46,7 @@ DataDir = Annotated[
 app.command()(cli_read.read)
 app.command()(cli_read.compose)
 app.command()(cli_serve.serve)
+app.command()(cli_benchmark.benchmark)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,364 @@
+"""The table a paper needs: every model and baseline measured in the same way on the same digits.
+
+A benchmark is a folder. Each measurement is saved there as soon as it is done, so that it can be stopped anywhere and
+gone on with. The folder belongs to the settings it was begun with, which `settings.json` keeps.
+
+    OUT/settings.json         what is measured, on what, by which versions
+        cells/NAME-SEED.json  the numbers of one model
+        runs/, models/        the networks trained for it, and their files
+        data/                 for the suite "quick", the digits it uses
+        benchmark.md, .csv, .tex
+
+Every model is trained on the training digits alone and calibrated on the validation digits alone, which also set the
+confidence below which an image is refused as no digit. The test digits decide nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitnet import checkpoint, runtime
+from digitnet.baselines import BASELINES, calibrated, fit, size
+from digitnet.corrupt import CORRUPTIONS
+from digitnet.data import fingerprint, wrong_labels
+from digitnet.digits import Classifier, Digits
+from digitnet.errors import DataError, ModelError
+from digitnet.evaluate import Scores, evaluate
+from digitnet.export import export_run
+from digitnet.files import to_json, write_atomic
+from digitnet.fonts import FONTS
+from digitnet.run import environment, reopen, start
+from digitnet.score import open_model
+from digitnet.testbed import MADE, SOURCE, Plan, Sets
+from digitnet.train import RECIPES
+
+TUTORIAL = "tutorial"
+"""The recipe that is a baseline, too."""
+
+REFUSED = 0.01
+"""Share of validation digits below the threshold of what is refused as no digit, 0..1."""
+
+SENT = 0.01
+"""Share of the least sure answers sent to a person, 0..1."""
+
+TURNS, A_TURN = 7, 0.1
+"""Throughput: turns, and the least seconds of each."""
+
+A_BATCH = 256
+"""Images classified at a time for throughput."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row: its name, what it is called in the tables, and whether a seed changes it.
+
+    kind: "recipe", trained here; "baseline", of scikit-learn, fitted here; "file", measured as it is.
+    """
+
+    name: str
+    title: str
+    kind: str
+    seeded: bool
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model ready to be measured.
+
+    digitness: how digit-like images are, (n,), any scale; None where the highest probability must stand in for it.
+    cost: seconds of training, `wall` and `cpu`, None where they are not known; and `bytes` of its file.
+    about: its run's configuration or file's metadata; empty for a baseline.
+    """
+
+    classifier: Classifier
+    digitness: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None
+    cost: Mapping[str, float | None]
+    about: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model of one seed: its row, and its measurements by name, each some numbers."""
+
+    entry: Entry
+    seed: int
+    found: dict[str, dict[str, float | None]]
+
+
+def entries(models: tuple[str, ...]) -> list[Entry]:
+    """Return the rows: the models, each a recipe, a built-in model, a file or a run, then the baselines.
+
+    Raises ModelError where there is no such model.
+    """
+    rows = []
+    for name in dict.fromkeys(name for name in (*models, TUTORIAL) if name not in BASELINES):
+        recipe = RECIPES.get(name)
+        if recipe is not None and not recipe.lines:
+            rows.append(Entry(name, name, "recipe", True))
+        elif name in runtime.built_in():
+            rows.append(Entry(name, f"{name} (built in)", "file", False))
+        elif recipe is None and Path(name).exists():
+            rows.append(Entry(name, name, "file", False))
+        else:
+            recipes = ", ".join(each for each, config in RECIPES.items() if not config.lines)
+            raise ModelError(
+                f"model {name!r}: choose a recipe to train ({recipes}), a built-in model "
+                f"({', '.join(runtime.built_in())}), an .onnx file or a run's folder"
+            )
+    return rows + [Entry(name, each.title, "baseline", each.seeded) for name, each in BASELINES.items()]
+
+
+def settings(plan: Plan, sets: Sets) -> dict[str, Any]:
+    """Return everything that decides what a benchmark's numbers are, as plain values."""
+    import sklearn
+
+    others = {name: fingerprint(digits) for name, digits in sets.others.items()}
+    given = {
+        name: "made here" if name == MADE else fingerprint(Digits(sets.without_digit(name))) for name in sets.kinds
+    }
+    here = environment()
+    return {
+        "suite": plan.suite,
+        "models": {name: _content(name) for name in plan.models},
+        "seeds": plan.seeds,
+        "learnt from": {SOURCE: sets.parts.sha256},
+        "data": others,
+        "negatives": given,
+        "versions": {each: here[each] for each in ("digitnet", "torch", "numpy")}
+        | {"scikit-learn": sklearn.__version__},
+    }
+
+
+def begin(plan: Plan, sets: Sets, folder: Path) -> dict[str, Any]:
+    """Write down the settings in a new folder, with machine and date; or check that they are those it was begun with.
+
+    Returns what is written there. Raises DataError where the folder holds something else.
+    """
+    path, wanted = folder / "settings.json", settings(plan, sets)
+    if not path.is_file():
+        about = {"begun": datetime.now(UTC).date().isoformat(), "processor": processor(), "cores": runtime.cores()}
+        more = {name: value for name, value in environment().items() if name in ("revision", "python", "threads")}
+        write_atomic(path, to_json(wanted | about | more).encode())
+    try:
+        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        differ = [name for name, value in wanted.items() if kept[name] != value]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: damaged; name another --out") from error
+    if differ:
+        said = "; ".join(f"{name} {_short(kept[name])}, now {_short(wanted[name])}" for name in differ)
+        raise DataError(
+            f"{folder}: holds a benchmark with other settings ({said}); ask for the same, or name another --out"
+        )
+    return kept
+
+
+def measure(plan: Plan, sets: Sets, folder: Path) -> Iterator[tuple[Entry, int, str]]:
+    """Make every measurement that is not saved yet, and yield which once it is: row, seed and name.
+
+    Models of which there is one for all seeds come last. Raises as training and loading do; what is saved stays.
+    """
+    rows = entries(plan.models)
+    order = [(row, seed) for seed in range(plan.seeds) for row in rows if row.seeded]
+    order += [(row, 0) for row in rows if not row.seeded]
+    for row, seed in order:
+        path = cell_path(folder, row, seed)
+        found = _load(path)
+        missing = [name for name in _measures(sets) if name not in found]
+        if not missing:
+            continue
+        fitted = prepare(row, seed, sets, folder)
+        for name in missing:
+            found[name] = _measures(sets)[name](fitted)
+            write_atomic(path, to_json(found).encode())
+            yield row, seed, name
+
+
+def cells(plan: Plan, sets: Sets, folder: Path) -> list[Cell]:
+    """Return what is measured so far, in the order of the rows, then of the seeds; whole cells alone."""
+    found = []
+    for row in entries(plan.models):
+        for seed in range(plan.seeds if row.seeded else 1):
+            cell = Cell(row, seed, _load(cell_path(folder, row, seed)))
+            if set(_measures(sets)) <= set(cell.found):
+                found.append(cell)
+    return found
+
+
+def cell_path(folder: Path, row: Entry, seed: int) -> Path:
+    """Return the file of a cell."""
+    name = row.name if row.kind != "file" else "file-" + row.name.replace("/", "~").replace("\\", "~")
+    return folder / "cells" / f"{name}-{seed}.json"
+
+
+def prepare(row: Entry, seed: int, sets: Sets, folder: Path) -> Fitted:
+    """Train or open a model, going on with a run that was stopped."""
+    if row.kind == "baseline":
+        began, used = time.perf_counter(), time.process_time()
+        estimator = fit(row.name, sets.parts.train, seed)
+        cost = {"wall": time.perf_counter() - began, "cpu": time.process_time() - used, "bytes": float(size(estimator))}
+        return Fitted(calibrated(estimator, sets.parts.valid), None, cost, {})
+    if row.kind == "recipe":
+        path, costs = _train(row.name, seed, sets, folder)
+        model = runtime.classifier(path, threads=1)
+    else:
+        costs = {"wall": None, "cpu": None}
+        if row.name not in runtime.built_in() and Path(row.name).suffix != ".onnx":
+            opened = open_model(row.name)
+            weights = Path(row.name) / checkpoint.WEIGHTS if Path(row.name).is_dir() else Path(row.name)
+            return Fitted(opened.classifier, None, {**costs, "bytes": float(weights.stat().st_size)}, opened.about)
+        model = runtime.classifier(row.name, threads=1)
+        path = runtime.WEIGHTS / f"{row.name}.onnx" if row.name in runtime.built_in() else Path(row.name)
+    return Fitted(model, model.digitness, {**costs, "bytes": float(path.stat().st_size)}, model.about)
+
+
+def _train(recipe: str, seed: int, sets: Sets, folder: Path) -> tuple[Path, dict[str, float | None]]:
+    """Return a trained network's file and the cost of its training."""
+    home, path = folder / "runs" / f"{recipe}-{seed}", folder / "models" / f"{recipe}-{seed}.onnx"
+    spent = home / "cpu.json"
+    if not (home / checkpoint.SCORES).is_file():
+        begun = (home / checkpoint.CONFIG).is_file()
+        config = replace(RECIPES[recipe], seed=seed, data=sets.source)
+        run = reopen(home, None, sets.plan.data_dir) if begun else start(config, home, sets.plan.data_dir)
+        cpu = _load(spent)
+        used = time.process_time()
+        for epoch in run.train():
+            cpu[str(epoch.number)] = time.process_time() - used
+            write_atomic(spent, to_json(cpu).encode())
+            used = time.process_time()
+        run.finish()
+    if not path.is_file():
+        export_run(home, path, sets.plan.data_dir)
+    lines = (home / checkpoint.HISTORY).read_text(encoding="utf-8").splitlines()
+    cpu = _load(spent)
+    known = len(cpu) == len(lines)  # unless it was killed between an epoch and its cost
+    return path, {
+        "wall": sum(json.loads(line)["seconds"] for line in lines),
+        "cpu": sum(cpu.values()) if known else None,
+    }
+
+
+def _measures(sets: Sets) -> dict[str, Callable[[Fitted], dict[str, float | None]]]:
+    """Return all measurements by name."""
+
+    def spoilt(name: str) -> Callable[[Fitted], dict[str, float | None]]:
+        return lambda fitted: {"accuracy": evaluate(fitted.classifier, sets.spoilt(name)).accuracy}
+
+    def other(name: str) -> Callable[[Fitted], dict[str, float | None]]:
+        def scored(fitted: Fitted) -> dict[str, float | None]:
+            if name == FONTS.name and fitted.about.get("fonts"):
+                return {"accuracy": None, "calibration": None}  # it has learnt from all of them
+            scores = evaluate(fitted.classifier, sets.others[name])
+            return {"accuracy": scores.accuracy, "calibration": scores.calibration_error}
+
+        return scored
+
+    def negative(name: str) -> Callable[[Fitted], dict[str, float | None]]:
+        return lambda fitted: refusing(fitted, sets, sets.without_digit(name))
+
+    return {
+        "training": lambda fitted: dict(fitted.cost),
+        "test": lambda fitted: _tested(evaluate(fitted.classifier, sets.parts.test), sets.parts.test),
+        **{f"spoilt/{name}": spoilt(name) for name in CORRUPTIONS},
+        **{f"data/{name}": other(name) for name in sets.others},
+        **{f"no-digit/{name}": negative(name) for name in sets.kinds},
+        "speed": lambda fitted: speed(fitted.classifier, sets.parts.test.images),
+    }
+
+
+def _tested(scores: Scores, digits: Digits) -> dict[str, float | None]:
+    wrong, safe = wrong_labels(digits), scores.selection()
+    return {
+        "accuracy": scores.accuracy,
+        "corrected": scores.without(wrong).accuracy if wrong else None,
+        "calibration": scores.calibration_error,
+        "kept": 1 - scores.sending(SENT).error,
+        "sent": safe.rejected if safe else None,
+    }
+
+
+def refusing(fitted: Fitted, sets: Sets, images: NDArray[np.uint8]) -> dict[str, float | None]:
+    """Return how well a model tells images without a digit from test digits.
+
+    auroc: the chance that a test digit looks more like one than such an image, ties half, 0..1. refused: the share of
+    the images, and test: of the test digits, below what `REFUSED` of the validation digits are. By digit-ness, or by
+    the highest probability (Hendrycks and Gimpel 2017).
+    """
+    from sklearn.metrics import roc_auc_score
+
+    def likeness(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return fitted.digitness(images) if fitted.digitness else fitted.classifier(images).max(axis=1)
+
+    digits, others = likeness(sets.parts.test.images), likeness(images)
+    threshold = np.quantile(likeness(sets.parts.valid.images), REFUSED)
+    truth = np.repeat([1, 0], [len(digits), len(others)])
+    return {
+        "auroc": float(roc_auc_score(truth, np.concatenate([digits, others]))),
+        "refused": float((others < threshold).mean()),
+        "test": float((digits < threshold).mean()),
+    }
+
+
+def speed(classifier: Classifier, images: NDArray[np.uint8]) -> dict[str, float | None]:
+    """Return images a second on one thread, and how many times those of the built-in `digitnet`, in turns with it."""
+    beside = runtime.classifier("digitnet", threads=1)
+    batch = np.resize(images, (A_BATCH, *images.shape[1:]))
+
+    def rate(model: Classifier, rounds: int) -> float:
+        began = time.perf_counter()
+        for _ in range(rounds):
+            model(batch)
+        return rounds * len(batch) / (time.perf_counter() - began)
+
+    with _one_thread():
+        rounds = [max(1, round(A_TURN * rate(model, 1) / len(batch))) for model in (classifier, beside)]
+        turns = [(rate(classifier, rounds[0]), rate(beside, rounds[1])) for _ in range(TURNS)]
+    return {
+        "rate": statistics.median(ours for ours, _ in turns),
+        "ratio": statistics.median(ours / theirs for ours, theirs in turns),
+    }
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)  # type: ignore[no-any-return]
+
+
+def _content(name: str) -> str:
+    """Return what a model is: of a file or a run the SHA-256 of its weights."""
+    path = Path(name) / checkpoint.WEIGHTS if Path(name).is_dir() else Path(name)
+    known = name in BASELINES or name in RECIPES or name in runtime.built_in()
+    return "digitnet's" if known else hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path}: damaged; delete it, and it is measured anew") from error
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) < 60 else text[:57] + "..."
+
+
+def processor() -> str:
+    """Return this machine's processor in a few words."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
