@@ -47,7 +47,7 @@ COST = (
     Column(("training", "wall"), "training, s", 1, None),
     Column(("training", "cpu"), "training, CPU s", 1, None),
     Column(("training", "bytes"), "size, MB", 1e-6, None),
-    Column(("speed", "rate"), "images a second", 1, None),
+    Column(("speed", "rate"), "images a CPU second", 1, None),
     Column(("speed", "ratio"), "times built-in digitnet", 1, None),
 )
 """What a model costs."""
@@ -313,7 +313,7 @@ _COST_NOTES = f"""\
   of the validation digits after every epoch, too. CPU seconds are those of all threads: on a machine that does other
   work they say more than the clock.
 - *Size*: of the model's file, or what it takes pickled.
-- *Images a second*: in batches of {A_BATCH} on one thread, median of {TURNS} turns, each beside the built-in
+- *Images a CPU second*: in batches of {A_BATCH} on one thread, median of {TURNS} turns, each beside the built-in
   `digitnet`, which the last column compares with."""
 
 _NO_DIGIT_NOTES = f"""\
