@@ -161,7 +161,7 @@ def begin(plan: Plan, sets: Sets, folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: damaged; name another --out") from error
     if differ:
-        said = "; ".join(f"{name} {_short(kept[name])}, now {_short(wanted[name])}" for name in differ)
+        said = "; ".join(_difference(name, kept[name], wanted[name]) for name in differ)
         raise DataError(
             f"{folder}: holds a benchmark with other settings ({said}); ask for the same, or name another --out"
         )
@@ -362,9 +362,14 @@ def _load(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: damaged; delete it, and it is measured anew") from error
 
 
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) < 60 else text[:57] + "..."
+def _difference(name: str, kept: Any, wanted: Any) -> str:
+    """Say how a setting differs: by what is in it, or where that is the same, by the content."""
+    if isinstance(kept, dict) and isinstance(wanted, dict):
+        if kept.keys() == wanted.keys():
+            pairs = [(f"{name} {key}", kept[key], wanted[key]) for key in kept if kept[key] != wanted[key]]
+            return "; ".join(f"{what} {str(old)[:12]}, now {str(new)[:12]}" for what, old, new in pairs)
+        kept, wanted = ", ".join(kept) or "none", ", ".join(wanted) or "none"
+    return f"{name} {kept}, now {wanted}"
 
 
 def processor() -> str:
