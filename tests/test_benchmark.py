@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import draw_digits
 
-from digitnet import DataError, ModelError, baselines, benchmark, data, evaluate, formats, runtime, testbed
+from digitnet import DataError, ModelError, baselines, benchmark, data, evaluate, formats, measures, runtime, testbed
 from digitnet.benchmark import begin, cells, entries, measure
 from digitnet.corrupt import CORRUPTIONS, corrupt
 from digitnet.score import open_model, score
@@ -20,8 +20,8 @@ def small(patch, folder):
     """Let the benchmark measure little: a few hundred drawn digits, two short recipes, two baselines."""
     patch.setattr(testbed, "SOURCE", str(folder / "source"))
     patch.setattr(testbed, "SUITES", {"quick": Suite(("quick",), 2, 660, 30), "full": Suite(("quick",), 1, None, None)})
-    patch.setattr(benchmark, "TURNS", 2)
-    patch.setattr(benchmark, "A_TURN", 0.001)
+    patch.setattr(measures, "TURNS", 2)
+    patch.setattr(measures, "A_TURN", 0.001)
     for name in ("quick", "tutorial"):
         patch.setitem(RECIPES, name, replace(RECIPES[name], epochs=2, batch_size=32, device="cpu"))
     forest = replace(
@@ -256,7 +256,7 @@ def test_of_fonts_that_a_model_learnt_from_nothing_is_told(done, plan, drawn):
     sets = done[0]
     sets.others["fonts"] = drawn
     try:
-        scored = benchmark._measures(sets)["data/fonts"]
+        scored = measures.measures(sets)["data/fonts"]
         fitted = benchmark.prepare(entries(("strong",))[0], 0, sets, done[1])
         assert scored(fitted) == {"accuracy": None, "calibration": None}
         assert scored(replace(fitted, about={}))["accuracy"] == evaluate(fitted.classifier, drawn).accuracy

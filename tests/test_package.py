@@ -84,10 +84,11 @@ MAY_IMPORT = {
     "baselines": {"digits", "errors"},
     "testbed": {"corrupt", "data", "digits", "errors", "files", "fonts", "formats", "models", "negatives"},
     "benchmark": {
-        *{"baselines", "checkpoint", "corrupt", "data", "digits", "errors", "evaluate", "export", "files"},
-        *{"fonts", "run", "runtime", "score", "testbed", "train"},
+        *{"baselines", "checkpoint", "data", "digits", "errors", "export", "files"},
+        *{"measures", "run", "runtime", "score", "testbed", "train"},
     },
-    "table": {"baselines", "benchmark", "corrupt", "testbed"},
+    "measures": {"corrupt", "data", "digits", "evaluate", "fonts", "runtime", "testbed"},
+    "table": {"baselines", "benchmark", "corrupt", "measures", "testbed"},
 }
 """Who may import whom: arrows point to digits.py, and nobody imports cli."""
 

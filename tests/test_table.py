@@ -90,7 +90,7 @@ def test_markdown_has_tables_of_equal_width_and_every_command(table):
         assert set(lines[1]) <= set("| -:")
     assert all(name.replace("_", " ") in tables[-1] for name in CORRUPTIONS)
     assert all(f"make best_1 {seed}\n" in text for seed in (0, 1))
-    assert "12,000 of the training digits only" in text
+    assert "6,000 of the training digits only" in text
     assert "NOT FINISHED" not in text
 
 

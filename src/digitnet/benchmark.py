@@ -17,32 +17,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import platform
-import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.optim import Adam
 
 from digitnet import checkpoint, runtime
 from digitnet.baselines import BASELINES, calibrated, fit, size
-from digitnet.corrupt import CORRUPTIONS
-from digitnet.data import fingerprint, wrong_labels
-from digitnet.digits import Classifier, Digits
+from digitnet.data import fingerprint
+from digitnet.digits import Digits
 from digitnet.errors import DataError, ModelError
-from digitnet.evaluate import Scores, evaluate
 from digitnet.export import export_run
 from digitnet.files import to_json, write_atomic
-from digitnet.fonts import FONTS
+from digitnet.measures import Fitted, Numbers, measures
 from digitnet.run import environment, reopen, start
 from digitnet.score import open_model
 from digitnet.testbed import MADE, SOURCE, Plan, Sets
@@ -50,18 +43,6 @@ from digitnet.train import RECIPES
 
 TUTORIAL = "tutorial"
 """The recipe that is a baseline, too."""
-
-REFUSED = 0.01
-"""Share of validation digits below the threshold of what is refused as no digit, 0..1."""
-
-SENT = 0.01
-"""Share of the least sure answers sent to a person, 0..1."""
-
-TURNS, A_TURN = 7, 0.1
-"""Throughput: turns, and about how many seconds each takes."""
-
-A_BATCH = 256
-"""Images classified at a time for throughput."""
 
 
 @dataclass(frozen=True)
@@ -78,27 +59,12 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A model ready to be measured.
-
-    digitness: how digit-like images are, (n,), any scale; None where the highest probability must stand in for it.
-    cost: seconds of training, `wall` and `cpu`, None where they are not known; and `bytes` of its file.
-    about: its run's configuration or file's metadata; empty for a baseline.
-    """
-
-    classifier: Classifier
-    digitness: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None
-    cost: Mapping[str, float | None]
-    about: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
 class Cell:
     """One model of one seed: its row, and its measurements by name, each some numbers."""
 
     entry: Entry
     seed: int
-    found: dict[str, dict[str, float | None]]
+    found: dict[str, Numbers]
 
 
 def entries(models: tuple[str, ...]) -> list[Entry]:
@@ -178,13 +144,13 @@ def measure(plan: Plan, sets: Sets, folder: Path) -> Iterator[tuple[Entry, int, 
     order += [(row, 0) for row in rows if not row.seeded]
     for row, seed in order:
         path = cell_path(folder, row, seed)
-        found = _load(path)
-        missing = [name for name in _measures(sets) if name not in found]
+        found, wanted = _load(path), measures(sets)
+        missing = [name for name in wanted if name not in found]
         if not missing:
             continue
         fitted = prepare(row, seed, sets, folder)
         for name in missing:
-            found[name] = _measures(sets)[name](fitted)
+            found[name] = wanted[name](fitted)
             write_atomic(path, to_json(found).encode())
             yield row, seed, name
 
@@ -195,7 +161,7 @@ def cells(plan: Plan, sets: Sets, folder: Path) -> list[Cell]:
     for row in entries(plan.models):
         for seed in range(plan.seeds if row.seeded else 1):
             cell = Cell(row, seed, _load(cell_path(folder, row, seed)))
-            if set(_measures(sets)) <= set(cell.found):
+            if set(measures(sets)) <= set(cell.found):
                 found.append(cell)
     return found
 
@@ -227,7 +193,7 @@ def prepare(row: Entry, seed: int, sets: Sets, folder: Path) -> Fitted:
     return Fitted(model, model.digitness, {**costs, "bytes": float(path.stat().st_size)}, model.about)
 
 
-def _train(recipe: str, seed: int, sets: Sets, folder: Path) -> tuple[Path, dict[str, float | None]]:
+def _train(recipe: str, seed: int, sets: Sets, folder: Path) -> tuple[Path, Numbers]:
     """Return a trained network's file and the cost of its training."""
     home, path = folder / "runs" / f"{recipe}-{seed}", folder / "models" / f"{recipe}-{seed}.onnx"
     spent = home / "cpu.json"
@@ -252,100 +218,6 @@ def _train(recipe: str, seed: int, sets: Sets, folder: Path) -> tuple[Path, dict
         "wall": sum(json.loads(line)["seconds"] for line in lines),
         "cpu": sum(cpu.values()) if known else None,
     }
-
-
-def _measures(sets: Sets) -> dict[str, Callable[[Fitted], dict[str, float | None]]]:
-    """Return all measurements by name."""
-
-    def spoilt(name: str) -> Callable[[Fitted], dict[str, float | None]]:
-        return lambda fitted: {"accuracy": evaluate(fitted.classifier, sets.spoilt(name)).accuracy}
-
-    def other(name: str) -> Callable[[Fitted], dict[str, float | None]]:
-        def scored(fitted: Fitted) -> dict[str, float | None]:
-            if name == FONTS.name and fitted.about.get("fonts"):
-                return {"accuracy": None, "calibration": None}  # it has learnt from all of them
-            scores = evaluate(fitted.classifier, sets.others[name])
-            return {"accuracy": scores.accuracy, "calibration": scores.calibration_error}
-
-        return scored
-
-    def negative(name: str) -> Callable[[Fitted], dict[str, float | None]]:
-        return lambda fitted: refusing(fitted, sets, sets.without_digit(name))
-
-    return {
-        "training": lambda fitted: dict(fitted.cost),
-        "test": lambda fitted: _tested(evaluate(fitted.classifier, sets.parts.test), sets.parts.test),
-        **{f"spoilt/{name}": spoilt(name) for name in CORRUPTIONS},
-        **{f"data/{name}": other(name) for name in sets.others},
-        **{f"no-digit/{name}": negative(name) for name in sets.kinds},
-        "speed": lambda fitted: speed(fitted.classifier, sets.parts.test.images),
-    }
-
-
-def _tested(scores: Scores, digits: Digits) -> dict[str, float | None]:
-    wrong, safe = wrong_labels(digits), scores.selection()
-    return {
-        "accuracy": scores.accuracy,
-        "corrected": scores.without(wrong).accuracy if wrong else None,
-        "calibration": scores.calibration_error,
-        "kept": 1 - scores.sending(SENT).error,
-        "sent": safe.rejected if safe else None,
-    }
-
-
-def refusing(fitted: Fitted, sets: Sets, images: NDArray[np.uint8]) -> dict[str, float | None]:
-    """Return how well a model tells images without a digit from test digits.
-
-    auroc: the chance that a test digit looks more like one than such an image, ties half, 0..1. refused: the share of
-    the images, and test: of the test digits, below what `REFUSED` of the validation digits are. By digit-ness, or by
-    the highest probability (Hendrycks and Gimpel 2017).
-    """
-    from sklearn.metrics import roc_auc_score
-
-    def likeness(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return fitted.digitness(images) if fitted.digitness else fitted.classifier(images).max(axis=1)
-
-    digits, others = likeness(sets.parts.test.images), likeness(images)
-    threshold = np.quantile(likeness(sets.parts.valid.images), REFUSED)
-    truth = np.repeat([1, 0], [len(digits), len(others)])
-    return {
-        "auroc": float(roc_auc_score(truth, np.concatenate([digits, others]))),
-        "refused": float((others < threshold).mean()),
-        "test": float((digits < threshold).mean()),
-    }
-
-
-def speed(classifier: Classifier, images: NDArray[np.uint8]) -> dict[str, float | None]:
-    """Return images a second on one thread, and how many times those of the built-in `digitnet`, in turns with it.
-
-    The seconds are the processor's, so that it matters little what else the machine does.
-    """
-    beside = runtime.classifier("digitnet", threads=1)
-    batch = np.resize(images, (A_BATCH, *images.shape[1:]))
-
-    def rate(model: Classifier, rounds: int) -> float:
-        began = time.process_time()
-        for _ in range(rounds):
-            model(batch)
-        return rounds * len(batch) / max(time.process_time() - began, 1e-9)
-
-    def rounds_of(model: Classifier) -> int:
-        model(batch)  # the first is slower
-        return min(10_000, math.ceil(A_TURN * rate(model, 1) / len(batch)))
-
-    with _one_thread():
-        rounds = rounds_of(classifier), rounds_of(beside)
-        turns = [(rate(classifier, rounds[0]), rate(beside, rounds[1])) for _ in range(TURNS)]
-    return {
-        "rate": statistics.median(ours for ours, _ in turns),
-        "ratio": statistics.median(ours / theirs for ours, theirs in turns),
-    }
-
-
-def _one_thread() -> AbstractContextManager[Any]:
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1)  # type: ignore[no-any-return]
 
 
 def _content(name: str) -> str:

@@ -134,9 +134,10 @@ def _print(table: Table) -> None:
     from digitnet.table import COST, HEADLINE, cell_text
 
     columns = (*HEADLINE[:4], *COST[1:4])  # what a terminal is wide enough for; the files have the others
-    shown = Shown("model", *(column.title for column in columns))
-    for each in shown.columns[1:]:
-        each.justify = "right"
+    shown = Shown()
+    shown.add_column("model", no_wrap=True)
+    for column in columns:
+        shown.add_column(column.title, justify="right")
     for row in table.rows:
         shown.add_row(row.entry.title, *(cell_text(row, column) for column in columns))
     console().print(shown)

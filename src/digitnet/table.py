@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from digitnet.baselines import BASELINES
-from digitnet.benchmark import A_BATCH, REFUSED, SENT, TURNS, Cell, Entry
+from digitnet.benchmark import Cell, Entry
 from digitnet.corrupt import CORRUPTIONS
+from digitnet.measures import A_BATCH, REFUSED, SENT, TURNS
 from digitnet.testbed import MADE, MADE_COUNT, SOURCE, SUITES
 
 NOT_KNOWN = "-"
@@ -38,7 +39,7 @@ HEADLINE = (
     Column(("test", "corrected"), "labels corrected, %"),
     Column(("spoilt", "accuracy"), "fifteen corruptions, %"),
     Column(("test", "calibration"), "calibration error, %"),
-    Column(("test", "kept"), f"surest {1 - SENT:.0%}, %"),
+    Column(("test", "kept"), f"surest {100 - 100 * SENT:.0f} %, %"),
     Column(("test", "sent"), "to a person, %"),
 )
 """What is said of every model first."""
@@ -172,7 +173,7 @@ def to_csv(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """Return tables for a paper (packages booktabs and graphicx), each row below its commands as comments."""
+    """Return tables for a paper (packages booktabs and graphicx), in the first each row below its commands."""
     groups = table.columns()
     sections = [
         (
@@ -197,14 +198,13 @@ def _latex(table: Table, columns: Sequence[Column], caption: str, label: str, tu
     if turned:
         wide = len(table.rows)
         head = ["", *(latex(row.entry.title) for row in table.rows)]
-        body += [f"% {row.entry.title}: {command}" for row in table.rows for command in row.commands]
         for column in columns:
             body.append(_latex_line([latex(column.title), *(_latex_number(row, column) for row in table.rows)]))
     else:
         wide = len(columns) + 1
         head = ["", "seeds", *(latex(column.title) for column in columns)]
         for row in table.rows:
-            body += [f"% {command}" for command in row.commands]
+            body += [f"% {command}" for command in row.commands if columns == HEADLINE]
             numbers = [_latex_number(row, column) for column in columns]
             body.append(_latex_line([latex(row.entry.title), str(len(row.seeds)), *numbers]))
     return [
@@ -266,7 +266,7 @@ def _facts(table: Table) -> list[str]:
     spoilt = "all test digits" if suite.spoilt is None else f"the first {suite.spoilt:,} test digits"
     revision = f", revision {about['revision'][:7]}" if about.get("revision") else ""
     facts = [
-        f"{about['begun']}, {about['processor']}, {about['cores']} cores, {about['threads']} threads for training",
+        f"{about['begun']}, {about['processor']}, {about['cores']} cores; threads for training: {about['threads']}",
         f"{versions}, Python {about['python']}{revision}",
         f"Data: {SOURCE}; suite {about['suite']}: learnt from {learnt}, a twelfth of them kept for validation; "
         f"corruptions on {spoilt}",
@@ -304,7 +304,8 @@ _HEADLINE_NOTES = f"""\
 - *Labels corrected*: without the fifteen test digits whose labels are known to be wrong.
 - *Calibration error*: expected calibration error over 15 bins. Every model is calibrated on the validation digits, the
   networks as their files are, the baselines by scikit-learn's temperature scaling.
-- *Surest {1 - SENT:.0%}*: accuracy once the {SENT:.0%} that the model is least sure of are sent to a person.
+- *Surest {100 - 100 * SENT:.0f} %*: accuracy once the {100 * SENT:.0f} % that the model is least sure of
+  are sent to a person.
 - *To a person*: least share to send so that at most 0.1 % of the rest is wrong with 95 % certainty; a - where no share
   can be shown to do."""
 
@@ -318,9 +319,9 @@ _COST_NOTES = f"""\
 
 _NO_DIGIT_NOTES = f"""\
 - *AUROC*: the chance that a test digit looks more like a digit than such an image, ties half.
-- *Refused*: share below what {REFUSED:.0%} of the validation digits are; beside it the test digits below it.
+- *Refused*: share below what {100 * REFUSED:.0f} % of the validation digits are; beside it the test digits below it.
 - How much an image looks like a digit is digit-ness (see the model card) for digitnet's files, and the highest
-  probability for the baselines. Where neighbours vote many are equal, and fewer than {REFUSED:.0%} refused."""
+  probability for the baselines. Where neighbours vote many are equal, and fewer than {100 * REFUSED:.0f} % refused."""
 
 _MADE_NOTES = f"""\
 - `{MADE}`: {MADE_COUNT:,} images made here: letters of fonts, test digits in twos, over one another and in pieces,
