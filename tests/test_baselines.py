@@ -48,7 +48,7 @@ def test_a_digit_that_was_never_seen_has_no_probability(drawn):
 
 def test_a_seed_changes_the_forest_and_nothing_else(drawn):
     for name, baseline in BASELINES.items():
-        one, other = (calibrated(fit(name, drawn[:100], seed), drawn[100:150])(drawn.images) for seed in (0, 1))
+        one, other = (calibrated(fit(name, drawn[:100], seed), drawn[100:250])(drawn.images) for seed in (0, 1))
         assert (one != other).any() == baseline.seeded, name
 
 

@@ -78,7 +78,8 @@ def calibrated(estimator: Any, digits: Digits) -> Classifier:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.frozen import FrozenEstimator
 
-    model = CalibratedClassifierCV(FrozenEstimator(estimator), method="temperature")
+    # Folds change nothing for what is fitted already, but of every digit there must be as many as folds.
+    model = CalibratedClassifierCV(FrozenEstimator(estimator), method="temperature", cv=2)
     model.fit(_pixels(digits.images), digits.labels)
 
     def classify(images: NDArray[np.uint8]) -> NDArray[np.float32]:

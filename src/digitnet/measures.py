@@ -1,7 +1,7 @@
 """What a benchmark measures of a model: each measurement a function, `Fitted` -> some numbers.
 
-Accuracy, calibration and selection are those of `evaluate`, on the digits of `testbed.py`; here are how digits are told from
-what is none, and throughput.
+Accuracy, calibration and selection are those of `evaluate`, on the digits of `testbed.py`; here are how digits are told
+from what is none, and throughput.
 """
 
 from __future__ import annotations
