@@ -58,6 +58,13 @@ def test_sets_given_come_before_those_found(tmp_path, few_fonts, drawn_npz):
     assert list(Sets(replace(plan, data=("fonts",)), tmp_path).others) == ["fonts"]
 
 
+def test_a_folder_of_another_suite_is_left_alone(tmp_path, source):
+    (tmp_path / "settings.json").write_text("{}")
+    with pytest.raises(DataError, match="another suite"):
+        Sets(replace(PLAN, suite="quick"), tmp_path)
+    assert not (tmp_path / "data").exists()
+
+
 def test_the_first_test_digits_are_spoilt_once(tmp_path, source, monkeypatch):
     monkeypatch.setitem(testbed.SUITES, "full", replace(testbed.SUITES["full"], spoilt=5))
     sets = Sets(PLAN, tmp_path)

@@ -38,7 +38,7 @@ from digitnet.files import to_json, write_atomic
 from digitnet.measures import Fitted, Numbers, measures
 from digitnet.run import environment, reopen, start
 from digitnet.score import open_model
-from digitnet.testbed import MADE, SOURCE, Plan, Sets
+from digitnet.testbed import MADE, SETTINGS, SOURCE, Plan, Sets
 from digitnet.train import RECIPES
 
 TUTORIAL = "tutorial"
@@ -116,7 +116,7 @@ def begin(plan: Plan, sets: Sets, folder: Path) -> dict[str, Any]:
 
     Returns what is written there. Raises DataError where the folder holds something else.
     """
-    path, wanted = folder / "settings.json", settings(plan, sets)
+    path, wanted = folder / SETTINGS, settings(plan, sets)
     if not path.is_file():
         about = {"begun": datetime.now(UTC).date().isoformat(), "processor": processor(), "cores": runtime.cores()}
         more = {name: value for name, value in environment().items() if name in ("revision", "python", "threads")}

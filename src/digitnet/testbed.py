@@ -21,6 +21,9 @@ from digitnet.fonts import FONTS, letters
 SOURCE = "mnist"
 """The data set that everything learns from and is tested on."""
 
+SETTINGS = "settings.json"
+"""What a benchmark's folder was begun with."""
+
 MADE, MADE_COUNT = "made", 2_000
 """The name of the images without a digit that are made here, and how many."""
 
@@ -128,6 +131,10 @@ class Sets:
         ]
         if all(path.is_file() for path in paths):
             return
+        if (folder.parent / SETTINGS).is_file():
+            raise DataError(
+                f"{folder.parent}: holds a benchmark of another suite, or without its data; name another --out"
+            )
         train, test = load(SOURCE, "train", self.plan.data_dir), load(SOURCE, "test", self.plan.data_dir)
         chosen = train[stratified(train, min(count, len(train)))]
         columns = (chosen.images, chosen.labels, test.images, test.labels)
