@@ -1,10 +1,14 @@
-"""Digits that nobody here wrote, framed like MNIST's: the sets in ../shared/data, or where DIGITNET_DEV_DATA says."""
+"""Digits that nobody here wrote, framed like MNIST's: the sets in ../shared/data, or where DIGITNET_DEV_DATA says.
+
+python benchmarks/foreign.py FOLDER    writes each as a .npz that `digitnet benchmark --data` and `evaluate --data` take
+"""
 
 from __future__ import annotations
 
 import gzip
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,3 +72,12 @@ def _draw(strokes: list[list[list[float]]]) -> NDArray[np.uint8]:
         sixteenths = np.round(moved * 16).astype(np.int32).reshape(-1, 1, 2)
         cv2.polylines(canvas, [sixteenths], len(line) == 1, 255, PEN, cv2.LINE_AA, 4)
     return canvas
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, digits in foreign().items():
+        np.savez_compressed(folder / f"{name.lower()}.npz", images=digits.images, labels=np.asarray(digits.labels))
+    for name in ("letters", "clothes"):
+        np.savez_compressed(folder / f"{name}.npz", images=no_digits(name))

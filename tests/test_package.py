@@ -105,12 +105,23 @@ MAY_IMPORT = {
         *{"__init__", "checkpoint", "compose", "data", "digits", "distributed", "errors", "evaluate"},
         *{"fonts", "hands", "lines", "mistakes", "models", "report", "runtime", "score", "train", "writers"},
     },
+    "baselines": {"digits", "errors"},
+    "testbed": {"corrupt", "data", "digits", "errors", "files", "fonts", "formats", "models", "negatives"},
+    "benchmark": {
+        *{"baselines", "checkpoint", "data", "digits", "errors", "export", "files"},
+        *{"measures", "run", "runtime", "score", "testbed", "train"},
+    },
+    "measures": {"corrupt", "data", "digits", "evaluate", "fonts", "runtime", "testbed"},
+    "table": {"baselines", "benchmark", "corrupt", "measures", "testbed"},
 }
 """Who may import whom: arrows point to digits.py, and nobody imports cli."""
 
 KNOW_HTTP = {"problems", "intake", "guard", "openapi", "serve"}
 
-KNOW_TORCH = {"models", "muon", "augment", "negatives", "checkpoint", "distributed", "train", "lines", "export", "run"}
+KNOW_TORCH = {
+    *{"models", "muon", "augment", "negatives", "checkpoint", "distributed", "train", "lines", "export", "run"},
+    *{"testbed", "benchmark"},
+}
 
 
 def imported(path):
@@ -138,7 +149,7 @@ def imported(path):
 def test_a_module_imports_only_what_it_may(path):
     ours, others = imported(path)
     assert not ours & {"cli"} or path.stem == "__main__"
-    commands = {"cli_audit", "cli_read", "cli_report", "cli_serve", "cli_train"}
+    commands = {"cli_audit", "cli_benchmark", "cli_read", "cli_report", "cli_serve", "cli_train"}
     assert not ours & commands or path.stem in ("cli", "cli_train")
     assert "cli_tables" not in ours or path.stem == "cli_read"
     if not path.stem.startswith("cli"):
@@ -169,6 +180,7 @@ HEAVY = {
         ["serve"],
         ["report"],
         ["audit"],
+        ["benchmark"],
     ],
 )
 def test_the_command_line_and_its_help_load_nothing_heavy(words, environment):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from digitnet import __version__, cli_audit, cli_read, cli_report, cli_serve, cli_train
+from digitnet import __version__, cli_audit, cli_benchmark, cli_read, cli_report, cli_serve, cli_train
 from digitnet.cli_train import DataDir
 from digitnet.errors import DataError, DigitNetError
 from digitnet.terminal import console, percent, print_sending, program, say
@@ -37,6 +37,7 @@ app.command()(cli_read.compose)
 app.command()(cli_serve.serve)
 app.command()(cli_report.report)
 app.command()(cli_audit.audit)
+app.command()(cli_benchmark.benchmark)
 
 
 @app.callback(invoke_without_command=True)

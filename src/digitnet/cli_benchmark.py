@@ -1,0 +1,143 @@
+"""The command that measures: `digitnet benchmark`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from digitnet.terminal import console, program, say
+
+if TYPE_CHECKING:
+    from digitnet.benchmark import Entry
+    from digitnet.table import Table
+    from digitnet.testbed import Plan, Sets
+
+
+def benchmark(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            show_default="the suite's",
+            help="A recipe to train with every seed, a built-in model, an .onnx file or a run; may be repeated.",
+        ),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, max=1000, show_default="the suite's", help="0 to N - 1.")] = None,
+    suite: Annotated[
+        Literal["quick", "full"],
+        typer.Option(help="quick: on a part of the digits, in a minute or two. full: on all of them, an hour or more."),
+    ] = "quick",
+    data: Annotated[
+        list[str] | None,
+        typer.Option(show_default="what is here", help="Other people's digits, with labels; may be repeated."),
+    ] = None,
+    negatives: Annotated[
+        list[str] | None,
+        typer.Option(show_default="made here", help="Images without a digit; may be repeated."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(show_default="run/benchmark-SUITE", help="A folder for it all.")] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(show_default="DIGITNET_DATA, else the platform's cache folder", help="Folder of named data sets."),
+    ] = None,
+) -> None:
+    """Measure models and classical baselines beside each other: the table for a paper, as Markdown, CSV and LaTeX.
+
+    Examples: digitnet benchmark; digitnet benchmark --suite full --seeds 5 --model best --data usps.npz.
+
+    Every number is saved once it is measured. The same command goes on where it was stopped.
+    """
+    from digitnet import benchmark as bench
+    from digitnet.score import RUNS
+    from digitnet.testbed import SUITES, Plan, Sets
+
+    chosen = SUITES[suite]
+    models = tuple(model or chosen.models)
+    plan = Plan(suite, models, seeds or chosen.seeds, tuple(data or ()), tuple(negatives or ()), data_dir)
+    folder = out or RUNS / f"benchmark-{suite}"
+    rows = bench.entries(models)
+    sets = Sets(plan, folder)
+    about = bench.begin(plan, sets, folder)
+    expected = sum(plan.seeds if row.seeded else 1 for row in rows)
+    if not sets.kinds or "fonts" not in sets.others:
+        say(f"Fonts are not here, so their digits and letters are left out; get them by: {program()} data get fonts")
+    say(f"Measuring {len(rows)} models, {expected} with their seeds, into {folder}")
+
+    def write() -> Table:
+        return _write(plan, sets, folder, about, expected)
+
+    table, current = write(), None
+    try:
+        for row, seed, name in bench.measure(plan, sets, folder):
+            if current not in (None, (row, seed)):
+                table = write()
+            current = row, seed
+            say(f"{row.title}, seed {seed}: {name}" if row.seeded else f"{row.title}: {name}")
+    except KeyboardInterrupt:
+        say("Stopped; what is measured is kept. The same command goes on with it")
+        raise typer.Exit(130) from None
+    table = write()
+    _print(table)
+    for end in ("md", "csv", "tex"):
+        print(folder / f"benchmark.{end}")
+
+
+def _write(plan: Plan, sets: Sets, folder: Path, about: dict[str, object], expected: int) -> Table:
+    """Write the three files from what is measured so far."""
+    from digitnet import benchmark as bench
+    from digitnet import table as tables
+    from digitnet.files import write_atomic
+
+    whole = _command(plan, folder)
+
+    def commands(entry: Entry, seed: int) -> list[str]:
+        return _commands(entry, seed, plan, folder, sets.source, whole)
+
+    cells = bench.cells(plan, sets, folder)
+    rows = tables.rows(cells, commands)
+    table = tables.Table(rows, list(sets.others), list(sets.kinds), about, len(cells), expected, whole)
+    for end, form in {"md": tables.to_markdown, "csv": tables.to_csv, "tex": tables.to_latex}.items():
+        write_atomic(folder / f"benchmark.{end}", form(table).encode())
+    return table
+
+
+def _command(plan: Plan, folder: Path) -> str:
+    words = ["digitnet", "benchmark", "--suite", plan.suite, "--seeds", str(plan.seeds)]
+    for flag, values in {"--model": plan.models, "--data": plan.data, "--negatives": plan.negatives}.items():
+        words += [word for value in values for word in (flag, value)]
+    return shlex.join([*words, "--out", str(folder)])
+
+
+def _commands(entry: Entry, seed: int, plan: Plan, folder: Path, source: str, whole: str) -> list[str]:
+    """Return what makes one model again and measures it."""
+    if entry.kind == "baseline":
+        return [whole] if seed == 0 else []
+    if entry.kind == "file":
+        return [shlex.join(["digitnet", "evaluate", "--model", entry.name, "--data", source, *more]) for more in _KINDS]
+    run, file = folder / "runs" / f"{entry.name}-{seed}", folder / "models" / f"{entry.name}-{seed}.onnx"
+    train = ["train", "--recipe", entry.name, "--seed", str(seed), "--data", source, "--out", str(run)]
+    return [
+        shlex.join(["digitnet", *train]),
+        shlex.join(["digitnet", "export", str(run), "--out", str(file)]),
+        *(shlex.join(["digitnet", "evaluate", "--model", str(file), "--data", source, *more]) for more in _KINDS),
+    ]
+
+
+_KINDS: tuple[list[str], ...] = ([], ["--corrupt", "all"])
+
+
+def _print(table: Table) -> None:
+    from rich.table import Table as Shown
+
+    from digitnet.table import COST, HEADLINE, cell_text
+
+    columns = (*HEADLINE[:4], *COST[1:4])  # what a terminal is wide enough for; the files have the others
+    shown = Shown()
+    shown.add_column("model", no_wrap=True)
+    for column in columns:
+        shown.add_column(column.title, justify="right")
+    for row in table.rows:
+        shown.add_row(row.entry.title, *(cell_text(row, column) for column in columns))
+    console().print(shown)

@@ -1,0 +1,334 @@
+"""A benchmark's cells as a table: Markdown to read, CSV to compute with, LaTeX to print."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from digitnet.baselines import BASELINES
+from digitnet.benchmark import Cell, Entry
+from digitnet.corrupt import CORRUPTIONS
+from digitnet.measures import A_BATCH, REFUSED, SENT, TURNS
+from digitnet.testbed import MADE, MADE_COUNT, SOURCE, SUITES
+
+NOT_KNOWN = "-"
+"""What stands where nothing was measured or nothing can be shown."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One number of every row.
+
+    key: where cells have it, a measurement and a name in it. title: with its unit. scale: what it is multiplied by.
+    places: after the point; None for three figures in all.
+    """
+
+    key: tuple[str, str]
+    title: str
+    scale: float = 100.0
+    places: int | None = 2
+
+
+HEADLINE = (
+    Column(("test", "accuracy"), "accuracy, %"),
+    Column(("test", "corrected"), "labels corrected, %"),
+    Column(("spoilt", "accuracy"), "fifteen corruptions, %"),
+    Column(("test", "calibration"), "calibration error, %"),
+    Column(("test", "kept"), f"surest {100 - 100 * SENT:.0f} %, %"),
+    Column(("test", "sent"), "to a person, %"),
+)
+"""What is said of every model first."""
+
+COST = (
+    Column(("training", "wall"), "training, s", 1, None),
+    Column(("training", "cpu"), "training, CPU s", 1, None),
+    Column(("training", "bytes"), "size, MB", 1e-6, None),
+    Column(("speed", "rate"), "images a CPU second", 1, None),
+    Column(("speed", "ratio"), "times built-in digitnet", 1, None),
+)
+"""What a model costs."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model's numbers over its seeds.
+
+    values: by column's key, one a seed, None where there is none. commands: what makes it and measures it.
+    """
+
+    entry: Entry
+    seeds: tuple[int, ...]
+    values: dict[tuple[str, str], list[float | None]]
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """All rows, what was measured besides `HEADLINE` and `COST`, and what it was measured on.
+
+    others, kinds: names of other people's digits and of images without one. about: the folder's settings. expected: how
+    many cells there are to be. command: what makes the whole.
+    """
+
+    rows: list[Row]
+    others: list[str]
+    kinds: list[str]
+    about: Mapping[str, Any]
+    done: int
+    expected: int
+    command: str
+
+    def columns(self) -> dict[str, tuple[Column, ...]]:
+        """Return all columns, by what they are about."""
+        none = [
+            column
+            for kind in self.kinds
+            for column in (
+                Column((f"no-digit/{kind}", "auroc"), f"{kind}: AUROC, %"),
+                Column((f"no-digit/{kind}", "refused"), f"{kind}: refused, %"),
+            )
+        ]
+        if self.kinds:
+            none.append(Column((f"no-digit/{self.kinds[0]}", "test"), "test digits refused, %"))
+        return {
+            "headline": HEADLINE,
+            "corruptions": tuple(
+                Column((f"spoilt/{name}", "accuracy"), name.replace("_", " ")) for name in CORRUPTIONS
+            ),
+            "transfer": tuple(Column((f"data/{name}", "accuracy"), f"{name}, %") for name in self.others),
+            "transfer calibration": tuple(
+                Column((f"data/{name}", "calibration"), f"{name}: calibration error, %") for name in self.others
+            ),
+            "no digit": tuple(none),
+            "cost": COST,
+        }
+
+
+def rows(cells: Iterable[Cell], commands: Callable[[Entry, int], Sequence[str]]) -> list[Row]:
+    """Return cells as rows, a model each, in their order. commands: what makes a model of a seed and measures it."""
+    together: dict[Entry, list[Cell]] = {}
+    for cell in cells:
+        together.setdefault(cell.entry, []).append(cell)
+    return [
+        Row(
+            *(entry, tuple(cell.seed for cell in group)),
+            _columns([_flat(cell) for cell in group]),
+            tuple(command for cell in group for command in commands(entry, cell.seed)),
+        )
+        for entry, group in together.items()
+    ]
+
+
+def _flat(cell: Cell) -> dict[tuple[str, str], float | None]:
+    flat = {(part, name): value for part, values in cell.found.items() for name, value in values.items()}
+    spoilt = [value for (part, _), value in flat.items() if part.startswith("spoilt/") and value is not None]
+    return flat | {("spoilt", "accuracy"): statistics.mean(spoilt)}
+
+
+def _columns(cells: list[dict[tuple[str, str], float | None]]) -> dict[tuple[str, str], list[float | None]]:
+    return {key: [cell[key] for cell in cells] for key in cells[0]}
+
+
+def mean_and_std(values: Sequence[float | None]) -> tuple[float | None, float | None]:
+    """Return the mean, and the sample's standard deviation where there are two or more; None where any is missing."""
+    known = [value for value in values if value is not None]
+    if len(known) < len(values) or not known:
+        return None, None
+    return statistics.mean(known), statistics.stdev(known) if len(known) > 1 else None
+
+
+def cell_text(row: Row, column: Column, plus_minus: str = " ± ") -> str:
+    """Return a row's number in a column, its mean and spread over the seeds, rounded."""
+    mean, std = mean_and_std(row.values.get(column.key, [None]))
+    if mean is None:
+        return NOT_KNOWN
+    mean *= column.scale
+    places = column.places
+    if places is None:
+        places = max(0, 2 - math.floor(math.log10(abs(mean)))) if mean else 0
+    text = f"{mean:,.{places}f}"
+    return text if std is None else f"{text}{plus_minus}{std * column.scale:,.{places}f}"
+
+
+def to_csv(table: Table) -> str:
+    """Return a line a model: every number's mean and standard deviation over the seeds, unrounded; shares are 0..1."""
+    columns = [column for group in table.columns().values() for column in group]
+    names = ["/".join(column.key).replace("/", "_").replace("-", "_") for column in columns]
+    out = io.StringIO()
+    lines = csv.writer(out, lineterminator="\n")
+    spread = [f"{name}{end}" for name in names for end in ("", "_std")]
+    lines.writerow(["model", "title", "kind", "seeds", *spread, "command"])
+    for row in table.rows:
+        numbers = [each for column in columns for each in mean_and_std(row.values.get(column.key, [None]))]
+        said = ["" if number is None else repr(number) for number in numbers]
+        lines.writerow(
+            [row.entry.name, row.entry.title, row.entry.kind, len(row.seeds), *said, "; ".join(row.commands)]
+        )
+    return out.getvalue()
+
+
+def to_latex(table: Table) -> str:
+    """Return tables for a paper (packages booktabs and graphicx), in the first each row below its commands."""
+    groups = table.columns()
+    sections = [
+        (
+            "headline",
+            "Accuracy on MNIST's test digits, on them corrupted in fifteen ways, calibration, and selection",
+            False,
+        ),
+        ("corruptions", "Accuracy on each corruption, \\%", True),
+        ("transfer", "Accuracy on other people's digits, \\%", False),
+        ("no digit", "Images without a digit told from digits", False),
+        ("cost", "Training, size and throughput", False),
+    ]
+    parts = [f"% {line}" for line in _facts(table)]
+    for group, caption, turned in sections:
+        if columns := groups[group]:
+            parts += ["", *_latex(table, columns, caption, group.replace(" ", "-"), turned)]
+    return "\n".join(parts) + "\n"
+
+
+def _latex(table: Table, columns: Sequence[Column], caption: str, label: str, turned: bool) -> list[str]:
+    body = []
+    if turned:
+        wide = len(table.rows)
+        head = ["", *(latex(row.entry.title) for row in table.rows)]
+        for column in columns:
+            body.append(_latex_line([latex(column.title), *(_latex_number(row, column) for row in table.rows)]))
+    else:
+        wide = len(columns) + 1
+        head = ["", "seeds", *(latex(column.title) for column in columns)]
+        for row in table.rows:
+            body += [f"% {command}" for command in row.commands if columns == HEADLINE]
+            numbers = [_latex_number(row, column) for column in columns]
+            body.append(_latex_line([latex(row.entry.title), str(len(row.seeds)), *numbers]))
+    return [
+        *(r"\begin{table}", r"\centering", rf"\caption{{{caption}. Mean $\pm$ standard deviation over seeds.}}"),
+        rf"\label{{tab:digitnet-{label}}}",
+        rf"\resizebox{{\linewidth}}{{!}}{{\begin{{tabular}}{{l{'r' * wide}}}",
+        *(r"\toprule", _latex_line(head), r"\midrule", *body, r"\bottomrule"),
+        *(r"\end{tabular}}", r"\end{table}"),
+    ]
+
+
+def _latex_line(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _latex_number(row: Row, column: Column) -> str:
+    text = cell_text(row, column, r" \pm ")
+    return "--" if text == NOT_KNOWN else "$" + text.replace(",", "{,}") + "$"
+
+
+_LATEX = {
+    **{each: f"\\{each}" for each in "&%$#_{}"},
+    **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"},
+}
+
+
+def latex(text: str) -> str:
+    """Return text with LaTeX's special characters escaped."""
+    return "".join(_LATEX.get(each, each) for each in text)
+
+
+def to_markdown(table: Table) -> str:
+    """Return the tables with what they mean and the commands, ready to be put beside other documents."""
+    groups = table.columns()
+    lines = ["# Benchmark", "", f"Made by `{table.command}`.", "", *(f"- {line}" for line in _facts(table)), ""]
+    lines += ["## Accuracy", "", *_markdown(table.rows, groups["headline"]), "", *_HEADLINE_NOTES.splitlines(), ""]
+    lines += ["## What it costs", "", *_markdown(table.rows, groups["cost"]), "", *_COST_NOTES.splitlines(), ""]
+    if table.others:
+        lines += ["## Other people's digits", "", "Accuracy; nothing was trained or chosen on them.", ""]
+        lines += [*_markdown(table.rows, groups["transfer"]), ""]
+        lines += ["The same digits' expected calibration error:", ""]
+        lines += [*_markdown(table.rows, groups["transfer calibration"]), "", *_fonts_note(table)]
+    if table.kinds:
+        lines += ["## Not a digit", "", *_markdown(table.rows, groups["no digit"]), "", *_NO_DIGIT_NOTES.splitlines()]
+        lines += [*(_MADE_NOTES.splitlines() if MADE in table.kinds else []), ""]
+    lines += ["## Each corruption", "", "Accuracy, %, on the test digits corrupted as in MNIST-C.", ""]
+    lines += [*_turned(table.rows, groups["corruptions"]), ""]
+    lines += ["## Commands", "", *_BASELINE_NOTES.splitlines(), ""]
+    lines += [f"- {each.title}: `{each.about}`" for each in BASELINES.values()]
+    for row in table.rows:
+        lines += ["", f"**{row.entry.title}**", "", "```", *row.commands, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _facts(table: Table) -> list[str]:
+    about, suite = table.about, SUITES[table.about["suite"]]
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    learnt = "all training digits" if suite.learnt is None else f"{suite.learnt:,} of the training digits only"
+    spoilt = "all test digits" if suite.spoilt is None else f"the first {suite.spoilt:,} test digits"
+    revision = f", revision {about['revision'][:7]}" if about.get("revision") else ""
+    facts = [
+        f"{about['begun']}, {about['processor']}, {about['cores']} cores; threads for training: {about['threads']}",
+        f"{versions}, Python {about['python']}{revision}",
+        f"Data: {SOURCE}; suite {about['suite']}: learnt from {learnt}, a twelfth of them kept for validation; "
+        f"corruptions on {spoilt}",
+        f"Seeds: {about['seeds']}; what no seed changes is measured once and has no spread",
+    ]
+    if table.done < table.expected:
+        facts.append(f"NOT FINISHED: {table.done} of {table.expected} models times seeds are measured")
+    return facts
+
+
+def _markdown(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
+    head = ["model", "seeds", *(column.title for column in columns)]
+    body = [[row.entry.title, str(len(row.seeds)), *(cell_text(row, column) for column in columns)] for row in rows]
+    return _pipes(head, body)
+
+
+def _turned(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
+    head = ["corruption", *(row.entry.title for row in rows)]
+    return _pipes(head, [[column.title, *(cell_text(row, column) for row in rows)] for column in columns])
+
+
+def _pipes(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *body]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+def _fonts_note(table: Table) -> list[str]:
+    note = "`fonts`: digits of handwriting fonts that are kept for testing; a - where a model has learnt from them."
+    return [note, ""] if "fonts" in table.others else []
+
+
+_HEADLINE_NOTES = f"""\
+- Mean ± standard deviation over seeds. Sampling alone has a standard deviation of 0.06 points near 99.6 % of 10,000
+  digits: smaller differences say nothing.
+- *Labels corrected*: without the fifteen test digits whose labels are known to be wrong.
+- *Calibration error*: expected calibration error over 15 bins. Every model is calibrated on the validation digits, the
+  networks as their files are, the baselines by scikit-learn's temperature scaling.
+- *Surest {100 - 100 * SENT:.0f} %*: accuracy once the {100 * SENT:.0f} % that the model is least sure of
+  are sent to a person.
+- *To a person*: least share to send so that at most 0.1 % of the rest is wrong with 95 % certainty; a - where no share
+  can be shown to do."""
+
+_COST_NOTES = f"""\
+- *Training* is fitting alone, without loading, calibrating and testing; of networks the CPU seconds hold the scoring
+  of the validation digits after every epoch, too. CPU seconds are those of all threads: on a machine that does other
+  work they say more than the clock.
+- *Size*: of the model's file, or what it takes pickled.
+- *Images a CPU second*: in batches of {A_BATCH} on one thread, median of {TURNS} turns, each beside the built-in
+  `digitnet`, which the last column compares with."""
+
+_NO_DIGIT_NOTES = f"""\
+- *AUROC*: the chance that a test digit looks more like a digit than such an image, ties half.
+- *Refused*: share below what {100 * REFUSED:.0f} % of the validation digits are; beside it the test digits below it.
+- How much an image looks like a digit is digit-ness (see the model card) for digitnet's files, and the highest
+  probability for the baselines. Where neighbours vote many are equal, and fewer than {100 * REFUSED:.0f} % refused."""
+
+_MADE_NOTES = f"""\
+- `{MADE}`: {MADE_COUNT:,} images made here: letters of fonts, test digits in twos, over one another and in pieces,
+  scribbles, shapes and textures. The recipes `thorough` and `transfer`, and so the built-in models, have learnt from
+  images of these kinds, letters of the same fonts among them: for them this is no test of the unknown. `--negatives`
+  takes real ones."""
+
+_BASELINE_NOTES = """\
+What makes each row again and measures it alone. Baselines take pixels / 255; the benchmark alone fits and measures
+them. Their settings were chosen on validation digits."""

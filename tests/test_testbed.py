@@ -1,0 +1,90 @@
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import ImageFont
+
+from digitnet import DataError, data, fonts, testbed
+from digitnet.testbed import Plan, Sets
+
+PLAN = Plan("full", ("quick",), 1)
+
+
+@pytest.fixture
+def few_fonts(monkeypatch, tmp_path):
+    """Pillow's own font where six fonts would be, of which the last is for testing: nothing is fetched."""
+    content = ImageFont.load_default(20).path.getvalue()
+    sha256 = hashlib.sha256(content).hexdigest()
+    few = replace(fonts.FONTS, hand=tuple(fonts.Font(name, len(content), sha256) for name in "abcdef"), printed=())
+    monkeypatch.setattr(testbed, "FONTS", few)
+    monkeypatch.setitem(data.DATASETS, "fonts", few)
+    folder = tmp_path / "cache" / "fonts"
+    folder.mkdir(parents=True)
+    for file in few.files:
+        (folder / file.name).write_bytes(content)
+
+
+@pytest.fixture
+def source(monkeypatch, drawn_npz):
+    monkeypatch.setattr(testbed, "SOURCE", str(drawn_npz))
+
+
+def test_without_fonts_nothing_is_made_or_fetched(tmp_path):
+    sets = Sets(PLAN, tmp_path)
+    assert sets.others == {}
+    assert sets.kinds == []
+
+
+def test_fonts_that_are_here_give_digits_and_images_without_one(tmp_path, few_fonts, source):
+    sets = Sets(PLAN, tmp_path)
+    assert list(sets.others) == ["fonts"]
+    assert (sets.others["fonts"].images == data.load("fonts", "test").images).all()
+    assert sets.kinds == ["made"]
+    made = sets.without_digit("made")
+    assert made.shape == (2000, 28, 28)
+    assert made.dtype == np.uint8
+    assert made.max() == 255
+    assert (made == Sets(PLAN, tmp_path).without_digit("made")).all()
+
+
+def test_sets_given_come_before_those_found(tmp_path, few_fonts, drawn_npz):
+    np.savez(tmp_path / "noise.npz", images=np.zeros((3, 28, 28), np.uint8) + np.arange(28, dtype=np.uint8))
+    plan = replace(PLAN, data=(str(drawn_npz),), negatives=(str(tmp_path / "noise.npz"),))
+    sets = Sets(plan, tmp_path)
+    assert list(sets.others) == ["drawn", "fonts"]
+    assert sets.kinds == ["noise", "made"]
+    assert sets.without_digit("noise").shape == (3, 28, 28)
+    assert list(Sets(replace(plan, data=("fonts",)), tmp_path).others) == ["fonts"]
+
+
+def test_a_folder_of_another_suite_is_left_alone(tmp_path, source):
+    (tmp_path / "settings.json").write_text("{}")
+    with pytest.raises(DataError, match="another suite"):
+        Sets(replace(PLAN, suite="quick"), tmp_path)
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_first_test_digits_are_spoilt_once(tmp_path, source, monkeypatch):
+    monkeypatch.setitem(testbed.SUITES, "full", replace(testbed.SUITES["full"], spoilt=5))
+    sets = Sets(PLAN, tmp_path)
+    spoilt = sets.spoilt("fog")
+    assert (spoilt.labels == sets.parts.test.labels[:5]).all()
+    assert sets.spoilt("fog") is spoilt
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"data": ("a/theirs.npz", "b/theirs.npz")}, "two are called 'theirs'"),
+        ({"data": ("a/theirs.npz",), "negatives": ("b/theirs.npz",)}, "two are called 'theirs'"),
+        ({"data": ("mnist",)}, "leave it out"),
+        ({"data": ("missing.npz",)}, "missing.npz: no such file"),
+        ({"data": ("bare.npz",)}, "bare: has no labels"),
+        ({"negatives": ("missing.npz",)}, "missing.npz: no such file"),
+    ],
+)
+def test_what_cannot_be_measured_on_is_an_error_in_words(tmp_path, change, said):
+    np.savez(tmp_path / "bare.npz", images=np.zeros((3, 28, 28), np.uint8) + np.arange(28, dtype=np.uint8))
+    with pytest.raises(DataError, match=said):
+        Sets(replace(PLAN, **change), tmp_path)
