@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -155,31 +155,43 @@ def _integers(value: int | bytes) -> list[int]:
     return [one - (1 << 64) if one >> 63 else one for one in found]
 
 
-def trial(content: bytes, given: dict[str, NDArray[np.uint8]], outputs: Sequence[str]) -> list[NDArray[Any]]:
-    """Run a model once, within `MEMORY` and `SECONDS`, and return its outputs. Raises what ONNX Runtime raises."""
+def careful(content: bytes) -> Any:
+    """Return a session that computes nothing before it is asked, and then within `MEMORY`, on one thread.
+
+    An ordinary one computes what is constant in a graph when it is made, with all the memory that there is.
+    Raises what ONNX Runtime raises.
+    """
     _bound_memory()
-    session = onnxruntime.InferenceSession(content, _options(), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def trial(
+    session: Any, outputs: Sequence[str], inputs: Iterable[Mapping[str, NDArray[np.uint8]]]
+) -> Iterator[list[NDArray[Any]]]:
+    """Yield a careful session's outputs of each of the inputs; raises what ONNX Runtime raises, and after `SECONDS`.
+
+    It is stopped between two operators only. So give small inputs first, each at most twice as large as the last:
+    then no operator takes more than twice `SECONDS`.
+    """
     running = onnxruntime.RunOptions()
     watch = threading.Timer(SECONDS, lambda: setattr(running, "terminate", True))
     watch.daemon = True
     watch.start()
     try:
-        return session.run(list(outputs), given, running)  # type: ignore[no-any-return]
+        for given in inputs:
+            yield session.run(list(outputs), given, running)
     finally:
         watch.cancel()
 
 
-def _options() -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.use_env_allocators", "1")
-    return options
-
-
 @cache
 def _bound_memory() -> None:
-    """Make the allocator of trials; it is the process's own, and other sessions do not use it unless they ask."""
+    """Make the allocator of careful sessions: the process has one to share, and other sessions do not ask for it."""
     kind, usual = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
     place = onnxruntime.OrtMemoryInfo("Cpu", kind, 0, usual)
     with suppress(Exception):  # the program that we are part of has made one
