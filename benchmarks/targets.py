@@ -12,9 +12,12 @@ import io
 import itertools
 import json
 import logging
+import resource
+import sys
 import tempfile
+import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -443,3 +446,20 @@ def mutations(data: bytes, count: int, rng: np.random.Generator) -> Iterator[tup
 def _noise(rng: np.random.Generator, most: int) -> bytes:
     some: NDArray[np.uint8] = rng.integers(0, 256, int(rng.integers(1, most + 1)), np.uint8)
     return some.tobytes()
+
+
+def replay(paths: Sequence[Path]) -> None:
+    """Try files named TARGET-WORDS, each with the limits of fuzzing, and print a line of JSON for each."""
+    for path in paths:
+        began, fault = time.process_time(), ""
+        try:
+            TARGETS[path.name.partition("-")[0]].try_it(path.read_bytes())
+        except Exception as error:
+            fault = f"{type(error).__name__}: {error}"
+        seconds = time.process_time() - began
+        kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        print(json.dumps({"name": path.name, "fault": fault, "seconds": seconds, "megabytes": kilobytes / 1000}))
+
+
+if __name__ == "__main__":
+    replay([Path(word) for word in sys.argv[1:]])

@@ -207,6 +207,8 @@ def read_npz(path: Path) -> Arrays:
                 raise DataError(f"{path}: no array named 'images' (it has {listed(names)})")
             images = archive["images"]
             labels = archive["labels"] if "labels" in names else None
+        if not isinstance(images, np.ndarray) or not isinstance(labels, np.ndarray | None):
+            raise DataError(f"{path}: 'images' or 'labels' in it are no numpy arrays; save it with numpy.savez")
     except DataError:
         raise
     # zipfile and numpy's parser of headers raise whatever Python does: RuntimeError where it is locked, TokenError, ...
