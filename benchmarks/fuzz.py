@@ -35,8 +35,8 @@ if "--child" in sys.argv:
         for module in {"checkpoint": ["checkpoint"], "http": ["serve"]}.get(sys.argv[1], ["data", "runtime"]):
             importlib.import_module(f"digitnet.{module}")
 
-from rows import note, row
-from targets import MEGABYTES, SECONDS, TARGETS, mend
+from rows import note, row  # noqa: E402
+from targets import MEGABYTES, SECONDS, TARGETS, mend  # noqa: E402
 
 HOME = Path("run/fuzz")
 LONGEST = {"image": 4096, "data": 8192, "checkpoint": 8192, "model": 16384, "http": 8192}

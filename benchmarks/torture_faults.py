@@ -3,9 +3,9 @@
 python benchmarks/torture_faults.py models --count 4000 >> benchmarks/RESULTS.md
 python benchmarks/torture_faults.py homes names disk >> benchmarks/RESULTS.md
 
-Every command must do its work or say in one line why not, with status 1: a traceback, a signal, a hang or a half-written
-file is a fault, and it exits 1. `homes` and `disk` mount small file systems in a namespace of their own, which takes root
-on Linux (`unshare -m`); without it they say so and exit 1.
+Every command must do its work or say in one line why not, with status 1: a traceback, a signal, a hang or a
+half-written file is a fault, and it exits 1. `homes` and `disk` mount small file systems in a namespace of their own,
+which takes root on Linux (`unshare -m`); without it they say so and exit 1.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import numpy as np
 from rows import note, row
 from targets import MEGABYTES, SECONDS, TARGETS, mutations
 
+from digitnet.digits import STRIP
 from digitnet.hands import hands
 from digitnet.runtime import WEIGHTS
 
@@ -35,6 +36,18 @@ MOST_SECONDS = 300
 
 DIGITNET = [sys.executable, "-m", "digitnet"]
 STARTS = ("Error: ", "Stopped.")
+
+FETCH: list[str | bytes] = [
+    sys.executable,
+    "-c",
+    "import hashlib, os; from digitnet import cli, data, fetch\n"
+    "content = bytes(2_000_000)\n"
+    "file = fetch.File('digits', len(content), hashlib.sha256(content).hexdigest())\n"
+    "source = fetch.Source('here', lambda files: [(file, content)])\n"
+    "cli.app = lambda: fetch.fetch([file], [source], data.data_folder())\n"
+    "cli.main()",
+]
+"""Bring a file that needs no network into the folder of named data sets."""
 
 
 def main() -> bool:
@@ -68,20 +81,30 @@ def models(count: int, seed: int) -> bool:
     slowest = largest = 0.0
     step = 500
     for start in range(0, count, step):
-        words = [sys.executable, __file__, "mutate", "--count", str(min(step, count - start)), "--seed", str(seed + start)]
+        words = [
+            sys.executable,
+            __file__,
+            "mutate",
+            "--count",
+            str(min(step, count - start)),
+            "--seed",
+            str(seed + start),
+        ]
         done = subprocess.run(words, capture_output=True, text=True)
         if done.returncode:
             note(f"from seed {seed + start}: exit {done.returncode}\n{done.stderr[-2000:]}")
             totals["died"] += 1
             continue
+        sys.stderr.write(done.stderr)
         told = json.loads(done.stdout.splitlines()[-1])
         totals.update(told["counts"])
         slowest, largest = max(slowest, told["seconds"]), max(largest, told["megabytes"])
         note(f"{start + step}: {dict(totals)}, slowest {slowest:.2f} s, largest {largest:.0f} MB")
     tried = totals["refused"] + totals["answered"] + totals["fault"]
     met = not totals["died"] and not totals["fault"] and slowest <= SECONDS and largest <= MEGABYTES
+    faults = totals["fault"] + totals["died"]
     measured = (
-        f"{totals['refused']:,} refused in words, {totals['answered']:,} answer; {totals['fault'] + totals['died']} faults; "
+        f"{totals['refused']:,} refused in words, {totals['answered']:,} answer; {faults} faults; "
         f"slowest {slowest:.1f} s, most memory {largest:.0f} MB"
     )
     target = f"no crash, no hang over {SECONDS} s, no memory over 1 GB"
@@ -108,7 +131,7 @@ def mutate(count: int, seed: int) -> None:
             began = time.process_time()
             try:
                 if "line" in name:
-                    LineReader(path, threads=1)([np.zeros((48, 100), np.uint8)])
+                    LineReader(path, threads=1)([np.zeros((STRIP, 100), np.uint8)])
                 else:
                     model = OnnxClassifier(path, threads=1)
                     model.classify(images)
@@ -140,7 +163,7 @@ def outcome(words: Sequence[str | bytes], folder: Path, environment: dict[str, s
     if done.returncode == 0:
         return "done", last
     told = any(line.startswith(STARTS) for line in err.splitlines())
-    return ("told" if done.returncode in (1, 2) and (told or "Usage" in err) else "fault"), f"{done.returncode}: {last}"
+    return ("told" if done.returncode == 1 and told else "fault"), f"{done.returncode}: {last}"
 
 
 def commands(folder: Path, own: dict[str, Path]) -> list[list[str | bytes]]:
@@ -153,7 +176,6 @@ def commands(folder: Path, own: dict[str, Path]) -> list[list[str | bytes]]:
         ["export", run, "--out", model],
         ["evaluate", "--model", model, "--data", data],
         ["read", picture],
-        ["read", picture, "--digits", model],
         ["check"],
         ["data"],
     ]
@@ -190,7 +212,9 @@ def tally(what: str, runs: Sequence[tuple[str, Sequence[str | bytes], tuple[str,
 
 def homes(place: Path) -> bool:
     """Without HOME, with one that cannot be written, that is full, that is nowhere; and a user whom nobody knows."""
-    plain = {name: value for name, value in os.environ.items() if name not in ("HOME", "DIGITNET_DATA", "XDG_CACHE_HOME")}
+    plain = {
+        name: value for name, value in os.environ.items() if name not in ("HOME", "DIGITNET_DATA", "XDG_CACHE_HOME")
+    }
     fixed, full = place / "fixed", place / "full"
     for folder, options in ((fixed, "ro"), (full, "size=64k")):
         folder.mkdir()
@@ -213,7 +237,7 @@ def homes(place: Path) -> bool:
             folder.mkdir()
             own = given(folder)
             folder.chmod(0o777)
-            for words in [*commands(folder, own), [*DIGITNET, "read", "~/page.png"], [*DIGITNET, "data", "mnist"]]:
+            for words in [*commands(folder, own), [*DIGITNET, "evaluate", "--data", "~/no.npz"], FETCH]:
                 inside = fixed if "folder" in where else folder
                 got = outcome([*before, *words], inside, {**plain, **home})
                 runs.append((where, words, got))
@@ -233,13 +257,15 @@ def names(place: Path) -> bool:
         folder.mkdir()
         own = given(folder, os.fsdecode(b"-\xff\xfe"))
         environment = {**os.environ, "LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+        if locale != "C":
+            environment["PYTHONIOENCODING"] = "utf-8:strict"  # as in every UTF-8 locale but this
         for words in commands(folder, own):
             runs.append((locale, words, outcome(words, folder, environment)))
         missing = bytes(folder / os.fsdecode(b"no\xff.npz"))
         for words in ([*DIGITNET, "evaluate", "--data", missing], [*DIGITNET, "train", "--data", missing]):
             runs.append((locale, words, outcome(words, folder, environment)))
-        words = [*DIGITNET, "data", "mnist", "--data-dir", bytes(folder / "cache")]
-        runs.append((locale, words, outcome(words, folder, environment)))
+        cache = {"DIGITNET_DATA": str(folder / "cache")}
+        runs.append((locale, FETCH, outcome(FETCH, folder, environment | cache)))
     return tally("names that are no UTF-8: train, evaluate, export, read, check, data", runs)
 
 
@@ -257,25 +283,22 @@ def disk(place: Path) -> bool:
         left = shutil.disk_usage(small).free
         (small / "fill").write_bytes(bytes(max(left, 0)))
         before = {path: path.read_bytes() for path in small.rglob("*") if path.is_file()}
-        fetch = (
-            "import sys; from pathlib import Path; from digitnet import cli, fetch; import hashlib\n"
-            "data = bytes(2_000_000)\n"
-            "file = fetch.File('digits', len(data), hashlib.sha256(data).hexdigest())\n"
-            "cli.app = lambda: fetch.fetch([file], [fetch.Source('here', lambda files: [(file, data)])], Path('.'))\n"
-            "cli.main()"
-        )
         tried: list[Sequence[str | bytes]] = [
             [*DIGITNET, "export", bytes(small / "run"), "--out", bytes(small / "model.onnx")],
             [*DIGITNET, "export", bytes(small / "run"), "--out", bytes(small / "new.onnx")],
-            [*commands(place, {**own, "run": small / "run2"})[0]],
+            commands(place, {**own, "run": small / "run2"})[0],
             [*DIGITNET, "evaluate", "--model", bytes(small / "run"), "--data", bytes(own["data"])],
-            [*DIGITNET, "read", bytes(own["picture"]), "--out", bytes(small / "answers.csv"), "--format", "csv"],
-            [sys.executable, "-c", fetch],
+            [*DIGITNET, "read", bytes(own["picture"]), "--out", bytes(small / "new.csv"), "--format", "csv"],
+            FETCH,
         ]
-        outcomes += [("full disk", words, outcome(words, small, dict(os.environ))) for words in tried]
+        outcomes += [
+            ("full disk", words, outcome(words, small, {**os.environ, "DIGITNET_DATA": str(small)})) for words in tried
+        ]
         for path, content in before.items():
             if path.read_bytes() != content:
-                outcomes.append(("full disk", [*DIGITNET, str(path)], ("fault", "an old file is no longer what it was")))
+                outcomes.append(
+                    ("full disk", [*DIGITNET, str(path)], ("fault", "an old file is no longer what it was"))
+                )
         for path in set(small.rglob("*")) - set(before):
             if path.is_file() and path.stat().st_size == 0:
                 outcomes.append(("full disk", [*DIGITNET, str(path)], ("fault", "an empty file was left")))

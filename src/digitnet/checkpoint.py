@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load as safetensors_load
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -53,10 +54,11 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     _check_size(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
-            about = json.loads((file.metadata() or {}).get("digitnet", "{}"))
-            return {name: file.get_tensor(name) for name in names}, dict(about)
+        content = path.read_bytes()  # safetensors itself opens no file whose name is not UTF-8
+        tensors = safetensors_load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        about = json.loads(header.get("__metadata__", {}).get("digitnet", "{}"))
+        return tensors, dict(about)
     except (SafetensorError, OSError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise ModelError(f"{path}: not a whole safetensors file ({_first_line(error)})") from error
 
@@ -96,7 +98,8 @@ def load_network(path: str | Path) -> nn.Module:
 def _load_pickled(path: Path) -> dict[str, Tensor]:
     _check_size(path)
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:  # torch itself opens none whose name is not UTF-8
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises nearly anything on a damaged file
         if "weights_only" in str(error) or "Unsupported" in str(error):
             raise ModelError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import warnings
@@ -369,6 +370,8 @@ def main() -> NoReturn:
     """Run the command line; turn every error that a user can mend into one clear message and exit status 1."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("digitnet").setLevel(logging.INFO)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text
     warnings.showwarning = lambda message, *_, **__: say(f"Warning: {message}")
     try:
         app()

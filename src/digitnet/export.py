@@ -253,7 +253,8 @@ def _write_onnx(
     proto = onnx.load(path)
     if INPUT in inputs:
         about = about | {LAYERS: _name_layers(proto.graph)}
-    onnx.helper.set_model_props(proto, {METADATA: json.dumps(about)})
+    printable = json.dumps(about, ensure_ascii=False).encode("utf-8", "replace")  # names of files may be no text
+    onnx.helper.set_model_props(proto, {METADATA: json.dumps(json.loads(printable))})
     onnx.checker.check_model(proto)
     onnx.save(proto, path)
 

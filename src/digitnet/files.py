@@ -23,7 +23,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
     The bytes go to a part file of this process beside it, reach the disk, and then take the name.
     Part files are never read; those that killed processes left behind go with a later write.
-    Raises OSError where the disk is full or the folder cannot be written; the old file is whole then.
+    Raises OSError, naming `path`, where the disk is full or the folder cannot be written; the old file is whole then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -33,6 +33,9 @@ def write_atomic(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a full disk names none, and the part file is nobody's
+        raise
     finally:
         part.unlink(missing_ok=True)
     for stale in path.parent.glob(f"{glob.escape(path.name)}.*.part"):

@@ -36,7 +36,7 @@ def confusion_figure(scores: Scores, title: str) -> Figure:
     display = ConfusionMatrixDisplay(scores.confusion, display_labels=list(range(10)))
     display.plot(ax=axes, cmap="Blues", values_format=",d")
     axes.set(xlabel="predicted digit", ylabel="true digit")
-    axes.set_title(title)
+    axes.set_title(title.encode("utf-8", "replace").decode(), parse_math=False)  # a file may have any name
     for text in display.text_.ravel():
         if text.get_text() == "0":
             text.set_alpha(0.25)  # so that the eye goes to the confusions

@@ -114,9 +114,7 @@ class OnnxClassifier:
         session = self._looking  # tells names that are no list of names
         found = self._run(self.about[LAYERS], np.asarray(image)[None], session)
         if [layer.ndim for layer in found] != [4] * (len(found) - 1) + [2] or any(len(layer) != 1 for layer in found):
-            raise ModelError(
-                f"model {self.name}: its layers {listed(self.about[LAYERS])} are of other shapes{AGAIN}"
-            )
+            raise ModelError(f"model {self.name}: its layers {listed(self.about[LAYERS])} are of other shapes{AGAIN}")
         return [layer[0] for layer in found]
 
     @cached_property
@@ -356,7 +354,8 @@ def _session(content: bytes, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4  # what is wrong with a file is said once, by an error of ours
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    # With its fallback it would try twice, and print so to standard output.
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
 
 
 def _field(number: int, content: bytes) -> bytes:
