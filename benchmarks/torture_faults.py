@@ -40,11 +40,11 @@ STARTS = ("Error: ", "Stopped.")
 FETCH: list[str | bytes] = [
     sys.executable,
     "-c",
-    "import hashlib, os; from digitnet import cli, data, fetch\n"
+    "import hashlib, sys; from digitnet import cli, data, fetch\n"
     "content = bytes(2_000_000)\n"
     "file = fetch.File('digits', len(content), hashlib.sha256(content).hexdigest())\n"
     "source = fetch.Source('here', lambda files: [(file, content)])\n"
-    "cli.app = lambda: fetch.fetch([file], [source], data.data_folder())\n"
+    "cli.app = lambda: sys.exit(fetch.fetch([file], [source], data.data_folder()))\n"
     "cli.main()",
 ]
 """Bring a file that needs no network into the folder of named data sets."""

@@ -75,3 +75,9 @@ def test_without_errors_there_is_a_report_all_the_same(tmp_path):
     (tmp_path / report.SCORES).write_text(json.dumps(scores.to_dict()))
     report.save_errors(scores, digits, tmp_path / report.ERRORS)
     assert report.load_report(tmp_path)["wrong"] == []
+
+
+@pytest.mark.parametrize("name", ["caf\udce9.npz", "$\\frac$.npz"])
+def test_a_title_may_hold_the_name_of_any_file(scores, tmp_path, name):
+    report.save_confusion(scores, tmp_path / "confusion.png", f"digitnet on {name}")
+    assert Image.open(tmp_path / "confusion.png").size[0] > 100
