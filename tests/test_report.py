@@ -80,4 +80,5 @@ def test_without_errors_there_is_a_report_all_the_same(tmp_path):
 @pytest.mark.parametrize("name", ["caf\udce9.npz", "$\\frac$.npz"])
 def test_a_title_may_hold_the_name_of_any_file(scores, tmp_path, name):
     report.save_confusion(scores, tmp_path / "confusion.png", f"digitnet on {name}")
-    assert Image.open(tmp_path / "confusion.png").size[0] > 100
+    with Image.open(tmp_path / "confusion.png") as picture:
+        assert picture.width > 100
