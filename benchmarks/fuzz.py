@@ -29,7 +29,7 @@ from typing import Any
 INSTRUMENTED = ["digitnet", "PIL", "numpy.lib", "json", "zipfile", "csv", "python_multipart", "starlette"]
 if "--child" in sys.argv:
     # Only what is imported within is instrumented, so this comes before all that imports digitnet.
-    import atheris  # type: ignore[import-not-found]
+    import atheris  # type: ignore[import-untyped]
 
     with atheris.instrument_imports(include=INSTRUMENTED):
         for module in {"checkpoint": ["checkpoint"], "http": ["serve"]}.get(sys.argv[1], ["data", "runtime"]):

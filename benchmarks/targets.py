@@ -133,7 +133,7 @@ def _pictures() -> dict[str, bytes]:
     seeds["pdf"] = packed.getvalue()
     seeds["pdf-text"] = _pdf(b"BT /F1 12 Tf 10 10 Td (1984) Tj ET 0 0 50 20 re f 1 0 0 RG 0 0 m 9 9 l S")
     try:
-        import pillow_heif  # type: ignore[import-untyped]
+        import pillow_heif
     except ImportError:
         return seeds
     packed = io.BytesIO()
@@ -177,8 +177,9 @@ def _data_files() -> dict[str, bytes]:
     idx = idx_bytes(some.images)
     compress = _gzip(idx)
     rows = [
-        ",".join(map(str, [label, *picture.ravel()])) for label, picture in zip(some.labels, some.images, strict=True)
-    ]  # type: ignore[arg-type]
+        ",".join(map(str, [label, *picture.ravel()]))
+        for label, picture in zip(some.labels, some.images, strict=True)  # type: ignore[arg-type]
+    ]
     header = ",".join(["label", *(f"pixel{n}" for n in range(SIDE * SIDE))])
     packed, plain = io.BytesIO(), io.BytesIO()
     np.savez_compressed(packed, images=some.images, labels=some.labels)  # type: ignore[arg-type]

@@ -31,13 +31,17 @@ from digitnet.digits import STRIP
 from digitnet.hands import hands
 from digitnet.runtime import WEIGHTS
 
+Words = list[str | bytes]
+Runs = list[tuple[str, Words, tuple[str, str]]]
+"""Where a command ran, its words, and what came of it, in a word and its last line."""
+
 MOST_SECONDS = 300
 """Most time by the clock that a command may take, seconds: far more than any takes, but on a busy machine."""
 
-DIGITNET = [sys.executable, "-m", "digitnet"]
+DIGITNET: Words = [sys.executable, "-m", "digitnet"]
 STARTS = ("Error: ", "Stopped.")
 
-FETCH: list[str | bytes] = [
+FETCH: Words = [
     sys.executable,
     "-c",
     "import hashlib, sys; from digitnet import cli, data, fetch\n"
@@ -166,10 +170,10 @@ def outcome(words: Sequence[str | bytes], folder: Path, environment: dict[str, s
     return ("told" if done.returncode == 1 and told else "fault"), f"{done.returncode}: {last}"
 
 
-def commands(folder: Path, own: dict[str, Path]) -> list[list[str | bytes]]:
+def commands(folder: Path, own: dict[str, Path]) -> list[Words]:
     """The commands that use files, with `own` ones: data, picture, run (made by the first), model."""
     data, picture, run, model = (bytes(own[name]) for name in ("data", "picture", "run", "model"))
-    line: list[list[str | bytes]] = [
+    line: list[Words] = [
         ["train", "--data", data, "--recipe", "quick", "--epochs", "1", "--device", "cpu", "--out", run],
         ["evaluate", "--model", run],
         ["evaluate", "--model", "digitnet", "--data", data],
@@ -200,7 +204,7 @@ def given(folder: Path, end: str = "") -> dict[str, Path]:
 _KINDS = {"data": ".npz", "picture": ".png", "run": "", "model": ".onnx"}
 
 
-def tally(what: str, runs: Sequence[tuple[str, Sequence[str | bytes], tuple[str, str]]], more: str = "") -> bool:
+def tally(what: str, runs: Runs, more: str = "") -> bool:
     """Print the row of some commands' outcomes, each with where and which it was."""
     counts = Counter(kind for _, _, (kind, _) in runs)
     for where, words, (kind, last) in runs:
@@ -230,7 +234,7 @@ def homes(place: Path) -> bool:
         ("HOME that is not there", [], {"HOME": str(place / "nowhere" / "at all")}),
         ("read-only HOME and folder", [], {"HOME": str(fixed)}),
     ]
-    runs = []
+    runs: Runs = []
     try:
         for number, (where, before, home) in enumerate(kinds):
             folder = place / str(number)
@@ -251,7 +255,7 @@ def homes(place: Path) -> bool:
 
 def names(place: Path) -> bool:
     """Files, folders and models whose names are no UTF-8, in a UTF-8 locale and in C."""
-    runs = []
+    runs: Runs = []
     for number, locale in enumerate(("C.UTF-8", "C")):
         folder = place / os.fsdecode(b"caf\xe9 \xff" + bytes([48 + number]))
         folder.mkdir()
@@ -272,7 +276,9 @@ def names(place: Path) -> bool:
 def disk(place: Path) -> bool:
     """Files written onto a full disk: the old ones stay whole, and it is said."""
     own = given(place)
-    outcomes = [("free disk", words, outcome(words, place, dict(os.environ))) for words in commands(place, own)[:4]]
+    outcomes: Runs = [
+        ("free disk", words, outcome(words, place, dict(os.environ))) for words in commands(place, own)[:4]
+    ]
     small = place / "small"
     small.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", small], check=True)
@@ -283,7 +289,7 @@ def disk(place: Path) -> bool:
         left = shutil.disk_usage(small).free
         (small / "fill").write_bytes(bytes(max(left, 0)))
         before = {path: path.read_bytes() for path in small.rglob("*") if path.is_file()}
-        tried: list[Sequence[str | bytes]] = [
+        tried: list[Words] = [
             [*DIGITNET, "export", bytes(small / "run"), "--out", bytes(small / "model.onnx")],
             [*DIGITNET, "export", bytes(small / "run"), "--out", bytes(small / "new.onnx")],
             commands(place, {**own, "run": small / "run2"})[0],
