@@ -381,6 +381,10 @@ def main() -> NoReturn:
         if error.name not in ("torch", "safetensors", "sklearn", "matplotlib", "onnx"):
             raise
         say(f"Error: {error.name} is not installed; install it with: pip install 'digitnet[train]'")
+    except RuntimeError as error:  # of expanduser, and of platformdirs
+        if "home directory" not in str(error):
+            raise
+        say("Error: the home folder is not known; set HOME, or give whole paths and --data-dir or DIGITNET_DATA")
     except BrokenPipeError:
         sys.stderr.close()
     except OSError as error:
