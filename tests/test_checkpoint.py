@@ -1,6 +1,7 @@
 import json
 import os
 import pickle
+import sys
 import time
 from pathlib import Path
 
@@ -306,3 +307,33 @@ def test_without_any_run_the_way_to_one_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     expected = "train one with: digitnet train, or name one with --model"
     assert said(checkpoint.latest_run, Path("run")) == f"no run in {tmp_path.resolve() / 'run'}; {expected}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every name is text")
+def test_a_name_that_is_no_text_is_a_name(tmp_path, network):
+    """Neither safetensors nor torch opens such a file by its name."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    checkpoint.save_network(folder / checkpoint.WEIGHTS, network, "digitnet")
+    with (folder / "their.pt").open("wb") as file:
+        torch.save(network.state_dict(), file)
+    assert same(checkpoint.load_network(folder), network)
+    assert same(checkpoint.load_network(folder / "their.pt"), network)
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, monkeypatch):
+    def full(fd):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError) as caught:
+        checkpoint.save_json(tmp_path / "scores.json", {})
+    assert caught.value.filename == str(tmp_path / "scores.json")
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_names_in_a_file_are_told_shortly_and_printable(tmp_path, count):
+    torch.save({f"\x1b[2J{n}": torch.zeros(1) for n in range(count)}, tmp_path / "their.pt")
+    with pytest.raises(ModelError) as caught:
+        checkpoint.load_network(tmp_path / "their.pt")
+    assert str(caught.value).isprintable()
+    assert ("and 10 more" in str(caught.value)) == (count == 30)

@@ -389,3 +389,9 @@ def test_the_quick_recipe_reads_the_real_mnist(mnist_folder, digitnet, tmp_path)
     assert scores["without_wrong_labels"]["n"] == 9_985
     assert "Without the 15 digits whose labels are known to be wrong" in out
     assert len(load("mnist", data_dir=mnist_folder)) == 10_000
+
+
+def test_a_home_that_nobody_knows_is_told(digitnet):
+    status, out, err = digitnet("evaluate", "--model", "digitnet", "--data", "~nobody-of-that-name/digits.npz")
+    assert (status, out) == (1, "")
+    assert err == "Error: the home folder is not known; set HOME, or give whole paths and --data-dir or DIGITNET_DATA\n"

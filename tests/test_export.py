@@ -296,3 +296,10 @@ def test_a_run_that_learnt_lines_is_exported_as_a_line_reader(tmp_path, monkeypa
         classifier(tmp_path / "mine.onnx")
     with pytest.raises(ModelError, match=r"a run's folder; write it as a file first: digitnet export"):
         line_reader(tmp_path / "line-1")
+
+
+def test_names_that_are_no_text_are_told_with_question_marks(taught, drawn, tmp_path):
+    about = {"name": "caf\udce9", "data": "/home/\udcff.npz"}
+    exported = export.export(taught, drawn[:20], about, tmp_path / "caf\udce9.onnx")
+    assert exported.about["name"] == "caf?"
+    assert exported.about["data"] == "/home/?.npz"

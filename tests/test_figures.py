@@ -161,3 +161,10 @@ def test_a_mosaic_keeps_every_tile_whole():
     there = page[~np.isnan(page)]
     assert (np.unique(there, return_counts=True)[1] == np.unique(there, return_counts=True)[1][0]).all()
     assert set(there) == set(range(30))
+
+
+@pytest.mark.parametrize("name", ["caf\udce9.npz", "$\\frac$.npz"])
+def test_a_title_may_hold_the_name_of_any_file(scores, tmp_path, name):
+    figures.save_confusion(scores, tmp_path / "confusion.png", f"digitnet on {name}")
+    with Image.open(tmp_path / "confusion.png") as picture:
+        assert picture.width > 100

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load as safetensors_load
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from digitnet.errors import ModelError, TrainingError
+from digitnet.errors import ModelError, TrainingError, listed
 from digitnet.files import to_json, write_atomic
 from digitnet.models import MODELS
 
@@ -54,11 +55,12 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     _check_size(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            names = list(file.keys())
-            about = json.loads((file.metadata() or {}).get("digitnet", "{}"))
-            return {name: file.get_tensor(name) for name in names}, dict(about)
-    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        content = path.read_bytes()  # safetensors itself opens no file whose name is not UTF-8
+        tensors = safetensors_load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        about = json.loads(header.get("__metadata__", {}).get("digitnet", "{}"))
+        return tensors, dict(about)
+    except (SafetensorError, OSError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise ModelError(f"{path}: not a whole safetensors file ({_first_line(error)})") from error
 
 
@@ -101,7 +103,8 @@ _MORE = ("Unsupported global", "nsupported class", "unsupported GLOBAL", "unreco
 def _load_pickled(path: Path) -> dict[str, Tensor]:
     _check_size(path)
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:  # torch itself opens none whose name is not UTF-8
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises nearly anything on a damaged file
         if any(word in str(error) for word in _MORE):
             raise ModelError(
@@ -123,14 +126,14 @@ def _load_pickled(path: Path) -> dict[str, Tensor]:
 def _check_shapes(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
     for name, weight in expected.items():
         if name not in tensors:
-            raise ModelError(f"{path}: no weights named {name} (it has {', '.join(tensors) or 'none'})")
+            raise ModelError(f"{path}: no weights named {name} (it has {listed(tensors)})")
         if tensors[name].shape != weight.shape:
             got, wanted = tuple(tensors[name].shape), tuple(weight.shape)
             raise ModelError(f"{path}: {name} is {got}, expected {wanted}")
         if not tensors[name].isfinite().all():
             raise ModelError(f"{path}: {name} holds values that are not finite; train it again")
     if more := sorted(set(tensors) - set(expected)):
-        raise ModelError(f"{path}: has weights that the network lacks: {', '.join(more)}")
+        raise ModelError(f"{path}: has weights that the network lacks: {listed(more)}")
 
 
 def _check_size(path: Path) -> None:
@@ -191,8 +194,8 @@ def load_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise ModelError(f"{path}: not JSON ({error})") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: not JSON ({_first_line(error)})") from error
     if not isinstance(value, dict):
         raise ModelError(f"{path}: not a JSON object")
     return value

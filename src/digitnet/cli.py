@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import warnings
@@ -220,6 +221,8 @@ def main() -> NoReturn:
     """Run the command line; turn every error that a user can mend into one clear message and exit status 1."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("digitnet").setLevel(logging.INFO)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text
     warnings.showwarning = lambda message, *_, **__: say(f"Warning: {message}")
     try:
         app()
@@ -229,6 +232,10 @@ def main() -> NoReturn:
         if error.name not in ("torch", "safetensors", "sklearn", "matplotlib", "jinja2", "onnx"):
             raise
         say(f"Error: {error.name} is not installed; install it with: pip install 'digitnet[train]'")
+    except RuntimeError as error:  # of expanduser, and of platformdirs
+        if "home directory" not in str(error):
+            raise
+        say("Error: the home folder is not known; set HOME, or give whole paths and --data-dir or DIGITNET_DATA")
     except BrokenPipeError:
         sys.stderr.close()
     except OSError as error:

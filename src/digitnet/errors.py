@@ -9,6 +9,15 @@
 Every message names the thing, the fact and the next step.
 """
 
+from collections.abc import Iterable
+
+
+def listed(names: Iterable[str], most: int = 20) -> str:
+    """Return names out of a file as a message may tell them: printable, and not endlessly many; "none" of none."""
+    known = list(names)
+    shown = [name[:80] if name.isprintable() else ascii(name[:80]) for name in known[:most]]
+    return ", ".join(shown + [f"and {len(known) - most} more"] * (len(known) > most)) or "none"
+
 
 class DigitNetError(Exception):
     """Base of every error that a user can cause or mend."""

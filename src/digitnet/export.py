@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -73,6 +73,9 @@ BATCHES = (1, 2, 7, 256)
 
 TOLERANCE = 1e-4
 """Largest difference of any probability or digit-ness between the file and torch."""
+
+
+_Opened = TypeVar("_Opened", OnnxClassifier, LineReader)
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,7 @@ def export(network: nn.Module, digits: Digits, about: dict[str, Any], path: Path
     with TemporaryDirectory() as folder:
         trial = Path(folder) / "trial.onnx"
         _write_onnx(model, (INPUT,), (PROBABILITIES, DIGITNESS), about, trial)
-        difference = _difference(model, OnnxClassifier(trial), digits.images)
+        difference = _difference(model, _opened(OnnxClassifier, trial, path), digits.images)
         content = trial.read_bytes()
     if not difference <= TOLERANCE:
         raise ModelError(f"{path}: not written, for its answers differ from torch's by {difference:.2g}")
@@ -206,7 +209,7 @@ def export_lines(network: nn.Module, lines: Sequence[Line], about: dict[str, Any
     with TemporaryDirectory() as folder:
         trial = Path(folder) / "trial.onnx"
         _write_onnx(model, (STRIPS,), (LOG_PROBS, REACH, PRESENCE), about, trial)
-        exported, differences = LineReader(trial), []
+        exported, differences = _opened(LineReader, trial, path), []
         for one, said in zip(strips[:20], exported(strips[:20]), strict=True):
             with torch.inference_mode():
                 answer = model(torch.tensor(padded([one])))[0][0].exp().numpy()
@@ -216,6 +219,15 @@ def export_lines(network: nn.Module, lines: Sequence[Line], about: dict[str, Any
         raise ModelError(f"{path}: not written, for its answers differ from torch's by {np.max(differences):.2g}")
     write_atomic(path, content)
     return LineReader(path)
+
+
+def _opened(kind: Callable[[Path], _Opened], trial: Path, path: Path) -> _Opened:
+    """Open the file on trial; what is wrong with it is told of the one that was asked for."""
+    try:
+        return kind(trial)
+    except ModelError as error:
+        fault = str(error).removeprefix(f"{trial}: ")
+        raise ModelError(f"{path}: not written, for {fault}") from error
 
 
 def _line_temperature(network: nn.Module, strips: Sequence[NDArray[np.uint8]], texts: Sequence[str]) -> float:
@@ -253,7 +265,8 @@ def _write_onnx(
     proto = onnx.load(path)
     if INPUT in inputs:
         about = about | {LAYERS: _name_layers(proto.graph)}
-    onnx.helper.set_model_props(proto, {METADATA: json.dumps(about)})
+    printable = json.dumps(about, ensure_ascii=False).encode("utf-8", "replace")  # names of files may be no text
+    onnx.helper.set_model_props(proto, {METADATA: json.dumps(json.loads(printable))})
     onnx.checker.check_model(proto)
     onnx.save(proto, path)
 

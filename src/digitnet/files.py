@@ -23,7 +23,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
     The bytes go to a part file of this process beside it, reach the disk, and then take the name.
     Part files are never read; those that killed processes left behind go with a later write.
-    Raises OSError where the disk is full or the folder cannot be written; the old file is whole then.
+    Raises OSError, naming `path`, where the disk is full or the folder cannot be written; the old file is whole then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")

@@ -7,12 +7,13 @@ Not covered: finding digits in larger pictures; every image here is already 28x2
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
 import warnings
 import zipfile
-import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.digits import SIDE
-from digitnet.errors import DataError
+from digitnet.errors import DataError, listed
 from digitnet.files import gunzip
 
 MAX_BYTES = 4 << 30
@@ -79,7 +80,10 @@ def parse_idx(data: bytes, name: object) -> NDArray[np.uint8]:
     if len(data) != expected:
         fact = "truncated" if len(data) < expected else "too long"
         raise DataError(f"{name}: {fact}: {len(data)} bytes where its header {shape} says {expected}")
-    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+    try:
+        return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+    except ValueError as error:  # one dimension is 0, and numpy multiplies the others
+        raise DataError(f"{name}: its header {shape} is of no array; fetch or copy it again") from error
 
 
 def idx_bytes(array: NDArray[np.uint8]) -> bytes:
@@ -131,7 +135,10 @@ def read_csv(path: Path) -> Arrays:
         text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not a text file ({error.reason} at byte {error.start})") from error
-    first = next(csv.reader(io.StringIO(text)), [])
+    try:
+        first = next(csv.reader(io.StringIO(text)), [])
+    except csv.Error as error:
+        raise DataError(f"{path}: its first line cannot be read ({error}); save it again as CSV") from error
     width = len(first)
     if width not in (_PIXELS, _PIXELS + 1):
         raise DataError(f"{path}: {width} columns, expected {_PIXELS} pixels, or a label and {_PIXELS} pixels")
@@ -146,6 +153,8 @@ def read_csv(path: Path) -> Arrays:
             raise DataError(f"{path}: {_csv_fault(text, width, header) or error}") from error
     if not table.size:
         raise DataError(f"{path}: holds no digits, only its header")
+    if table.shape[1] != width:  # a quoted line break, of which numpy knows nothing
+        raise DataError(f"{path}: {table.shape[1]} columns where the first line has {width}")
     labels, pixels = (table[:, 0], table[:, 1:]) if width > _PIXELS else (None, table)
     outside = ((pixels < 0) | (pixels > 255)).any(axis=1)
     if outside.any():
@@ -157,7 +166,7 @@ def read_csv(path: Path) -> Arrays:
 def _csv_fault(text: str, width: int, header: bool) -> str | None:
     """Say which line of a CSV is not `width` whole numbers."""
     reader = csv.reader(io.StringIO(text))
-    for row in reader:
+    for row in _rows(reader):
         if not row or (header and reader.line_num == 1):
             continue
         if len(row) != width:
@@ -166,6 +175,12 @@ def _csv_fault(text: str, width: int, header: bool) -> str | None:
         if bad is not None:
             return f"line {reader.line_num} has {bad!r} where a whole number is expected"
     return None
+
+
+def _rows(reader: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Yield rows as long as they can be read."""
+    with contextlib.suppress(csv.Error):
+        yield from reader
 
 
 def _parses(cell: str, kind: type[int] | type[float]) -> bool:
@@ -189,10 +204,15 @@ def read_npz(path: Path) -> Arrays:
         with np.load(path, allow_pickle=False) as archive:
             names = list(archive.files)
             if "images" not in names:
-                raise DataError(f"{path}: no array named 'images' (it has {', '.join(names) or 'none'})")
+                raise DataError(f"{path}: no array named 'images' (it has {listed(names)})")
             images = archive["images"]
             labels = archive["labels"] if "labels" in names else None
-    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError) as error:
+        if not isinstance(images, np.ndarray) or not isinstance(labels, np.ndarray | None):
+            raise DataError(f"{path}: 'images' or 'labels' in it are no numpy arrays; save it with numpy.savez")
+    except DataError:
+        raise
+    # zipfile and numpy's parser of headers raise whatever Python does: RuntimeError where it is locked, TokenError, ...
+    except Exception as error:
         raise DataError(f"{path}: not a readable .npz of plain arrays ({_reason(error)})") from error
     if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE) or images.dtype != np.uint8:
         raise DataError(f"{path}: images are {images.shape} {images.dtype}, expected (n, {SIDE}, {SIDE}) uint8")

@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,8 +21,9 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
+from digitnet import vet
 from digitnet.digits import SIDE, STRIP, Classifier
-from digitnet.errors import DataError, ModelError
+from digitnet.errors import DataError, ModelError, listed
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Where the built-in models lie."""
@@ -36,12 +36,6 @@ BATCH = 128
 
 LARGEST = 100_000_000
 """A model file of more bytes is refused."""
-
-EXTERNAL = re.compile(rb"(\x08|\x88\x80*\x00)location")
-"""How ONNX names a file that tensors lie in: our models never do, and none may make us read other files.
-
-The name is a protobuf string: its length, eight, in any of the ways it can be written, and its bytes.
-"""
 
 METADATA = "digitnet"
 """The name of the metadata entry, a JSON object, that makes an ONNX file a model of ours."""
@@ -63,6 +57,9 @@ LINE = "line"
 
 STRIDE = 4
 """Pixels of a strip to one column of a line reader's answer."""
+
+WIDEST = 2000
+"""Pixels of the widest strip that `frame.strip` makes."""
 
 MARGIN = 8
 """Pixels of paper put at either end of a strip, so that a line reader sees where it ends."""
@@ -115,12 +112,10 @@ class OnnxClassifier:
         Raises ModelError where the file does not name its layers, as one exported by an older digitnet.
         """
         session = self._looking  # tells names that are no list of names
-        found = [layer[0] for layer in self._run(self.about[LAYERS], np.asarray(image)[None], session)]
-        if [layer.ndim for layer in found] != [3] * (len(found) - 1) + [1]:
-            raise ModelError(
-                f"model {self.name}: its layers {', '.join(self.about[LAYERS])} are of other shapes{AGAIN}"
-            )
-        return found
+        found = self._run(self.about[LAYERS], np.asarray(image)[None], session)
+        if [layer.ndim for layer in found] != [4] * (len(found) - 1) + [2] or any(len(layer) != 1 for layer in found):
+            raise ModelError(f"model {self.name}: its layers {listed(self.about[LAYERS])} are of other shapes{AGAIN}")
+        return [layer[0] for layer in found]
 
     def hidden(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the hidden units before the last linear layer, (n, units) float32. Raises as `layers` does."""
@@ -162,7 +157,7 @@ class OnnxClassifier:
             return _session(self._content + _field(7, outputs), self._threads)
         # ONNX Runtime's errors have no common parent but Exception.
         except Exception as error:
-            raise ModelError(f"model {self.name}: has no layers {', '.join(names)}{AGAIN}") from error
+            raise ModelError(f"model {self.name}: has no layers {listed(names)}{AGAIN}") from error
 
     def _run(self, outputs: list[str], images: NDArray[np.uint8], session: Any = None) -> list[NDArray[np.float32]]:
         session = session or self._session
@@ -175,9 +170,9 @@ class OnnxClassifier:
         if not len(images):
             return [np.zeros(0, np.float32) for _ in outputs]
         if len(images) <= BATCH:
-            return session.run(outputs, {INPUT: images}, _NEEDED)  # type: ignore[no-any-return]
+            return _answer(session, self.name, outputs, {INPUT: images})
         parts = [
-            session.run(outputs, {INPUT: images[start : start + BATCH]}, _NEEDED)
+            _answer(session, self.name, outputs, {INPUT: images[start : start + BATCH]})
             for start in range(0, len(images), BATCH)
         ]
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
@@ -225,7 +220,8 @@ class LineReader:
 
     def _read(self, strip: NDArray[np.uint8]) -> Columns:
         # One at a time: padding to a common width would let a strip's neighbours change its last columns.
-        log_probs, reach, presence = self._session.run([LOG_PROBS, REACH, PRESENCE], {STRIPS: padded([strip])})
+        given = {STRIPS: padded([strip])}
+        log_probs, reach, presence = _answer(self._session, self.name, [LOG_PROBS, REACH, PRESENCE], given)
         middle = (np.arange(log_probs.shape[1], dtype=np.float32) + 0.5) * STRIDE - MARGIN
         boxes = np.empty_like(reach[0])
         boxes[:, 0], boxes[:, 2] = middle - reach[0, :, 0] * STRIP, middle + reach[0, :, 2] * STRIP
@@ -305,9 +301,13 @@ def _mapping(threads: int) -> Callable[..., Iterable[Any]]:
 def _open(path: Path, threads: int, expected: tuple[str, ...]) -> tuple[Any, dict[str, Any], bytes]:
     """Return a model file's session, its metadata and its content."""
     content = _read(path)
+    foreign = hashlib.sha256(content).hexdigest() not in hashes().values()
+    if foreign and (fault := vet.fault(content)):
+        raise ModelError(f"{path}: {fault}")
     try:
-        session = _session(content, threads)
+        session = vet.careful(content) if foreign else _session(content, threads)
         about: dict[str, Any] = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
+        json.dumps(about, ensure_ascii=False, allow_nan=False).encode()  # else it could not be told over HTTP
         has = {node.name for node in (*session.get_inputs(), *session.get_outputs())}
         about["name"] = str(about["name"])
         if INPUT in expected and STRIPS not in has:  # a line reader has no threshold, and is told below
@@ -316,19 +316,71 @@ def _open(path: Path, threads: int, expected: tuple[str, ...]) -> tuple[Any, dic
         raise ModelError(f"{path}: an ONNX file, but none that digitnet exported (no {error.args[0]})") from error
     # ONNX Runtime's errors have no common parent but Exception.
     except Exception as error:
-        raise ModelError(f"{path}: not a model that ONNX Runtime {onnxruntime.__version__} can run") from error
+        raise _unfit(path) from error
     if INPUT in expected and STRIPS in has:
         raise ModelError(f"{path}: reads whole numbers; score it with: digitnet evaluate --read --data PICTURES")
     if not set(expected) <= has:
-        raise ModelError(f"{path}: has {', '.join(sorted(has))}; expected {', '.join(expected)}")
+        raise ModelError(f"{path}: has {listed(sorted(has))}; expected {', '.join(expected)}")
+    if not about["name"].isprintable() or not 0 < len(about["name"]) <= 200:
+        raise ModelError(f"{path}: its name is none that can be printed in a line; export it again")
+    if INPUT in expected and not 0 <= about["threshold"] <= 1:
+        raise ModelError(f"{path}: its threshold is {about['threshold']:g}, not between 0 and 1; export it again")
+    if foreign:
+        _try(path, session, expected)
+        try:
+            session = _session(content, threads)
+        except Exception as error:
+            raise _unfit(path) from error
     return session, about, content
+
+
+def _unfit(path: Path) -> ModelError:
+    return ModelError(f"{path}: not a model that ONNX Runtime {onnxruntime.__version__} can run")
+
+
+def _try(path: Path, session: Any, expected: tuple[str, ...]) -> None:
+    """Raise ModelError unless a model answers the most that it will be given, within bounds, with what it should."""
+    lines = STRIPS in expected
+    most = WIDEST + 2 * MARGIN if lines else BATCH
+    sizes = [max(most // part, 1) for part in (128, 64, 32, 16, 8, 4, 2, 1)]
+    inputs = [np.zeros((1, STRIP, size + -size % STRIDE) if lines else (size, SIDE, SIDE), np.uint8) for size in sizes]
+    for given in inputs:
+        given[..., 10:18, 12:16] = 255
+    answers = vet.trial(session, expected[1:], [{expected[0]: given} for given in inputs])
+    for given in inputs:
+        columns = (1, given.shape[2] // STRIDE)
+        shapes = [(*columns, 11), (*columns, 4), columns] if lines else [(len(given), 10), (len(given),)]
+        try:
+            answer = next(answers)
+        except Exception as error:
+            bounds = f"{vet.SECONDS:g} s and {vet.MEMORY // 10**6} MB"
+            raise ModelError(f"{path}: fails, or takes more than {bounds}, when tried; export it again") from error
+        for name, values, shape in zip(expected[1:], answer, shapes, strict=True):
+            if values.shape != shape or values.dtype != np.float32:
+                raise ModelError(f"{path}: its {name} are {values.shape} {values.dtype}, expected {shape} float32")
+            if not np.isfinite(values).all():
+                raise ModelError(f"{path}: its {name} are not finite; train and export it again")
+        if not lines and not np.allclose(answer[0].sum(axis=1), 1, atol=1e-3):
+            raise ModelError(f"{path}: its {PROBABILITIES} do not sum to 1; export it again")
+
+
+def _answer(session: Any, name: str, outputs: Sequence[str], given: Mapping[str, NDArray[np.uint8]]) -> list[Any]:
+    """Run a model; its trial was with other pixels, so ModelError where it fails or is not finite at these."""
+    try:
+        answers = session.run(outputs, given, _NEEDED)
+    except Exception as error:
+        raise ModelError(f"model {name}: fails at what it was given; export it again") from error
+    if not all(np.isfinite(answer).all() for answer in answers):
+        raise ModelError(f"model {name}: answers with values that are not finite; train and export it again")
+    return answers  # type: ignore[no-any-return]
 
 
 def _session(content: bytes, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4  # what is wrong with a file is said once, by an error of ours
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    # With its fallback it would try twice, and print so to standard output.
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
 
 
 def _field(number: int, content: bytes) -> bytes:
@@ -348,6 +400,4 @@ def _read(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    if EXTERNAL.search(content):
-        raise ModelError(f"{path}: keeps its weights in other files; export it again as one file")
     return content
