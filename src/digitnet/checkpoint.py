@@ -25,7 +25,7 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from digitnet.errors import ModelError, TrainingError, listed
+from digitnet.errors import ModelError, TrainingError, listed, printable
 from digitnet.files import to_json, write_atomic
 from digitnet.models import MODELS
 
@@ -210,4 +210,4 @@ def latest_run(folder: Path) -> Path:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return printable((str(error) or type(error).__name__).splitlines()[0])

@@ -15,8 +15,13 @@ from collections.abc import Iterable
 def listed(names: Iterable[str], most: int = 20) -> str:
     """Return names out of a file as a message may tell them: printable, and not endlessly many; "none" of none."""
     known = list(names)
-    shown = [name[:80] if name.isprintable() else ascii(name[:80]) for name in known[:most]]
+    shown = [printable(name[:80]) for name in known[:most]]
     return ", ".join(shown + [f"and {len(known) - most} more"] * (len(known) > most)) or "none"
+
+
+def printable(words: str) -> str:
+    """Return words that may quote a file, with what would steer a terminal told by its number instead."""
+    return words if words.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
 
 
 class DigitNetError(Exception):

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.digits import SIDE
-from digitnet.errors import DataError, listed
+from digitnet.errors import DataError, listed, printable
 from digitnet.files import gunzip
 
 MAX_BYTES = 4 << 30
@@ -277,4 +277,4 @@ def _reason(error: BaseException) -> str:
     """Return an error's words without the path that the message names already."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return printable((str(error) or type(error).__name__).splitlines()[0])
