@@ -142,7 +142,8 @@ def blank(width: float, height: float) -> Figure:
 
 
 def plain(text: str, most: int = 28) -> str:
-    """Return a name as figures take it: not too long, and dollar signs in it begin no formula."""
+    """Return a name as figures take it: of letters, not too long, and dollar signs in it begin no formula."""
+    text = text.encode("utf-8", "replace").decode()  # names of files need not be Unicode
     return (text if len(text) <= most else text[: most - 1] + "…").replace("$", r"\$")
 
 

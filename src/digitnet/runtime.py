@@ -152,9 +152,9 @@ class OnnxClassifier:
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             raise ModelError(f"model {self.name}: does not name its layers{AGAIN}")
         # Protobuf merges what is appended to a message: here a model (7: its graph (12: an output (1: its name))).
-        outputs = b"".join(_field(12, _field(1, name.encode())) for name in names)
+        outputs = b"".join(vet.field(12, vet.field(1, name.encode())) for name in names)
         try:
-            return _session(self._content + _field(7, outputs), self._threads)
+            return _session(self._content + vet.field(7, outputs), self._threads)
         # ONNX Runtime's errors have no common parent but Exception.
         except Exception as error:
             raise ModelError(f"model {self.name}: has no layers {listed(names)}{AGAIN}") from error
@@ -381,14 +381,6 @@ def _session(content: bytes, threads: int) -> Any:
     options.log_severity_level = 4  # what is wrong with a file is said once, by an error of ours
     # With its fallback it would try twice, and print so to standard output.
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """Return a protobuf field that holds bytes: its number and kind, its length in sevens of bits, and they."""
-    length, sevens = len(content), b""
-    while length > 127:
-        length, sevens = length >> 7, sevens + bytes([length & 127 | 128])
-    return bytes([number << 3 | 2]) + sevens + bytes([length]) + content
 
 
 def _read(path: Path) -> bytes:

@@ -206,3 +206,11 @@ def _bound_memory() -> None:
         onnxruntime.create_and_register_allocator(
             place, onnxruntime.OrtArenaCfg({"max_mem": MEMORY, "arena_extend_strategy": 1})
         )
+
+
+def field(number: int, content: bytes) -> bytes:
+    """Return a protobuf field that holds bytes: its number and kind, its length in sevens of bits, and they."""
+    length, sevens = len(content), b""
+    while length > 127:
+        length, sevens = length >> 7, sevens + bytes([length & 127 | 128])
+    return bytes([number << 3 | 2]) + sevens + bytes([length]) + content
