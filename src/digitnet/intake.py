@@ -44,7 +44,7 @@ class Limits:
     images: int = 10_000
     deadline: float = 10.0
     waiting: int = 32
-    standing: int = 6
+    standing: int = 4
 
 
 @dataclass(frozen=True)
