@@ -237,8 +237,9 @@ def test_whole_messages_name_the_file_the_fact_and_the_next_step(tmp_path, netwo
     state = network.state_dict()
     first = next(iter(state))
     checkpoint.save_tensors(path, {name: w for name, w in state.items() if name != first}, {})
-    rest = ", ".join(list(checkpoint.load_tensors(path)[0]))[:100]
-    assert said(checkpoint.load_network, path).startswith(f"{path}: no weights named {first} (it has {rest}")
+    told, _, names = said(checkpoint.load_network, path).partition(" (it has ")
+    assert told == f"{path}: no weights named {first}"
+    assert set(names.removesuffix(")").split(", ")) == set(state) - {first}
     checkpoint.save_tensors(path, state | {first: torch.zeros(2, 3)}, {})
     shape = tuple(state[first].shape)
     assert said(checkpoint.load_network, path) == f"{path}: {first} is (2, 3), expected {shape}"
@@ -268,10 +269,7 @@ def test_whole_messages_about_pickles_and_json(tmp_path, network):
     assert said(checkpoint.load_json, path) == f"{path}: not a JSON object"
     path.write_text("{")
     assert said(checkpoint.load_json, path).startswith(f"{path}: not JSON (Expecting property name")
-    assert (
-        said(checkpoint.load_tensors, path)
-        == f"{path}: not a whole safetensors file (Error while deserializing header: header too small)"
-    )
+    assert said(checkpoint.load_tensors, path).startswith(f"{path}: not a whole safetensors file (")
 
 
 def test_json_may_hold_any_letters(tmp_path):
