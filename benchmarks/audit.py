@@ -32,7 +32,7 @@ def found_in(digits: Digits, seed: int) -> list[Suspect]:
     began = time.perf_counter()
     probs = np.zeros((len(digits), 10), np.float32)
     for fold in out_of_fold(digits, seed=seed):
-        probs[fold.rows] = fold.probs
+        probs[fold.rows] += fold.probs
         note(f"  fold {fold.number} of {fold.folds}: {fold.seconds:.0f} s")
     found = suspects(digits, probs)
     counted = sum(one.wrong for one in found)

@@ -1,7 +1,7 @@
 """Finding wrong labels: each digit is judged by a network that has never seen it, and confident learning decides.
 
     for fold in out_of_fold(digits):
-        probs[fold.rows] = fold.probs
+        probs[fold.rows] += fold.probs
     for suspect in suspects(digits, probs):
         ...
 
@@ -44,8 +44,8 @@ FOLDS = 5
 EPOCHS = 2
 """Passes of each network over its digits; how many was measured is told in docs/decisions.md."""
 
-NETWORKS = 2
-"""Networks of each fold, of other first weights: their mean is less moved by what one happened to learn."""
+REPEATS = 2
+"""Times that all is judged, by other folds and networks: their mean is less moved by what one happened to learn."""
 
 STEPS = 400
 """Least optimizer steps of each network: few digits are passed over more often."""
@@ -59,7 +59,10 @@ COLUMNS = ("rank", "part", "index", "file", "given", "suggested", "probability",
 
 @dataclass(frozen=True)
 class Fold:
-    """One part judged. number: 1-based, of `folds`. rows: (m,) int64, its digits. probs: (m, 10) float32. seconds."""
+    """One part judged. number: 1-based, of `folds` in all. rows: (m,) int64, its digits. seconds: it took.
+
+    probs: (m, 10) float32, a share of what its digits are: over all folds they add up to probabilities.
+    """
 
     number: int
     folds: int
@@ -174,25 +177,24 @@ def _labels(digits: Digits) -> NDArray[np.uint8]:
 
 
 def out_of_fold(digits: Digits, folds: int = FOLDS, seed: int = 0) -> Iterator[Fold]:
-    """Judge all digits, a fold at a time, by networks that learnt from the other folds alone.
+    """Judge all digits `REPEATS` times, a fold at a time, by networks that learnt from the other folds alone.
 
     seed: of the folds and of each network. Raises DataError as `folds_of` does; nothing runs until iterated.
     """
-    fold = folds_of(digits, folds, seed)
-    for number in range(folds):
-        began = time.perf_counter()
-        rows, others = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
-        total = np.zeros((len(rows), 10), np.float32)
-        for member in range(NETWORKS):
-            config = recipe(len(others), seed + number + 1000 * member)
+    for repeat in range(REPEATS):
+        fold = folds_of(digits, folds, seed + repeat)
+        for number in range(folds):
+            began = time.perf_counter()
+            rows, others = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
+            config = recipe(len(others), seed + repeat + number)
             network = new_network(config)
             with TemporaryDirectory(prefix="digitnet-") as folder:
                 for _ in train(network, digits[others], digits[rows[:100]], config, Path(folder)):
                     pass
                 network = checkpoint.load_network(folder)
-            total += TorchClassifier(network)(digits.images[rows])
-        probs = total / np.float32(NETWORKS)
-        yield Fold(number + 1, folds, rows, probs, time.perf_counter() - began)
+            share = TorchClassifier(network)(digits.images[rows]) / np.float32(REPEATS)
+            done = repeat * folds + number + 1
+            yield Fold(done, folds * REPEATS, rows, share, time.perf_counter() - began)
 
 
 def need_cleanlab() -> None:

@@ -48,12 +48,14 @@ def audit(
     probs = np.zeros((len(digits), 10), np.float32)
     print(f"Judging {len(digits):,} digits of {data} in {folds} folds", flush=True)
     for fold in out_of_fold(digits, folds, seed):
-        probs[fold.rows] = fold.probs
-        left = int(fold.seconds * (folds - fold.number))
-        print(f"fold {fold.number}/{folds}  {len(fold.rows):,} digits  {left // 60}:{left % 60:02} left", flush=True)
+        probs[fold.rows] += fold.probs
+        left = int(fold.seconds * (fold.folds - fold.number))
+        print(
+            f"fold {fold.number}/{fold.folds}  {len(fold.rows):,} digits  {left // 60}:{left % 60:02} left", flush=True
+        )
     found = suspects(digits, probs)
     about = (
-        f"Each digit was judged by a network that had learnt from the others alone, in {folds} folds (seed {seed}), "
+        f"Each digit was judged by two networks that had learnt from others alone, in {folds} folds each (seed {seed}), "
         "and confident learning estimated how many labels are wrong."
     )
     save(found, source, folder, about, most)
