@@ -55,7 +55,7 @@ def audit(
         )
     found = suspects(digits, probs)
     about = (
-        f"Each digit was judged by two networks that had learnt from others alone, in {folds} folds each (seed {seed}), "
+        f"Each digit was judged by two networks that learnt from others alone, in {folds} folds each (seed {seed}), "
         "and confident learning estimated how many labels are wrong."
     )
     save(found, source, folder, about, most)
