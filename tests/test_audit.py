@@ -38,6 +38,7 @@ def flip(digits, rows):
 def hasty(monkeypatch):
     """Networks that learn for few steps: enough for digits in one font."""
     monkeypatch.setattr(audit, "STEPS", 40)
+    monkeypatch.setattr(audit, "REPEATS", 1)
 
 
 @pytest.fixture
