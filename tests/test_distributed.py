@@ -103,7 +103,8 @@ def test_process_0_alone_prints_and_writes(folder, two):
     assert out.count("epoch  1/12") == 1
     assert out.count("Test accuracy") == 1
     assert not err
-    names = {"config.json", "history.jsonl", "model.safetensors", "confusion_matrix.png", "scores.json", "errors.npz"}
+    names = {"config.json", "history.jsonl", "model.safetensors", "scores.json", "errors.npz"}
+    names |= {"confusion_matrix.png", "report.html"}
     assert {path.name for path in (folder / "two").iterdir()} == names
     assert json.loads((folder / "two/config.json").read_text())["processes"] == 2
 
