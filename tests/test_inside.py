@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
-from digitnet import DataError, ModelError, classifier, runtime
+from digitnet import DataError, ModelError, classifier, vet
 from digitnet.hands import hands
 from digitnet.inside import STEP, WINDOW, inside
 
@@ -178,7 +178,7 @@ def test_a_file_without_its_layers_answers_and_says_what_to_do(exported, drawn, 
 def test_what_is_appended_to_a_model_is_read_as_part_of_it(n):
     graph = onnx.ModelProto(graph=onnx.GraphProto(name="small"))
     together = onnx.ModelProto.FromString(
-        graph.SerializeToString() + runtime._field(7, runtime._field(12, runtime._field(1, b"x" * n)))
+        graph.SerializeToString() + vet.field(7, vet.field(12, vet.field(1, b"x" * n)))
     )
     assert together.graph.name == "small"
     assert [output.name for output in together.graph.output] == ["x" * n]
