@@ -104,3 +104,4 @@ def test_the_bill_of_materials_has_exactly_the_packages_of_the_constraints():
     }
     listed = json.loads((ROOT / "sbom.json").read_text())["components"]
     assert {(part["name"].lower(), part["version"]) for part in listed} == pinned
+    assert not any("externalReferences" in part for part in listed), "packages are named, not hosts"
