@@ -21,7 +21,7 @@ sbom: .venv/bin/python  ## the packages digitnet was tested with, as a CycloneDX
 	test -x .venv/sbom/bin/cyclonedx-py || { $(BIN)/python -m venv .venv/sbom && .venv/sbom/bin/pip install -q cyclonedx-bom==7.5.0; }
 	PYTHONWARNINGS=ignore .venv/sbom/bin/cyclonedx-py requirements --pyproject pyproject.toml --short-PURLs --output-reproducible -o .venv/sbom.json constraints.txt
 	@# the packages are named, not the host that one of many registries has
-	$(BIN)/python -c 'import json; bom = json.load(open(".venv/sbom.json")); [part.pop("externalReferences", None) for part in bom["components"]]; print(json.dumps(bom, indent=2))' > sbom.json
+	$(BIN)/python -c 'import json; bom = json.load(open(".venv/sbom.json")); [part.pop("externalReferences", None) for part in bom["components"]]; bom["metadata"].pop("tools", None); print(json.dumps(bom, indent=2))' > sbom.json
 
 coverage: .venv/dev.stamp  ## lines and branches that the tests run; fails below 92 %
 	$(BIN)/coverage erase
