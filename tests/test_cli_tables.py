@@ -184,3 +184,15 @@ def test_a_full_disk_is_said_with_the_file_and_what_to_do(digitnet, small_disk, 
         assert digitnet(*words, "--resume")[0] == 0
         digitnet("read", "scans", "--format", form, "--out", "whole")
         assert (small_disk / "out").read_bytes() == Path("whole").read_bytes()
+
+
+@pytest.mark.parametrize("form", ["text", "json", "jsonl", "csv"])
+def test_a_disk_without_room_for_a_line_keeps_no_empty_file(digitnet, small_disk, form):
+    save("0.png", "1984")
+    disk = os.statvfs(small_disk)
+    (small_disk / "hog").write_bytes(bytes(disk.f_bavail * disk.f_frsize))
+    words = ["read", "0.png", "--format", form, "--out", small_disk / "out"]
+    assert digitnet(*words)[0] == 1
+    assert [path.name for path in small_disk.iterdir()] == ["hog"]
+    (small_disk / "hog").unlink()
+    assert digitnet(*words)[0] == 0

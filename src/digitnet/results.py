@@ -40,7 +40,7 @@ def writer(out: Path | None, form: str, many: bool, least: float) -> Iterator[Ca
     else:
         stream = out.open("a", encoding="utf-8", errors="surrogateescape", newline="")
     rows = csv.writer(stream, lineterminator="\n")
-    first = True
+    first, whole = True, False
 
     @contextmanager
     def named() -> Iterator[None]:
@@ -73,10 +73,13 @@ def writer(out: Path | None, form: str, many: bool, least: float) -> Iterator[Ca
         if form == "json":
             with named():
                 stream.write("[]\n" if first else "\n]\n")
+        whole = True
     finally:
         if out is not None:
             with suppress(OSError):  # what it still holds has been missed already
                 stream.close()
+            if not whole and not out.stat().st_size:  # stopped before a line was written: leave nothing in the way
+                out.unlink()
 
 
 def resume(out: Path, form: str) -> set[str]:
