@@ -148,9 +148,10 @@ def state_of(folder: Path) -> str:
         return "no folder"
     if not (folder / "config.json").is_file():
         return "no configuration"
-    if (folder / "scores.json").is_file():
-        return "scores"
-    return "epochs" if (folder / "state.safetensors").is_file() else "no epoch"
+    scores, state = ((folder / name).is_file() for name in ("scores.json", "state.safetensors"))
+    if scores:
+        return "scores" if state else "done"
+    return "epochs" if state else "no epoch"
 
 
 def main() -> bool:
@@ -195,9 +196,9 @@ def main() -> bool:
                     states[state_of(folder)] += 1
                 elif process.wait():
                     faults.append(f"{folder.name}: {process.said().strip()[-300:]}")
-                if state_of(folder) == "scores":
+                if state_of(folder) == "done":
                     break
-            if state_of(folder) != "scores":
+            if state_of(folder) != "done":
                 process = Training(words_for(home, folder.name), home, "training")
                 if process.wait():
                     faults.append(f"{folder.name}: {process.said().strip()[-300:]}")

@@ -170,6 +170,27 @@ def test_a_run_that_another_process_finished_meanwhile_is_not_begun_anew(config)
     assert (run.folder / "model.safetensors").read_bytes() == before
 
 
+def test_a_run_killed_at_its_report_is_gone_on_with(config, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def die(*_):
+        raise Killed
+
+    run = start(config)
+    list(run.train())
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr("digitnet.run.report_run", die)
+        run.finish()
+    scores = (run.folder / "scores.json").read_bytes()
+    again = reopen(run.folder)
+    assert list(again.train()) == []
+    again.finish()
+    assert (run.folder / "scores.json").read_bytes() == scores
+    assert (run.folder / "report.html").is_file()
+    assert not (run.folder / "state.safetensors").exists()
+
+
 def test_what_a_kill_at_the_start_leaves_behind_is_not_in_the_way(config, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/.lock").touch()

@@ -257,7 +257,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _require_unfinished(folder: Path) -> None:
-    if (folder / checkpoint.SCORES).is_file():
+    if (folder / checkpoint.SCORES).is_file() and not (folder / checkpoint.STATE).is_file():  # which goes last
         raise TrainingError(f"{folder}: is done; see it with: digitnet evaluate --model {folder}")
 
 
