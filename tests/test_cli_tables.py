@@ -103,7 +103,7 @@ def test_rules_and_single_hold_for_tables_too(digitnet):
         (["--format", "csv", "--engine", "ray"], "--format csv: is for --engine local alone, with --jobs up to 256"),
         (["--address", "auto"], "--format text: is for --engine local alone, with --jobs up to 256"),
         (["--jobs", "257"], "--format text: is for --engine local alone, with --jobs up to 256"),
-        (["--format", "parquet", "--out", "out", "--jobs", "257"], "--jobs 257: this process reads up to 256 pages"),
+        (["--format", "parquet", "--out", "out", "--jobs", "257"], "--jobs 257: this machine reads up to 256 pages"),
         (
             ["--format", "parquet", "--out", "out", "--address", "auto"],
             "--address is of a Ray cluster; add --engine ray",

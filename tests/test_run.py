@@ -179,9 +179,10 @@ def test_a_run_killed_at_its_report_is_gone_on_with(config, monkeypatch):
 
     run = start(config)
     list(run.train())
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr("digitnet.run.report_run", die)
-        run.finish()
+        with pytest.raises(Killed):
+            run.finish()
     scores = (run.folder / "scores.json").read_bytes()
     again = reopen(run.folder)
     assert list(again.train()) == []

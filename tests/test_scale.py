@@ -1,4 +1,5 @@
 import logging
+import multiprocessing
 import os
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from digitnet import scale
 from digitnet.errors import DataError
 from digitnet.manifest import Job, begin, read_here
 from digitnet.reader import Reader
-from digitnet.scale import PartReader, read_on_ray
+from digitnet.scale import PartReader, read_in_processes, read_on_ray
 from digitnet.store import files
 
 MISSING = "is not installed: pip install 'digitnet[scale]'"
@@ -59,6 +60,35 @@ def test_an_actor_says_what_is_wrong_instead_of_dying(scans, reader, monkeypatch
         "inputs": 0,
         "wrong": "a machine of the cluster has another digitnet, 9.9; install the same on all",
     }
+
+
+def test_processes_of_this_machine_read_what_one_reads(scans, reader):
+    whole, job = start(scans, reader, "whole"), start(scans, reader)
+    list(read_here(whole, reader, 1))
+    assert sum(read_in_processes(job, 2)) == 301
+    assert [each.finish().not_read for each in (whole, job)] == [1, 1]
+    assert tree("out") == tree("whole")
+    assert list(read_in_processes(job, 2)) == []
+
+
+def test_a_reading_process_that_is_killed_is_said_and_what_is_done_stays(scans, reader):
+    job = start(scans, reader)
+    reading = read_in_processes(job, 2)
+    next(reading)
+    with pytest.raises(DataError, match=rf"^{Path.cwd()}/out: a process that reads has died; go on with --resume"):
+        multiprocessing.active_children()[0].kill() or list(reading)
+    assert not multiprocessing.active_children()
+    before = len(job.left())
+    assert 0 < before < job.parts
+    list(read_in_processes(job, 2))
+    assert job.finish().inputs == 301
+
+
+def test_what_is_wrong_in_a_reading_process_is_said(scans, reader):
+    job = start(scans, reader)
+    Path("out/numbers").write_text("no folder")
+    with pytest.raises(DataError, match="out/numbers/part-"):
+        list(read_in_processes(job, 2))
 
 
 def test_a_cluster_that_is_not_there_is_said(scans, reader):

@@ -2,4 +2,5 @@
 
 from digitnet.cli import main
 
-main()
+if __name__ == "__main__":  # processes that read import this module, too
+    main()

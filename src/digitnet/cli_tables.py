@@ -1,4 +1,4 @@
-"""`digitnet read` into tables: big jobs, in this process or on a Ray cluster."""
+"""`digitnet read` into tables: big jobs, by processes of this machine or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from digitnet.rules import Rules
 
 MOST_LOCAL = 256
-"""Pages that one process reads at the same time, at most: it holds twice as many in memory."""
+"""Pages that one machine reads at the same time, at most: it holds twice as many in memory."""
+
+WORTH = 200
+"""Inputs from which on `--jobs` are processes of their own: a second to start them is less than threads would lose."""
 
 SAY_SECONDS = 60
 """Seconds between two lines of progress where there is no terminal."""
@@ -38,7 +41,7 @@ def read_tables(
     if address and engine != "ray":
         raise DataError("--address is of a Ray cluster; add --engine ray")
     if engine == "local" and (jobs or 1) > MOST_LOCAL:
-        raise DataError(f"--jobs {jobs}: this process reads up to {MOST_LOCAL} pages at the same time")
+        raise DataError(f"--jobs {jobs}: this machine reads up to {MOST_LOCAL} pages at the same time")
     try:
         import pyarrow  # noqa: F401
 
@@ -48,7 +51,7 @@ def read_tables(
         raise DataError(f"{error.name} is not installed; install it with: pip install 'digitnet[scale]'") from error
     from digitnet.manifest import begin, read_here
     from digitnet.reader import Reader
-    from digitnet.scale import read_on_ray
+    from digitnet.scale import read_in_processes, read_on_ray
     from digitnet.store import files
 
     reader = Reader(threads=1)  # more of them save time and cost cores: for that there is --jobs
@@ -57,9 +60,15 @@ def read_tables(
     done = total - sum(job.size(part) for part in job.left())
     if done:
         say(f"{done:,} of {total:,} inputs are in {job.folder} already")
+    if engine == "ray":
+        reading = read_on_ray(job, address, jobs)
+    elif (jobs or 1) > 1 and total - done >= WORTH:
+        reading = read_in_processes(job, jobs or 1)
+    else:
+        reading = read_here(job, reader, jobs or 1)
     try:
         with _count(done, total) as advance:
-            for inputs in read_here(job, reader, jobs or 1) if engine == "local" else read_on_ray(job, address, jobs):
+            for inputs in reading:
                 advance(inputs)
         summary = job.finish()
     except KeyboardInterrupt:

@@ -1,25 +1,29 @@
-"""A big job on a Ray cluster: Ray Data hands its parts to actors, each with a `Reader` of its own.
+"""A big job by many processes, each with a `Reader` of its own: on this machine, or on a Ray cluster by Ray Data.
 
-Through Ray go numbers of parts and counts of inputs alone; pictures are opened, and tables written, by the actors. So
-nothing piles up in the object store, and what a dead machine had begun is simply read again elsewhere. The folder of
-the job and its inputs must be reachable under the same names from every machine.
+Between them go numbers of parts and counts of inputs alone; pictures are opened, and tables written, by those that
+read. So nothing piles up, and what a dead process had begun is simply read again. On a cluster the folder of the job
+and its inputs must be reachable under the same names from every machine.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import multiprocessing
 import os
 import re
 import secrets
+import signal
 import socket
 from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from digitnet import __version__
 from digitnet.errors import DataError, DigitNetError
 from digitnet.manifest import Job
 from digitnet.reader import Reader
+from digitnet.runtime import cores
 
 BLOCKS = 10_000
 """Most pieces of work that Ray Data keeps books on; beyond, a piece is several parts."""
@@ -31,14 +35,14 @@ FAR = "no job is seen there from this machine; --out must be a folder that all m
 
 
 class PartReader:
-    """What runs on every core of the cluster: one `Reader` of one thread, which reads part after part."""
+    """What runs on every core: one `Reader` of one thread, which reads part after part, `pages` at the same time."""
 
-    def __init__(self, place: str, parts: Sequence[int]) -> None:
+    def __init__(self, place: str, parts: Sequence[int], pages: int = 1) -> None:
         """Open the job and the models. What is wrong with that is told by the first call: Ray would retry for ever."""
         import cv2
 
         cv2.setNumThreads(1)
-        self.parts = parts
+        self.parts, self.pages = parts, pages
         self.wrong = None
         try:
             self.job = Job(place)
@@ -58,10 +62,61 @@ class PartReader:
         part = self.parts[row["id"]]
         try:
             if self.wrong is None and not self.job.is_done(part):  # it is where Ray lost the answer of a finished call
-                self.job.read(self.reader, part)
+                self.job.read(self.reader, part, self.pages)
         except (DigitNetError, OSError) as error:
             return {"inputs": 0, "wrong": str(error)}
         return {"inputs": 0 if self.wrong else self.job.size(part), "wrong": self.wrong}
+
+
+def read_in_processes(job: Job, jobs: int) -> Iterator[int]:
+    """Read the parts that are left in processes of this machine; yield how many inputs are done with each.
+
+    jobs: pages read at the same time, by as many processes, or by one a core where there are fewer cores. Raises
+    DataError where a part cannot be written, or where one of the processes is ended by somebody else.
+    """
+    left = job.left()
+    count = min(jobs, cores(), len(left))
+    spawn = multiprocessing.get_context("spawn")
+    processes: dict[Any, Any] = {}  # by the pipe to each
+    try:
+        for place in range(count):
+            here, there = spawn.Pipe()
+            process = spawn.Process(target=_read_for, args=(there, job.folder.place, left, jobs // count), daemon=True)
+            process.start()
+            there.close()
+            processes[here] = process
+            here.send(place)
+        places, busy = iter(range(count, len(left))), set(processes)
+        while busy:
+            pipe: Any
+            for pipe in wait(busy):
+                yield _inputs(pipe.recv())
+                if (following := next(places, None)) is None:
+                    busy.remove(pipe)
+                else:
+                    pipe.send(following)
+    except (EOFError, ConnectionError) as error:
+        raise DataError(f"{job.folder}: a process that reads has died; go on with --resume, or fewer --jobs") from error
+    finally:
+        for process in processes.values():
+            process.kill()  # what it was writing is not there yet, and is read again
+            process.join()
+
+
+def _read_for(pipe: Connection, place: str, parts: Sequence[int], pages: int) -> None:
+    """Read the parts that a pipe names, until nobody is at its other end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that began this one
+    reader = PartReader(place, parts, pages)
+    with contextlib.suppress(EOFError, ConnectionError):
+        while True:
+            pipe.send(reader({"id": pipe.recv()}))
+
+
+def _inputs(row: dict[str, Any]) -> int:
+    """Return the inputs of a part that was read; raise DataError where something was wrong."""
+    if row["wrong"] is not None:
+        raise DataError(row["wrong"])
+    return int(row["inputs"])
 
 
 def read_on_ray(job: Job, address: str | None, jobs: int | None) -> Iterator[int]:
@@ -116,6 +171,4 @@ def _run(job: Job, left: list[int], actors: int) -> Iterator[int]:
         num_cpus=1,
     )
     for row in done.iter_rows():
-        if row["wrong"] is not None:
-            raise DataError(row["wrong"])
-        yield int(row["inputs"])
+        yield _inputs(row)
