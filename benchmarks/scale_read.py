@@ -1,4 +1,4 @@
-"""Reading many pictures with one worker and with two, in one process and on Ray: how fast, how efficient, memory flat?
+"""Reading many pictures with one worker and with two, here and on Ray: how fast, how efficient, is memory flat?
 
 python benchmarks/scale_read.py >> benchmarks/RESULTS.md
 python benchmarks/scale_read.py --inputs 10000 --rounds 1
@@ -53,14 +53,16 @@ def main() -> bool:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=4000)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--only", choices=["local", "ray"])
     asked = parser.parse_args()
+    engines = [asked.only] if asked.only else ["local", "ray"]
     runs: dict[tuple[str, int], list[Run]] = {}
     loads: list[float] = []  # what else runs on this machine spoils speeds, less so processor seconds
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         pages = compose(scratch, asked.inputs)
         for turn in range(asked.rounds):
-            for engine in ("local", "ray"):
+            for engine in engines:
                 for workers in (1, 2):
                     done = run(pages, scratch / f"{engine}-{workers}-{turn}", engine, workers, asked.inputs)
                     loads.append(load := os.getloadavg()[0])
@@ -68,7 +70,7 @@ def main() -> bool:
                     runs.setdefault((engine, workers), []).append(done)
     low, high = min(loads), max(loads)
     met, what = True, "composed numbers, a picture each"
-    for engine in ("local", "ray"):
+    for engine in engines:
         one, two = ([each.speed for each in runs[engine, workers]] for workers in (1, 2))
         for workers in (1, 2):
             cores = [each.per_core for each in runs[engine, workers]]
@@ -104,7 +106,7 @@ def run(pages: Path, out: Path, engine: str, workers: int, inputs: int) -> Run:
     """Read the folder; look now and then."""
     words = [*READ, str(pages), "--out", str(out), "--engine", engine, "--jobs", str(workers), "--format", "parquet"]
     looks: list[Look] = []
-    # One thread each, as Ray's workers have it: else one worker of this process would take both cores.
+    # One thread each, as Ray's workers have it: else one worker alone would take both cores.
     with subprocess.Popen(words, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:
         while process.poll() is None:
             if not looks or (found := look(process.pid, out, engine)).parts > looks[-1].parts:
@@ -127,19 +129,19 @@ def run(pages: Path, out: Path, engine: str, workers: int, inputs: int) -> Run:
 def look(pid: int, out: Path, engine: str) -> Look:
     """Return what there is now."""
     processes = [pid, *descendants(pid)]
-    readers = [each for each in processes if "PartReader" in command(each)] if engine == "ray" else [pid]
+    readers = [each for each in processes if "PartReader" in command(each)] if engine == "ray" else processes
     parts = len(list((out / "pages").glob("*.parquet")))
     used = sum(processor_seconds(each) for each in processes)
     return Look(time.monotonic(), parts, used, max(map(resident, readers), default=0.0))
 
 
 def processor_seconds(pid: int) -> float:
-    """Return what a process has used; nothing where it has ended."""
+    """Return what a process has used, with those that it started and that have ended; nothing where it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except OSError:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / TICK
+    return sum(map(int, fields[11:15])) / TICK
 
 
 def resident(pid: int) -> float:
