@@ -1,6 +1,8 @@
+import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +73,26 @@ def drawn_npz(drawn, tmp_path):
     path = tmp_path / "drawn.npz"
     np.savez(path, images=drawn.images, labels=drawn.labels)
     return path
+
+
+@pytest.fixture
+def put_fonts(monkeypatch, tmp_path):
+    """put_fonts(hand, printed): Pillow's own font under those names instead of digitnet's fonts; nothing is fetched."""
+    from digitnet import data, fonts
+
+    def put(hand, printed):
+        content = ImageFont.load_default(20).path.getvalue()
+        sha256 = hashlib.sha256(content).hexdigest()
+        made = [tuple(fonts.Font(name, len(content), sha256) for name in names) for names in (hand, printed)]
+        few = replace(fonts.FONTS, hand=made[0], printed=made[1])
+        monkeypatch.setitem(data.DATASETS, "fonts", few)
+        folder = tmp_path / "cache" / "fonts"
+        folder.mkdir(parents=True)
+        for file in few.files:
+            (folder / file.name).write_bytes(content)
+        return few
+
+    return put
 
 
 @pytest.fixture(autouse=True)

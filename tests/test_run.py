@@ -1,4 +1,3 @@
-import hashlib
 import itertools
 import json
 import subprocess
@@ -7,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import ImageFont
 
 from digitnet import ModelError, TrainingError, data, fonts
 from digitnet.hands import hands
@@ -82,19 +80,11 @@ def test_drawn_digits_are_added_to_the_training_digits_alone(config):
 
 
 @pytest.fixture
-def small_fonts(monkeypatch, tmp_path):
-    """Pillow's own font where the fonts of one handwriting and one print would be: nothing is fetched."""
-    content = ImageFont.load_default(20).path.getvalue()
-    sha256 = hashlib.sha256(content).hexdigest()
-    hand, printed = (fonts.Font(name, len(content), sha256) for name in ("ann", "bob"))
-    few = replace(fonts.FONTS, hand=(hand,), printed=(printed,))
+def small_fonts(monkeypatch, put_fonts, tmp_path):
+    """The file of the one handwriting; there is one printed font, too."""
+    few = put_fonts(["ann"], ["bob"])
     monkeypatch.setattr(fonts, "FONTS", few)
-    monkeypatch.setitem(data.DATASETS, "fonts", few)
-    folder = tmp_path / "cache" / "fonts"
-    folder.mkdir(parents=True)
-    for file in few.files:
-        (folder / file.name).write_bytes(content)
-    return folder / hand.file.name
+    return tmp_path / "cache" / "fonts" / few.hand[0].file.name
 
 
 def test_a_recipe_with_negatives_has_the_letters_of_hands_and_of_print(config, small_fonts):

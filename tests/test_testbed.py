@@ -1,28 +1,18 @@
-import hashlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import ImageFont
 
-from digitnet import DataError, data, fonts, testbed
+from digitnet import DataError, data, testbed
 from digitnet.testbed import Plan, Sets
 
 PLAN = Plan("full", ("quick",), 1)
 
 
 @pytest.fixture
-def few_fonts(monkeypatch, tmp_path):
-    """Pillow's own font where six fonts would be, of which the last is for testing: nothing is fetched."""
-    content = ImageFont.load_default(20).path.getvalue()
-    sha256 = hashlib.sha256(content).hexdigest()
-    few = replace(fonts.FONTS, hand=tuple(fonts.Font(name, len(content), sha256) for name in "abcdef"), printed=())
-    monkeypatch.setattr(testbed, "FONTS", few)
-    monkeypatch.setitem(data.DATASETS, "fonts", few)
-    folder = tmp_path / "cache" / "fonts"
-    folder.mkdir(parents=True)
-    for file in few.files:
-        (folder / file.name).write_bytes(content)
+def few_fonts(monkeypatch, put_fonts):
+    """Six fonts, of which the last is for testing."""
+    monkeypatch.setattr(testbed, "FONTS", put_fonts("abcdef", ""))
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def read(
         typer.Option(min=1, max=100_000, show_default="1; with ray all cores", help="Pages read at the same time."),
     ] = None,
     engine: Annotated[
-        Literal["local", "ray"], typer.Option(help="What reads: this process, or a Ray cluster, into parquet.")
+        Literal["local", "ray"], typer.Option(help="What reads: this machine, or a Ray cluster, into parquet.")
     ] = "local",
     address: Annotated[
         str | None,
