@@ -41,6 +41,7 @@ def main() -> bool:
         subprocess.run(["git", "clone", "--quiet", here, copy], check=True)
         with (copy / "pyproject.toml").open("a") as file:
             file.write(settings())
+        (copy / "mutants/src").mkdir(parents=True)  # Python does not look again for a folder that was not there
     words = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", str(asked.jobs)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(copy / "mutants/src")}
     done = subprocess.run(words, cwd=copy, env=environment, stdout=sys.stderr)
