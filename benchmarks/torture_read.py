@@ -3,9 +3,10 @@
 python benchmarks/torture_read.py >> benchmarks/RESULTS.md
 python benchmarks/torture_read.py --only ray --kills 5 --seed 7
 
-Killed are: `digitnet read` into tables and into CSV; on Ray the command with all that it started, the command alone, or
-one of Ray's workers, after which Ray must go on by itself. After every kill each part that is there must be, byte for
-byte, that of a run nobody disturbed; at the end of every job all of it must be.
+Killed are: `digitnet read` into tables and into CSV; on Ray the command with all that it started, the command alone,
+one of Ray's agents, for which it gives the machine up, or one of its workers, after which it must go on. After
+every kill each part that is there must be, byte for byte, that of a run nobody disturbed; at the end of every job all
+of it must be.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Torture:
         return jobs, wrong
 
     def _kill(self, process: subprocess.Popen[bytes], way: str, moment: float) -> bool | None:
-        """Kill at a moment; return True where it had ended, False where it was killed, None where a worker was."""
+        """Kill at a moment; return True where it ends by itself, False where it was killed, None where a worker was."""
         try:
             if process.wait(moment) != 0:
                 raise SystemExit(f"{self.name}: ended with an error: see {self.scratch}")
@@ -74,10 +75,14 @@ class Torture:
         except subprocess.TimeoutExpired:
             pass
         below = descendants(process.pid)
-        workers = [pid for pid in below if command(pid).startswith("ray::")]
+        agents = [pid for pid in below if command(pid).startswith("ray::") and "Agent" in command(pid)]
+        workers = [pid for pid in below if command(pid).startswith("ray::") and pid not in agents]
         if way == "worker" and workers:
             os.kill(self.rng.choice(workers), signal.SIGKILL)
             return None
+        if way == "agent" and agents:
+            os.kill(self.rng.choice(agents), signal.SIGKILL)
+            return process.wait(LIMIT) == 0
         process.kill()
         process.wait()
         if way == "command":
@@ -179,7 +184,9 @@ def local(scratch: Path, rng: random.Random, kills: int) -> tuple[int, list[str]
 
 def on_ray(scratch: Path, rng: random.Random, kills: int) -> tuple[int, list[str]]:
     """Torture Ray, started anew by every command."""
-    return Torture("ray", ["--engine", "ray", "--jobs", "2"], scratch, rng).run(kills, ["all", "command", "worker"])
+    return Torture("ray", ["--engine", "ray", "--jobs", "2"], scratch, rng).run(
+        kills, ["all", "command", "agent", "worker"]
+    )
 
 
 if __name__ == "__main__":
