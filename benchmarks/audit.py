@@ -74,7 +74,7 @@ def put_in(seeds: int, data_dir: Path | None) -> bool:
         recalls.append(hits / len(wrong))
         precisions.append(hits / max(1, len(marked)))
         note(f"  seed {seed}: recall {recalls[-1]:.4f}, precision {precisions[-1]:.4f}")
-    spread = [f"{100 * np.mean(one):.2f} +- {100 * np.std(one):.2f} %" for one in (recalls, precisions)]
+    spread = [f"{100 * np.mean(one):.2f} ± {100 * np.std(one):.2f} %" for one in (recalls, precisions)]
     what = f"1 % of MNIST's training labels flipped at random, mean and spread over {seeds} seeds, 5 folds"
     meets = [
         row(f"`digitnet audit`, recall: {what}", ">= 95 %", spread[0], len(clean), float(np.mean(recalls)) >= 0.95),
