@@ -285,11 +285,38 @@ def test_few_bright_specks_do_not_set_the_level_of_a_strip():
     page = np.zeros((40, 100), np.uint8)
     page[10:30, 10:20] = 100
     page[5, 5:15] = 255  # one in four hundred
-    assert strip(page)[20, 15] == 255
+    made = strip(page)
+    assert made[20, 15] == 255
+    assert (made[5, 5:15] == 255).all(), "brighter than most ink is ink"
+
+
+def test_a_tall_picture_is_averaged_into_its_strip_and_a_low_one_is_smoothed():
+    page = np.zeros((160, 80), np.uint8)
+    page[:, 32:48] = 255
+    page[0::4, 48:], page[3::4, 48:] = 255, 255  # of four rows that become one the two in the middle are paper
+    assert (strip(page)[:, [4, 9, 15]] == [0, 255, 128]).all()
+    low = np.zeros((20, 40), np.uint8)
+    low[:, 20:] = 255
+    assert strip(low)[20, 38:42].tolist() == [0, 64, 191, 255]
+
+
+def test_the_faintest_ink_on_even_paper_is_ink_in_a_strip():
+    page = np.full((40, 100), 7, np.uint8)
+    page[:, 50:] = 8
+    made = strip(page)
+    assert not made[:, :50].any()
+    assert (made[:, 50:] == 255).all()
 
 
 @pytest.mark.parametrize("value", [0, 100, 255])
 def test_a_strip_of_one_value_is_empty(value):
     made = strip(np.full((50, 70), value, np.uint8))
     assert made.shape == (40, 56)
+    assert made.dtype == np.uint8
     assert not made.any()
+
+
+def test_every_pixel_of_the_border_counts_once():
+    ink = np.full((5, 5), 255, np.uint8)
+    ink[0, 1:4] = ink[2, 2] = 0  # 13 of 16 pixels of the border are bright: with one less it would be no bright paper
+    assert (frame(ink) == frame(255 - ink)).all()
