@@ -1,6 +1,7 @@
 """Change the code in a thousand small ways: how many of the changes do the tests notice? pip install mutmut==3.8.1
 
 python benchmarks/mutation.py >> benchmarks/RESULTS.md
+python benchmarks/mutation.py frame fetch
 
 Mutmut changes one thing at a time (a number, a comparison, a string, an argument) in a copy of the package as it was
 committed, and runs the tests of that module which reach the change. A change that they let pass, or that no test
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from rows import commit, note, row
@@ -33,28 +35,29 @@ LEFT_OUT = "not two_processes and not stopped_by"
 
 def main() -> bool:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("modules", nargs="*", choices=MODULES, default=MODULES)
     parser.add_argument("--jobs", type=int, default=1)
     asked = parser.parse_args()
     here = Path(__file__).parents[1]
-    copy = Path(tempfile.gettempdir()) / f"digitnet-mutation-{commit().rstrip('+')}"
+    copy = Path(tempfile.gettempdir()) / "-".join(["digitnet-mutation", commit().rstrip("+"), *asked.modules])
     if not copy.is_dir():
         subprocess.run(["git", "clone", "--quiet", here, copy], check=True)
         with (copy / "pyproject.toml").open("a") as file:
-            file.write(settings())
+            file.write(settings(asked.modules))
         (copy / "mutants/src").mkdir(parents=True)  # Python does not look again for a folder that was not there
     words = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", str(asked.jobs)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(copy / "mutants/src")}
     done = subprocess.run(words, cwd=copy, env=environment, stdout=sys.stderr)
     if done.returncode:
         raise SystemExit(f"{copy}: mutmut ended with {done.returncode}")
-    met = [told(copy, module) for module in MODULES]
+    met = [told(copy, module) for module in asked.modules]
     return all(met)
 
 
-def settings() -> str:
+def settings(modules: Sequence[str]) -> str:
     """Return what mutmut is told, as a table of pyproject.toml."""
-    chosen = [f"src/digitnet/{module}.py" for module in MODULES]
-    tests = [f"tests/test_{module}.py" for module in MODULES]
+    chosen = [f"src/digitnet/{module}.py" for module in modules]
+    tests = [f"tests/test_{module}.py" for module in modules]
     return (
         '\n[tool.mutmut]\nsource_paths = ["src"]\n'
         f"only_mutate = {json.dumps(chosen)}\n"

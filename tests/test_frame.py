@@ -320,3 +320,33 @@ def test_every_pixel_of_the_border_counts_once():
     ink = np.full((5, 5), 255, np.uint8)
     ink[0, 1:4] = ink[2, 2] = 0  # 13 of 16 pixels of the border are bright: with one less it would be no bright paper
     assert (frame(ink) == frame(255 - ink)).all()
+    ink = np.full((6, 6), 255, np.uint8)
+    ink[0, 1:5] = ink[2, 2] = 0  # 16 of 20: not enough
+    assert (frame(ink) != frame(255 - ink)).any()
+
+
+@pytest.mark.parametrize("place", [(1, 1), (1, 3), (3, 1), (3, 3)])
+def test_one_dark_pixel_inside_a_bright_border_is_ink(place):
+    ink = np.full((5, 5), 255, np.uint8)
+    ink[place] = 0
+    assert (frame(ink) == frame(255 - ink)).all()
+
+
+def test_small_ink_is_doubled_with_smooth_edges():
+    ink = np.zeros((14, 14), np.uint8)
+    ink[2:12, 2:12] = 200
+    edge = np.array([0.75, *[1.0] * 18, 0.75], np.float32)
+    expected = np.zeros((28, 28))
+    expected[5:25, 5:25] = (255 * np.outer(edge, edge)).round()
+    assert (frame(ink) == expected).all()
+
+
+def test_faint_ink_is_kept_above_the_roughness_of_the_paper():
+    page = np.full((40, 40), 10, np.uint8)
+    page[::2] = 0
+    page[10:30, 10:20] = 100
+    smooth = frame(page)
+    page[18:22, 20:30] = 25  # more than twice what half of the paper's pixels differ by
+    assert (frame(page) != smooth).any()
+    page[18:22, 20:30] = 19
+    assert (frame(page) == smooth).all()

@@ -87,10 +87,7 @@ def _bright_on_zero(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     # Ink cut out tightly may cover much of its border, a 1 even all of it, but then nothing inside is dark.
     if border.mean() > 0.8 and not bright[1:-1, 1:-1].all():
         ink, bright = 255 - ink, ~bright
-    dark = ink[~bright]
-    if not len(dark):
-        return np.zeros_like(ink)
-    paper, rough = quantiles(dark, (0.25, 0.75))
+    paper, rough = quantiles(ink[~bright], (0.25, 0.75))
     above = ink - np.minimum(ink, np.uint8(paper))
     above[above <= 2 * (rough - paper)] = 0
     return above
