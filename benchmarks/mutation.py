@@ -35,7 +35,7 @@ LEFT_OUT = "not two_processes and not stopped_by"
 
 def main() -> bool:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("modules", nargs="*", choices=MODULES, default=MODULES)
+    parser.add_argument("modules", nargs="*", default=MODULES, help=" ".join(MODULES))
     parser.add_argument("--jobs", type=int, default=1)
     asked = parser.parse_args()
     here = Path(__file__).parents[1]
