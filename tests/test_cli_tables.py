@@ -83,6 +83,15 @@ def test_without_a_terminal_progress_is_a_line_now_and_then(digitnet, scans, mon
     assert [line.split(",")[0] for line in err.splitlines()[:4]] == [f"{n} of 4 inputs" for n in (1, 2, 3, 4)]
 
 
+def test_a_large_job_is_read_by_processes_of_its_own(digitnet, scans, monkeypatch):
+    digitnet("read", scans, "--format", "parquet", "--out", "one")
+    monkeypatch.setattr(cli_tables, "WORTH", 4)
+    monkeypatch.setattr("digitnet.manifest.read_here", None)
+    code, _, err = digitnet("read", scans, "--format", "parquet", "--out", "out", "--jobs", "2")
+    assert (code, err) == (2, SAID.format(Path.cwd()))
+    assert numbers("out") == numbers("one")
+
+
 def test_rules_and_single_hold_for_tables_too(digitnet):
     save("scans/a.png", "1984")
     digitnet("read", "scans", "--single", "--length", "3", "--format", "parquet", "--out", "out")

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "store": {"batch", "errors", "files", "image"},
     "tables": {"batch", "store"},
     "manifest": {"__init__", "batch", "errors", "files", "image", "reader", "rules", "store", "tables"},
-    "scale": {"__init__", "errors", "manifest", "reader"},
+    "scale": {"__init__", "errors", "manifest", "reader", "runtime"},
     "writers": {"digits", "hands"},
     "compose": {"digits", "writers"},
     "lines": {
