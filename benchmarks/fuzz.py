@@ -39,6 +39,9 @@ from rows import note, row  # noqa: E402
 from targets import MEGABYTES, SECONDS, TARGETS, mend  # noqa: E402
 
 HOME = Path("run/fuzz")
+ONE_ARENA = os.environ | {"MALLOC_ARENA_MAX": "1"}
+"""Threads come and go with every request here: glibc would keep the memory of a large picture for each of them."""
+
 LONGEST = {"image": 4096, "data": 8192, "checkpoint": 8192, "model": 16384, "http": 8192}
 """Bytes of the longest input that is tried."""
 
@@ -61,7 +64,7 @@ def main() -> bool:
         note(f"{asked.target}: {left:.0f} s of the processor left")
         began = os.times()
         words = [sys.executable, __file__, asked.target, "--seconds", str(left), "--child"]
-        done = subprocess.run(words)
+        done = subprocess.run(words, env=ONE_ARENA)
         used = os.times()
         if done.returncode:  # stopped by libFuzzer at a finding, which it has kept
             seconds = used.children_user + used.children_system - began.children_user - began.children_system
@@ -133,6 +136,7 @@ def fuzz(name: str, seconds: float) -> None:
 
     options = [
         "-timeout=120",  # by the clock, for what waits; a busy machine takes its time with the rest
+        "-report_slow_units=120",
         f"-rss_limit_mb={MEGABYTES}",
         f"-max_len={LONGEST[name]}",
         f"-artifact_prefix={found}/",
