@@ -42,6 +42,9 @@ HOME = Path("run/fuzz")
 ONE_ARENA = os.environ | {"MALLOC_ARENA_MAX": "1"}
 """Threads come and go with every request here: glibc would keep the memory of a large picture for each of them."""
 
+FULL = 600
+"""Memory, MB, at which a process gives way to a new one between two inputs: Atheris' own grows with every input."""
+
 LONGEST = {"image": 4096, "data": 8192, "checkpoint": 8192, "model": 16384, "http": 8192}
 """Bytes of the longest input that is tried."""
 
@@ -123,7 +126,7 @@ def fuzz(name: str, seconds: float) -> None:
             assert took <= SECONDS, f"{took:.1f} s"
         except Exception as error:
             keep(found, data, error)
-        if (used := time.process_time() - began) > seconds:
+        if (used := time.process_time() - began) > seconds or (tried % 100 == 0 and held() > FULL):
             with log.open("a") as file:
                 file.write(json.dumps({"seconds": used, "runs": tried}) + "\n")
             counted(log).unlink(missing_ok=True)
@@ -147,6 +150,12 @@ def fuzz(name: str, seconds: float) -> None:
     ]
     atheris.Setup([sys.argv[0], *options], one, custom_mutator=mutate)
     atheris.Fuzz()
+
+
+def held() -> float:
+    """Return the memory that this process holds now, MB; 0 where the system does not tell."""
+    status = Path("/proc/self/statm")
+    return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20 if status.is_file() else 0.0
 
 
 def keep(folder: Path, data: bytes, error: Exception) -> None:
