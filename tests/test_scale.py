@@ -1,6 +1,10 @@
+import contextlib
 import logging
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -82,6 +86,33 @@ def test_a_reading_process_that_is_killed_is_said_and_what_is_done_stays(scans, 
     assert 0 < before < job.parts
     list(read_in_processes(job, 2))
     assert job.finish().inputs == 301
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are looked for in /proc")
+@pytest.mark.parametrize("later", [0, 0.1], ids=["at once", "while they import"])
+def test_ctrl_c_while_the_processes_start_is_answered_by_the_command_alone(later, scans, environment):
+    command = [sys.executable, "-m", "digitnet", "read", str(scans), "--single", "--format", "parquet", "--jobs", "2"]
+    with subprocess.Popen(
+        [*command, "--out", "out"], stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    ) as process:
+        while not reading_processes_of(process.pid):
+            assert process.poll() is None, process.stderr.read()
+        time.sleep(later)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the command and all that it started
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Go on with the same command and --resume" in err
+    assert "Traceback" not in err
+
+
+def reading_processes_of(group):
+    """The processes of a group that multiprocessing has spawned to work, not to keep its books."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if b"spawn_main" in each.read_bytes() and os.getpgid(int(each.parent.name)) == group:
+                found.append(each.parent.name)
+    return found
 
 
 def test_what_is_wrong_in_a_reading_process_is_said(scans, reader):

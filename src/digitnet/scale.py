@@ -15,7 +15,9 @@ import re
 import secrets
 import signal
 import socket
+import threading
 from collections.abc import Iterator, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -79,13 +81,16 @@ def read_in_processes(job: Job, jobs: int) -> Iterator[int]:
     spawn = multiprocessing.get_context("spawn")
     processes: dict[Any, Any] = {}  # by the pipe to each
     try:
-        for place in range(count):
-            here, there = spawn.Pipe()
-            process = spawn.Process(target=_read_for, args=(there, job.folder.place, left, jobs // count), daemon=True)
-            process.start()
-            there.close()
-            processes[here] = process
-            here.send(place)
+        with _ctrl_c_held_back():
+            for place in range(count):
+                here, there = spawn.Pipe()
+                process = spawn.Process(
+                    target=_read_for, args=(there, job.folder.place, left, jobs // count), daemon=True
+                )
+                process.start()
+                there.close()
+                processes[here] = process
+                here.send(place)
         places, busy = iter(range(count, len(left))), set(processes)
         while busy:
             pipe: Any
@@ -103,9 +108,32 @@ def read_in_processes(job: Job, jobs: int) -> Iterator[int]:
             process.join()
 
 
+@contextlib.contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Answer Ctrl-C at the end of the block; processes that are started in it never hear it, while they import as well.
+
+    A mask is what they inherit. It does not hold for other threads here, upon whose signals Python would interrupt the
+    block: hence the handler. In a thread that is not the main one, or on Windows, nothing is held back.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # it would be started with the first process, and lift the mask
+    heard: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+    if heard:
+        signal.raise_signal(signal.SIGINT)
+
+
 def _read_for(pipe: Connection, place: str, parts: Sequence[int], pages: int) -> None:
     """Read the parts that a pipe names, until nobody is at its other end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that began this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that began this one (Windows has no masks)
     reader = PartReader(place, parts, pages)
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
