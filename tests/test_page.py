@@ -140,7 +140,7 @@ def test_a_three_drawn_with_the_mouse_is_a_3(page):
     answer(page, "3")
     playwright.expect(page.locator("#grade")).to_contain_text("sure")
     playwright.expect(page.locator("#bars [data-best] .digit")).to_have_text("3")
-    playwright.expect(page.locator("html")).to_have_attribute("data-latency", re.compile(r"^\d+\.\d$"))  # a frame later
+    playwright.expect(page.locator("html")).to_have_attribute("data-latency", re.compile("[1-9]"))  # a frame later
 
 
 def test_a_screen_reader_hears_the_answer_once_it_has_settled(page):

@@ -110,10 +110,10 @@ def read_in_processes(job: Job, jobs: int) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _ctrl_c_held_back() -> Iterator[None]:
-    """Answer Ctrl-C at the end of the block; processes that are started in it never hear it, while they import as well.
+    """Answer Ctrl-C at the end of the block; processes that are started in it are deaf to it from their first moment.
 
-    A mask is what they inherit. It does not hold for other threads here, upon whose signals Python would interrupt the
-    block: hence the handler. In a thread that is not the main one, or on Windows, nothing is held back.
+    They inherit the mask. Here it holds for this thread alone: another may take the signal, upon which Python would
+    interrupt the block, were it not for the handler. Outside the main thread, and on Windows, nothing is held back.
     """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
         yield
@@ -133,7 +133,7 @@ def _ctrl_c_held_back() -> Iterator[None]:
 
 def _read_for(pipe: Connection, place: str, parts: Sequence[int], pages: int) -> None:
     """Read the parts that a pipe names, until nobody is at its other end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that began this one (Windows has no masks)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that began this one
     reader = PartReader(place, parts, pages)
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
