@@ -82,7 +82,7 @@ MAY_IMPORT = {
     },
     "score": {
         *{"checkpoint", "corrupt", "data", "digits", "errors", "evaluate"},
-        *{"figures", "formats", "models", "runtime"},
+        *{"figures", "fonts", "formats", "models", "runtime"},
     },
     "models": {"digits"},
     "muon": set(),
@@ -112,7 +112,7 @@ MAY_IMPORT = {
         *{"baselines", "checkpoint", "data", "digits", "errors", "export", "files"},
         *{"measures", "run", "runtime", "score", "testbed", "train"},
     },
-    "measures": {"corrupt", "data", "digits", "evaluate", "fonts", "runtime", "testbed"},
+    "measures": {"corrupt", "data", "digits", "evaluate", "runtime", "score", "testbed"},
     "table": {"baselines", "benchmark", "corrupt", "measures", "testbed"},
 }
 """Who may import whom: arrows point to digits.py, and nobody imports cli."""

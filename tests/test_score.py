@@ -11,8 +11,9 @@ from PIL import Image
 from digitnet import DataError, ModelError, checkpoint, data, evaluate, runtime
 from digitnet.corrupt import corrupt
 from digitnet.export import export
+from digitnet.findings import elsewhere
 from digitnet.run import reopen, start
-from digitnet.score import Model, open_model, score, score_corrupted, summary
+from digitnet.score import Model, judge, open_model, score, score_corrupted, summary
 from digitnet.train import RECIPES
 
 
@@ -54,6 +55,25 @@ def test_an_interrupted_first_epoch_can_be_resumed_but_not_scored(config):
     with pytest.raises(ModelError, match=rf"no {checkpoint.WEIGHTS} in it"):
         open_model(run.folder)
     assert [epoch.number for epoch in reopen(run.folder).train()] == [1, 2]
+
+
+def test_digits_of_which_a_model_learnt_all_tell_nothing(put_fonts, exported):
+    """Recipes that add handwriting fonts add those for testing, too."""
+    put_fonts("abcdef", "")
+    honest = open_model(exported)
+    [there] = elsewhere(honest, [])
+    assert there.source == "fonts"
+    assert there.scores.n == len(data.load("fonts", "test"))
+    learnt = replace(honest, about=honest.about | {"fonts": 4})
+    assert elsewhere(learnt, []) == []
+    with pytest.raises(DataError, match=r"^fonts: .* has learnt from all of them, .*; name other data$"):
+        judge(learnt, "fonts")
+
+
+def test_a_recipe_that_learns_all_digits_of_a_source_is_not_trained_on_it():
+    with pytest.raises(DataError, match=r"^fonts: the recipe transfer learns from all of them, .* or another recipe$"):
+        start(replace(RECIPES["transfer"], data="fonts"))
+    assert not Path("run").exists()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from digitnet.errors import DataError, DigitNetError, ModelError
 from digitnet.evaluate import Scores, evaluate
 from digitnet.inside import occlusion
 from digitnet.mistakes import SCORES
-from digitnet.score import Evaluation, Model, judge
+from digitnet.score import Evaluation, Model, judge, learnt_whole
 
 SAMPLE = 2_000
 """Digits that are spoilt, and that the speed is measured on: all 10,000 of MNIST's would take a minute and more."""
@@ -153,13 +153,18 @@ def _seconds(classifier: Classifier, digits: Digits) -> float:
 
 
 def elsewhere(model: Model, but: Sequence[Evaluation], data_dir: str | Path | None = None) -> list[Evaluation]:
-    """Score a model on the named data sets that are here, without fetching any, except those scored already."""
+    """Score a model on the named data sets that are here, without fetching any.
+
+    Left out are those scored already, and those that the model has learnt from whole.
+    """
     seen = {fingerprint(done.digits) for done in but}
     names = {done.source for done in but}
     here = [
         dataset.name
         for dataset in DATASETS.values()
-        if dataset.name not in names and all(find(dataset, file, data_dir) for file in dataset.files)
+        if dataset.name not in names
+        and not learnt_whole(model.about, dataset.name)
+        and all(find(dataset, file, data_dir) for file in dataset.files)
     ]
     found = [judge(model, name, data_dir) for name in here]
     return [done for done in found if fingerprint(done.digits) not in seen]

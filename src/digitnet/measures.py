@@ -23,7 +23,7 @@ from digitnet.corrupt import CORRUPTIONS
 from digitnet.data import wrong_labels
 from digitnet.digits import Classifier, Digits
 from digitnet.evaluate import Scores, evaluate
-from digitnet.fonts import FONTS
+from digitnet.score import learnt_whole
 from digitnet.testbed import Sets
 
 REFUSED = 0.01
@@ -66,8 +66,8 @@ def measures(sets: Sets) -> dict[str, Callable[[Fitted], Numbers]]:
 
     def other(name: str) -> Callable[[Fitted], Numbers]:
         def scored(fitted: Fitted) -> Numbers:
-            if name == FONTS.name and fitted.about.get("fonts"):
-                return {"accuracy": None, "calibration": None}  # it has learnt from all of them
+            if learnt_whole(fitted.about, name):
+                return {"accuracy": None, "calibration": None}
             scores = evaluate(fitted.classifier, sets.others[name])
             return {"accuracy": scores.accuracy, "calibration": scores.calibration_error}
 

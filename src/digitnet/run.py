@@ -29,14 +29,14 @@ from digitnet import checkpoint, distributed, fonts
 from digitnet.compose import Composer, Line, unseen
 from digitnet.data import DATASETS, Splits, get, load, splits
 from digitnet.digits import Digits
-from digitnet.errors import DigitNetError, ModelError, TrainingError
+from digitnet.errors import DataError, DigitNetError, ModelError, TrainingError
 from digitnet.evaluate import LineScores, Scores, evaluate
 from digitnet.hands import hands
 from digitnet.lines import judge_lines, train_lines
 from digitnet.mistakes import ERRORS, save_errors
 from digitnet.models import TorchClassifier
 from digitnet.report import report_run
-from digitnet.score import PICTURE, RUNS, Evaluation, Model, files_of, picture, summary
+from digitnet.score import PICTURE, RUNS, Evaluation, Model, files_of, learnt_whole, picture, summary
 from digitnet.train import Epoch, TrainConfig, new_network, settle, train
 from digitnet.writers import Glyph, Group, by_font, cut, inventions, styles
 
@@ -137,6 +137,11 @@ def start(config: TrainConfig, out: Path | None = None, data_dir: str | Path | N
     if out is None and distributed.restarts():
         raise TrainingError("torchrun --max-restarts: name the run's folder with --out, so that it is found again")
     config = settle(config)
+    if learnt_whole(asdict(config), config.data):
+        raise DataError(
+            f"{config.data}: the recipe {config.recipe} learns from all of them, so that none is left to score it on; "
+            "name other data or another recipe"
+        )
     parts = splits(config.data, data_dir)
     if config.data not in DATASETS:
         config = replace(config, data=str(Path(config.data).expanduser().absolute()))  # resumable from anywhere

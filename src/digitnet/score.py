@@ -6,7 +6,7 @@ Built-in models and `.onnx` files need the base install alone; a run or its weig
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from digitnet.data import DATASETS, fingerprint, held_out_rows, load, wrong_labe
 from digitnet.digits import Classifier, Digits
 from digitnet.errors import DataError, ModelError
 from digitnet.evaluate import Scores, evaluate
+from digitnet.fonts import FONTS
 
 log = logging.getLogger("digitnet")
 
@@ -105,6 +106,7 @@ def judge(model: Model, source: str | None = None, data_dir: str | Path | None =
 
     source: a data set's name (its test part is scored) or a path; by default the data that the model was trained on,
     or MNIST. Of data that it learnt from, known by its SHA-256, only the digits kept back for testing are scored.
+    Raises DataError where the data has no labels, or none was kept back.
     """
     source = source or own_data(model)
     digits, rows, kept_back = _to_score(model, source, data_dir)
@@ -141,8 +143,20 @@ def own_data(model: Model) -> str:
     return str(model.about.get("data", "mnist"))
 
 
+def learnt_whole(about: Mapping[str, Any], source: str) -> bool:
+    """Return whether a model learnt from all digits of a source, its test part too: its score there would say nothing.
+
+    about: the model's configuration or metadata. So it is with handwriting fonts and the recipes that add them.
+    """
+    return source == FONTS.name and bool(about.get("fonts"))
+
+
 def _to_score(model: Model, source: str, data_dir: str | Path | None) -> tuple[Digits, NDArray[np.int64], bool]:
     """Return a source's digits that the model has not learnt from, their rows, and whether some were left out."""
+    if learnt_whole(model.about, source):
+        raise DataError(
+            f"{source}: {model.name} has learnt from all of them, so that a score would say nothing; name other data"
+        )
     digits = load(source, "test", data_dir)
     if digits.labels is None:
         raise DataError(f"{source}: has no labels; scoring needs them")
