@@ -133,8 +133,8 @@ def _print(table: Table) -> None:
 
     from digitnet.table import COST, HEADLINE, cell_text
 
-    columns = (*HEADLINE[:4], *COST[1:4])  # what a terminal is wide enough for; the files have the others
-    shown = Shown()
+    columns = (HEADLINE[0], *HEADLINE[2:4], COST[1])  # what 80 characters are enough for; the files have the others
+    shown = Shown(show_edge=False, pad_edge=False)
     shown.add_column("model", no_wrap=True)
     for column in columns:
         shown.add_column(column.title, justify="right")
