@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -118,6 +119,8 @@ def mnist_folder():
 @pytest.fixture(scope="session")
 def environment():
     """The environment for subprocesses: no network, no terminal."""
+    with contextlib.suppress(ImportError):  # on a new machine matplotlib lists the fonts, and warns where that is slow
+        import matplotlib.font_manager  # noqa: F401
     return {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
 
 

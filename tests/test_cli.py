@@ -296,7 +296,7 @@ def test_ctrl_c_keeps_the_epochs_and_says_how_to_go_on(drawn_npz, tmp_path, envi
         while "epoch   2/400" not in process.stdout.readline():
             pass
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate()
     assert process.returncode == 130
     assert "train --resume mine" in err
     assert "Traceback" not in err

@@ -1,5 +1,4 @@
 import itertools
-import time
 from functools import cache
 
 import numpy as np
@@ -281,13 +280,3 @@ def test_a_text_that_cannot_be_there_is_refused(refuses):
 def test_no_count_is_refused():
     with pytest.raises(DataError, match=r"^count 0: at least 1 string$"):
         decode(random_strip(0, 4, 1), None, 0)
-
-
-def test_decoding_takes_little_time():
-    """Printed, not asserted: the machine may be busy."""
-    strips = [written_strip("48213", 40, seed) for seed in range(50)]
-    for rules in [None, Rules(lengths=(5, 5)), Rules(low=0, high=99999), Rules(checksum="luhn")]:
-        start = time.perf_counter()
-        for strip in strips:
-            decode(strip, rules)
-        print(f"{rules or 'no rules'}: {(time.perf_counter() - start) / len(strips) * 1e3:.2f} ms a strip of 40 frames")

@@ -59,7 +59,7 @@ BEST = ("--data", "drawn.npz", "--recipe", "best", "--epochs", 12, "--batch-size
 
 
 def ended(process, status=0):
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate()
     assert process.returncode == status, err
     return out, err
 
@@ -176,12 +176,28 @@ def test_a_killed_process_ends_the_job_with_one_error_and_one_alone_goes_on(fold
     assert next(reopen(folder / "killed").train()).number == done + 1
 
 
+DIES_ONCE = """
+import os, signal
+from pathlib import Path
+from digitnet import cli, distributed
+from digitnet.run import Run
+
+def dies_once(run, train=Run.train):
+    for epoch in train(run):
+        yield epoch
+        if epoch.number == 3 and distributed.rank() == 1 and not Path("died").exists():
+            Path("died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+Run.train = dies_once
+cli.main()
+"""
+
+
 def test_restarted_processes_go_on_by_themselves_to_the_same_weights(folder, launch, two):
-    process = launch(2, *BEST, "--out", "restarted", restarts=1)
-    wait_for_epoch(process, 2)
-    os.kill(workers(process)[1], signal.SIGKILL)
-    out, _ = ended(process)
-    again = out[out.index("Training digitnet") :]
+    (folder / "dies_once.py").write_text(DIES_ONCE)
+    out, _ = ended(launch(2, *BEST, "--out", "restarted", restarts=1, program=("dies_once.py", "train")))
+    again = out[out.rindex("Training digitnet") :]
     assert int(re.search(r"epoch +(\d+)/12", again)[1]) > 2
     expected = (folder / "two/model.safetensors").read_bytes()
     assert (folder / "restarted/model.safetensors").read_bytes() == expected

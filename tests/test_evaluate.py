@@ -1,5 +1,5 @@
 import json
-import time
+import sys
 
 import numpy as np
 import pytest
@@ -181,12 +181,11 @@ def test_a_rate_of_a_thousandth_takes_2995_digits_without_an_error_to_prove():
     assert answers(np.full(2995, 0.9), np.full(2995, True)).selection().n == 2995
 
 
-def test_a_classifier_that_is_mostly_wrong_gets_its_selection_at_once():
+def test_a_classifier_that_is_mostly_wrong_gets_its_selection_without_a_sum(monkeypatch):
+    monkeypatch.setattr(sys.modules[Scores.__module__], "_binomial_cdf", lambda *_: pytest.fail("summed"))
     rng = np.random.default_rng(0)
     scores = answers(rng.uniform(0.5, 1, 10_000), rng.random(10_000) < 0.1)
-    began = time.process_time()
     assert scores.selection() is None
-    assert time.process_time() - began < 0.5
 
 
 @given(st.integers(1, 3000), st.floats(0, 1), st.floats(1e-4, 0.5))

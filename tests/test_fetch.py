@@ -9,6 +9,7 @@ import sys
 import tarfile
 import threading
 import time
+import urllib.request
 import zipfile
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -109,17 +110,19 @@ def test_sources_are_tried_in_order_and_only_for_what_is_missing(server, tmp_pat
     assert (tmp_path / "other-ubyte").read_bytes() == b"abc"
 
 
-def test_a_refusal_moves_on_at_once(server, tmp_path):
-    began = time.monotonic()
-    fetch([FILE], [mirror(f"http://127.0.0.1:{closed_port()}"), good(server)], tmp_path)
-    assert time.monotonic() - began < 2
+def test_a_refusal_moves_on_without_a_wait_or_a_second_try(server, tmp_path, monkeypatch):
+    asked, urlopen = [], urllib.request.urlopen
+    monkeypatch.setattr(urllib.request, "urlopen", lambda url, **more: asked.append(url) or urlopen(url, **more))
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("waited"))
+    closed = f"http://127.0.0.1:{closed_port()}"
+    fetch([FILE], [mirror(closed), good(server)], tmp_path)
+    assert asked == [f"{closed}/{FILE.name}.gz", f"{server.url}/good/{FILE.name}.gz"]
 
 
-def test_a_silent_mirror_is_left_after_a_short_time(server, tmp_path, monkeypatch):
+def test_a_silent_mirror_is_left_after_a_short_time(tmp_path, monkeypatch):
     monkeypatch.setattr("digitnet.fetch.CONNECT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        fetch([FILE], [mirror(f"http://127.0.0.1:{silent.getsockname()[1]}"), good(server)], tmp_path)
-    assert (tmp_path / FILE.name).is_file()
+        assert "timed out" in faults(mirror(f"http://127.0.0.1:{silent.getsockname()[1]}"), tmp_path)
 
 
 def test_a_mirror_that_drips_is_left_too(server, tmp_path, monkeypatch):
@@ -156,7 +159,7 @@ def test_two_processes_fetching_at_once_both_end_whole(server, tmp_path):
     for process in pair:
         process.start()
     for process in pair:
-        process.join(30)
+        process.join()
         assert process.exitcode == 0
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [CONTENT]
 
@@ -402,11 +405,9 @@ def test_a_failing_program_is_told_by_its_last_line_about_an_error(tmp_path, mon
 
 def test_a_program_that_hangs_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr("digitnet.fetch.TRANSFER_SECONDS", 0.5)
-    fake_program(tmp_path, "npm", "import time; time.sleep(30)")
+    fake_program(tmp_path, "npm", "import time\nwhile True: time.sleep(1000)")
     monkeypatch.setenv("PATH", str(tmp_path))
-    began = time.monotonic()
     assert faults(npm_package("some-data@1.0.0", "data"), tmp_path / "cache") == "slower than 0 s"
-    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("content", [None, b"not a package"])

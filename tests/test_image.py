@@ -2,7 +2,6 @@ import io
 import os
 import sys
 import threading
-import time
 from pathlib import Path
 
 import cv2
@@ -407,20 +406,18 @@ def test_too_many_pixels_are_refused_before_decoding(kind, monkeypatch):
 
 
 @pytest.mark.parametrize("header", [b"P5 20000 20000 255\n", b"P4 99999 99999\n", b"P1 99999 99999\n"])
-def test_a_bomb_is_refused_quickly(header):
-    start = time.perf_counter()
+def test_a_bomb_is_refused_before_decoding(header, monkeypatch):
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
     assert "million are read" in message(header + bytes(100))
-    assert time.perf_counter() - start < 1
 
 
-def test_a_jpeg_of_very_many_scans_is_refused_quickly():
+def test_a_jpeg_of_very_many_scans_is_refused_before_decoding(monkeypatch):
     file = encode(Image.new("L", (2000, 2000), 128), "JPEG", progressive=True)
     last_scan = file[file.rfind(b"\xff\xda") : -2]
-    start = time.perf_counter()
+    assert page(file).shape == (2000, 2000)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
     told = message(file[:-2] + last_scan * 1000 + file[-2:])
     assert told == "the image: a JPEG of 1006 scans; save it again, not as progressive"
-    assert time.perf_counter() - start < 1
-    assert page(file).shape == (2000, 2000)
 
 
 def test_too_many_bytes_are_refused(monkeypatch, tmp_path):
@@ -570,7 +567,7 @@ def test_a_file_cut_short_is_refused_or_whole(kind):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", CUTS)
-def test_any_bytes_give_pages_or_one_clear_line_quickly(kind):
+def test_any_bytes_give_pages_or_one_clear_line(kind):
     if kind.startswith("pdf"):
         pytest.importorskip("pypdfium2")
     rng = np.random.default_rng(len(kind))
@@ -578,15 +575,14 @@ def test_any_bytes_give_pages_or_one_clear_line_quickly(kind):
         file = np.frombuffer(CUTS[kind], np.uint8).copy()
         places = rng.integers(0, 64 if rng.random() < 0.5 else len(file), rng.integers(1, 8))
         file[places] = rng.choice([0, 255, *rng.integers(0, 256, 6)], len(places))
-        start = time.perf_counter()
         try:
             for one in pages(file.tobytes()):
                 assert one.dtype == np.uint8
                 assert one.ndim == 2
+                assert one.size <= image.MOST_PIXELS
         except ImageError as error:
             assert str(error).isprintable()
             assert len(str(error)) < 300
-        assert time.perf_counter() - start < 5
 
 
 def test_a_pdf_is_drawn_at_300_dpi(pdfium):

@@ -162,8 +162,9 @@ def test_a_module_imports_only_what_it_may(path):
 
 
 HEAVY = {
-    *("torch", "numpy", "sklearn", "matplotlib", "PIL", "cv2", "onnxruntime", "onnx", "fastapi", "uvicorn"),
-    *("pyarrow", "ray", "fsspec"),
+    *("torch", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "cv2", "onnxruntime", "onnx", "safetensors"),
+    *("fastapi", "starlette", "uvicorn", "prometheus_client", "jinja2", "filelock", "cleanlab", "pypdfium2"),
+    *("pyarrow", "ray", "fsspec", "platformdirs"),
 }
 
 
@@ -186,29 +187,18 @@ HEAVY = {
 )
 def test_the_command_line_and_its_help_load_nothing_heavy(words, environment):
     code = (
-        "import digitnet.cli, sys\n"
+        "import sys; before = set(sys.modules)\n"
+        "import digitnet.cli\n"
         f"sys.argv = ['digitnet', *{words}, '--help']\n"
         "try: digitnet.cli.main()\n"
-        f"except SystemExit: assert not {HEAVY} & set(sys.modules)"
+        "except SystemExit: print(*set(sys.modules) - before, file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
-    assert not done.stderr
     assert "Usage: " in done.stdout
-
-
-def test_help_comes_at_once(environment):
-    resource = pytest.importorskip("resource")  # Unix alone counts a process's own time, whoever else is busy
-
-    def seconds():
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return used.ru_utime + used.ru_stime
-
-    taken = []
-    for _ in range(3):
-        before = seconds()
-        subprocess.run([sys.executable, "-m", "digitnet", "--help"], check=True, env=environment, capture_output=True)
-        taken.append(seconds() - before)
-    assert min(taken) < 0.3
+    loaded = set(done.stderr.split())
+    assert not HEAVY & loaded
+    own = {name.partition(".")[2] for name in loaded if name.startswith("digitnet.")}
+    assert {name for name in own if not name.startswith("cli")} == {"errors", "terminal"}
 
 
 def test_loading_and_scoring_need_no_torch(environment, drawn_npz):
@@ -262,3 +252,11 @@ def test_every_public_function_and_class_is_documented():
 def test_no_file_outgrows_a_sitting():
     for path in PACKAGE.glob("*.py"):
         assert len(path.read_text().splitlines()) <= 400, path.name
+
+
+def test_no_test_looks_at_a_clock():
+    """What makes a call fast is asserted instead: the tests must pass on a slow machine that is busy."""
+    clocks = {"monotonic", "perf_counter", "process_time", "thread_time"}
+    for path in Path(__file__).parent.glob("*.py"):
+        used = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+        assert not clocks & used, path.name

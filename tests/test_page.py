@@ -28,6 +28,8 @@ from digitnet.mistakes import ERRORS, SCORES, save_errors  # noqa: E402
 from digitnet.serve import create_app  # noqa: E402
 from digitnet.service import Settings  # noqa: E402
 
+playwright.expect.set_options(timeout=60_000)
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 CHROMIUM = os.environ.get("DIGITNET_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; name one in DIGITNET_CHROMIUM")
@@ -50,7 +52,7 @@ def served(settings):
         time.sleep(0.01)
     yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
     server.should_exit = True
-    thread.join(10)
+    thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +78,7 @@ def visit(browser):
         context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda said: "Content Security" in said.text and wrong.append(said.text))
         page.on("request", lambda asked: asked.url.startswith((url, "blob:", "data:")) or wrong.append(asked.url))
@@ -385,7 +387,7 @@ def axe(tmp_path_factory):
         return Path(named).read_text(encoding="utf-8")
     folder = tmp_path_factory.mktemp("axe")
     words = ["npm", "pack", "--silent", "axe-core@4"]
-    if not shutil.which("npm") or subprocess.run(words, cwd=folder, capture_output=True, timeout=60).returncode:
+    if not shutil.which("npm") or subprocess.run(words, cwd=folder, capture_output=True).returncode:
         pytest.skip("axe-core is not here: npm or its registry is missing; name axe.min.js in DIGITNET_AXE")
     with tarfile.open(next(folder.glob("*.tgz"))) as package:
         return package.extractfile("package/axe.min.js").read().decode()

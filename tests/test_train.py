@@ -1,10 +1,8 @@
 import json
-import os
 import signal
 import subprocess
 import sys
 import textwrap
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -297,37 +295,48 @@ def test_bfloat16_is_used_where_the_processor_says_it_has_it(monkeypatch):
 def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(drawn, drawn_npz, tmp_path, environment):
     script = textwrap.dedent(
         f"""
-        import sys
+        import os, signal, sys
         from pathlib import Path
         import torch
+        from torch.optim.optimizer import register_optimizer_step_post_hook
         from digitnet import data
         from digitnet.train import TrainConfig, new_network, train
         torch.set_num_threads(1)
         config = TrainConfig(epochs=3, batch_size=32, device="cpu", augment="gentle", average=0.9)
         parts = data.splits({str(drawn_npz)!r})
-        out = Path(sys.argv[1])
+        out, moment, left = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+
+        def happens(event, *_):
+            global left
+            left -= event == moment
+            if not left:
+                left = -1  # to kill is an event, too
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(happens)  # before a file takes its name: "os.rename"
+        register_optimizer_step_post_hook(lambda *_: happens("step"))
         for epoch in train(new_network(config), parts.train, parts.valid, config, out, resume=True):
             print(epoch.number, flush=True)
         """
     )
 
-    def start(out):
-        return subprocess.Popen(
-            [sys.executable, "-c", script, str(out)], stdout=subprocess.PIPE, text=True, env=environment
-        )
+    def run(out, moment="never", count=1):
+        words = [sys.executable, "-c", script, str(out), moment, str(count)]
+        done = subprocess.run(words, stdout=subprocess.PIPE, text=True, env=environment)
+        assert done.returncode == (0 if moment == "never" else -signal.SIGKILL)
+        return [int(number) for number in done.stdout.split()]
 
-    with start(tmp_path / "whole") as process:
-        assert process.communicate(timeout=120)[0].split() == ["1", "2", "3"]
-    expected = (tmp_path / "whole/model.safetensors").read_bytes()
-
+    assert run(tmp_path / "whole") == [1, 2, 3]
     killed = tmp_path / "killed"
-    for delay in (0.0, 0.05):
-        with start(killed) as process:
-            line = process.stdout.readline()
-            time.sleep(delay)
-            os.kill(process.pid, signal.SIGKILL)
-            assert line
-    with start(killed) as process:
-        process.communicate(timeout=120)
-        assert process.returncode == 0
-    assert (killed / "model.safetensors").read_bytes() == expected
+    said = []
+    for moment, count in (
+        ("os.rename", 1),
+        ("os.rename", 2),
+        ("os.rename", 4),
+        ("step", 1),
+        ("step", 20),
+        ("never", 1),
+    ):
+        said += run(killed, moment, count)
+    assert said == [1, 2, 3]
+    assert (killed / "model.safetensors").read_bytes() == (tmp_path / "whole/model.safetensors").read_bytes()

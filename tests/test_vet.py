@@ -2,7 +2,6 @@
 
 import json
 import resource
-import time
 
 import numpy as np
 import onnx
@@ -205,12 +204,11 @@ def test_windows_that_blow_an_image_up_are_refused(attributes, tmp_path):
     assert refused(made, tmp_path) == "has an operator with an integer above 64; it is not run"
 
 
-def test_a_graph_of_very_many_parts_is_refused_at_once(tmp_path):
+def test_a_graph_of_very_many_parts_is_refused_unopened(tmp_path, monkeypatch):
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: pytest.fail("opened"))
     nodes, weights = plain()
     made = model([*nodes, *[node("Relu", ["logits"], [f"r{n}"]) for n in range(20_000)]], weights).SerializeToString()
-    began = time.process_time()
     assert refused(made, tmp_path) == "has more than 50,000 parts; no model of digitnet's has so many"
-    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("versions", [{"opset": 999}, {"ir_version": 99}])
@@ -237,9 +235,7 @@ def test_a_graph_that_takes_long_is_stopped(tmp_path, monkeypatch):
     for n in range(500):  # some minutes
         nodes.append(node("Gemm", [f"m{n}" if n else "square", "square"], [f"m{n + 1}"]))
     made = model(nodes, [*weights, constant("square", square)])
-    began = time.process_time()
     assert "takes more than 0.2 s" in refused(made, tmp_path)
-    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(
