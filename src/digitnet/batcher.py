@@ -76,12 +76,8 @@ class Batcher:
         """Jobs that no thread has begun yet."""
         return len(self._waiting)
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold one of the places, for the time of a request. Raises BusyError at once where none is free.
-
-        Who has one can be refused no more: all that follows for it only waits its turn.
-        """
+    def check(self) -> None:
+        """Raise BusyError if no place is free."""
         now, full = time.monotonic(), self.taken >= self.standing
         if full != self._full:
             self._full, self._since = full, now
@@ -89,6 +85,14 @@ class Batcher:
             self._crowded = full
         if self.taken >= (self.standing if self._crowded else self.places):
             raise BusyError
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold one of the places, for the time of a request. Raises BusyError at once where none is free.
+
+        Who has one can be refused no more: all that follows for it only waits its turn.
+        """
+        self.check()
         self.taken += 1
         try:
             yield

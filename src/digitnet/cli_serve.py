@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,7 @@ def serve(
     The environment variable DIGITNET_TOKEN, if set, is what requests must name.
     """
     try:
-        from digitnet.serve import run
+        from digitnet.process import run
         from digitnet.service import Settings
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in NEEDED:
@@ -53,15 +54,13 @@ def serve(
         raise DataError(f"{TOKEN} is empty; give it a value, or unset it")
     hosts = frozenset(map(str.lower, name or ())) if _is_local(host) and token is None else None
 
-    def listen() -> socket.socket:
-        listening = _listen(host, port)
+    def opened(listening: socket.socket) -> None:
         if not _is_local(host) and token is None:
             say(f"Warning: everybody who reaches {host} may ask this service; set {TOKEN} to let only some")
         shown = f"[{host}]" if ":" in host else {"0.0.0.0": "127.0.0.1"}.get(host, host)  # noqa: S104
         print(f"Open http://{shown}:{listening.getsockname()[1]} (stop with Ctrl+C)", flush=True)
-        return listening
 
-    run(Settings(model, report, token, hosts), listen, workers)
+    run(Settings(model, report, token, hosts), partial(_listen, host, port), opened, workers)
 
 
 def _is_local(host: str) -> bool:

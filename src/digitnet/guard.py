@@ -10,7 +10,6 @@ import ipaddress
 import logging
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -20,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digitnet.batcher import BusyError
-from digitnet.problems import ProblemError, answer
+from digitnet.problems import ProblemError, answer, busy
 
 log = logging.getLogger("digitnet")
 
@@ -64,6 +63,11 @@ class Metrics:
             "digitnet_confidence", "Confidence of numbers and digits", ["what"], registry=registry, buckets=CONFIDENCES
         )
 
+    def refuse(self, status: int) -> None:
+        """Count a refusal by its status, if it is one."""
+        if 400 <= status < 500 or status == 503:
+            self.refusals.labels(REASONS.get(status, "request")).inc()
+
 
 REASONS = {401: "token", 403: "origin", 408: "slow", 413: "size", 429: "busy", 503: "deadline"}
 """What a refusal is counted as, by its status; every other of 4xx is `request`."""
@@ -73,14 +77,14 @@ REASONS = {401: "token", 403: "origin", 408: "slow", 413: "size", 429: "busy", 5
 class Guard:
     """An ASGI application in front of another.
 
-    place: gives what a POST holds until it is answered; raises BusyError, before any body is read, where none is free.
+    check: raises BusyError if the service is full: a POST is then refused before its body is received.
     token: who asks for /v1 or /metrics must name it; None lets everybody. hosts: names that requests may be addressed
     to, besides IP addresses and localhost; None for any.
     """
 
     app: ASGIApp
     metrics: Metrics
-    place: Callable[[], AbstractContextManager[None]]
+    check: Callable[[], None]
     token: str | None = None
     hosts: frozenset[str] | None = None
 
@@ -100,13 +104,13 @@ class Guard:
 
         try:
             self._check(scope)
-            with self.place() if scope["method"] == "POST" else nullcontext():
-                await self.app(scope, receive, send_more)
+            if scope["method"] == "POST":
+                self.check()
+            await self.app(scope, receive, send_more)
         except ProblemError as error:
             await answer(error)(scope, receive, send_more)
         except BusyError:
-            busy = ProblemError(429, "busy: all places are taken; try again in a second", {"Retry-After": "1"})
-            await answer(busy)(scope, receive, send_more)
+            await answer(busy())(scope, receive, send_more)
         except ClientDisconnect:
             status = 499  # nobody is there to be answered; the number is nginx's
         except Exception:
@@ -138,8 +142,7 @@ class Guard:
     def _count(self, route: str, status: int, seconds: float) -> None:
         self.metrics.requests.labels(route, status).inc()
         self.metrics.latency.labels(route).observe(seconds)
-        if 400 <= status < 500 or status == 503:
-            self.metrics.refusals.labels(REASONS.get(status, "request")).inc()
+        self.metrics.refuse(status)
 
 
 def _netloc(origin: str) -> str:

@@ -9,6 +9,8 @@ import asyncio
 import contextlib
 import io
 import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +22,8 @@ from starlette.requests import Request
 
 from digitnet.digits import SIDE
 from digitnet.errors import DataError
-from digitnet.problems import ProblemError
+from digitnet.problems import ProblemError, busy
+from digitnet.shares import Shares, client_of
 
 FIELD = "file"
 """The name of a form's fields that hold files."""
@@ -30,14 +33,19 @@ FIELD = "file"
 class Limits:
     """What one request may bring, and how many may come at a time.
 
-    body: bytes. arrival: seconds in which all of a body must have come. files: of a form. pixels: of a page.
-    pages: of a TIFF or PDF. images: to classify. deadline: seconds that a piece of work waits at most.
-    waiting: requests that wait beside those worked on; with `body` this bounds the memory. standing: those of them that
-    wait where more come than can be answered, and not just for a moment; with it 99 of 100 answers are in time.
+    body: bytes. headers: seconds within which a request's headers must be complete. arrival: seconds that a body may
+    pause, and that reading an answer may take; rate: bytes a second that either must reach beyond these seconds.
+    files: of a form. pixels: of a page. pages: of a TIFF or PDF. images: to classify. deadline: seconds that a piece of
+    work waits at most. waiting: requests that wait beside those worked on. standing: those of them that wait where more
+    come than can be answered, and not just for a moment; with it 99 of 100 answers are in time. memory: bytes that all
+    bodies may take together while they arrive, wait and are worked on, half of them for one client; it holds at least
+    two bodies. connections: that may be open. per_client: those of one client's address.
     """
 
     body: int = 32_000_000
-    arrival: float = 30.0
+    headers: float = 10.0
+    arrival: float = 10.0
+    rate: int = 10_000
     files: int = 20
     pixels: int = 40_000_000
     pages: int = 50
@@ -45,6 +53,9 @@ class Limits:
     deadline: float = 10.0
     waiting: int = 32
     standing: int = 4
+    memory: int = 512_000_000
+    connections: int = 1000
+    per_client: int = 200
 
 
 @dataclass(frozen=True)
@@ -60,44 +71,79 @@ def kind(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def body(request: Request, limits: Limits) -> bytes:
-    """Return a request's body. Raises ProblemError as soon as it is too large, or when it is too slow."""
-    parts: list[bytes] = []
-    await _receive(request, limits, parts.append)
-    return b"".join(parts)
+class Intake:
+    """Receives the bodies of requests, and holds each one's memory and place until it is answered.
+
+    A request takes its place only once its body is here: whoever sends slowly keeps nobody else from being answered.
+    """
+
+    def __init__(self, limits: Limits, place: Callable[[], AbstractContextManager[None]]) -> None:
+        """place: see `Batcher.place`."""
+        self.limits, self._place = limits, place
+        whole = max(limits.memory, 2 * limits.body)
+        self._memory = Shares(whole, whole // 2)
+
+    @asynccontextmanager
+    async def body(self, request: Request) -> AsyncIterator[bytes]:
+        """Give a request's body. Raises ProblemError if it is too large or too slow, BusyError if no place is free."""
+        parts: list[bytes] = []
+        async with self._received(request, parts.append):
+            yield b"".join(parts)
+
+    @asynccontextmanager
+    async def files(self, request: Request) -> AsyncIterator[list[File]]:
+        """Give the files of a form, or the body as the only one. Raises as `body`, and for what is none or too many."""
+        if kind(request) != "multipart/form-data":
+            async with self.body(request) as content:
+                if not content:
+                    raise ProblemError(422, "the body is empty; send a picture or PDF in it, or a form with files")
+                yield [File(None, content)]
+            return
+        try:
+            form = _Form(request.headers["content-type"], self.limits.files)
+            async with self._received(request, form.write):
+                yield form.files()
+        except FormParserError as error:
+            raise ProblemError(400, "not a form as multipart/form-data has it; let your client write it") from error
+
+    @asynccontextmanager
+    async def _received(self, request: Request, write: Callable[[bytes], Any]) -> AsyncIterator[None]:
+        client, held = client_of(request.client), 0
+        try:
+            async for chunk in _timely(request, self.limits):
+                if not self._memory.take(client, len(chunk)):
+                    raise busy("the bodies of other requests fill the memory")
+                held += len(chunk)
+                write(chunk)
+            with self._place():
+                yield
+        finally:
+            self._memory.give(client, held)
 
 
-async def files(request: Request, limits: Limits) -> list[File]:
-    """Return the files of a form, or the body as the only one. Raises ProblemError for what is none or too many."""
-    if kind(request) != "multipart/form-data":
-        content = await body(request, limits)
-        if not content:
-            raise ProblemError(422, "the body is empty; send a picture or PDF in it, or a form with files")
-        return [File(None, content)]
-    try:
-        form = _Form(request.headers["content-type"], limits.files)
-        await _receive(request, limits, form.write)
-        return form.files()
-    except FormParserError as error:
-        raise ProblemError(400, "not a form as multipart/form-data has it; let your client write it") from error
-
-
-async def _receive(request: Request, limits: Limits, write: Any) -> None:
+async def _timely(request: Request, limits: Limits) -> AsyncIterator[bytes]:
+    """Give the pieces of a body as they arrive. Raises ProblemError as soon as it is too large, or too slow."""
     most = f"more than {limits.body / 10**6:g} MB; send less at a time"
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > limits.body:
         raise ProblemError(413, f"the body has {int(declared):,} bytes, {most}")
-    count = 0
-    try:
-        async with asyncio.timeout(limits.arrival):
-            async for chunk in request.stream():
-                count += len(chunk)
-                if count > limits.body:
-                    raise ProblemError(413, f"the body has {most}")
-                if chunk:
-                    write(chunk)
-    except TimeoutError:
-        raise ProblemError(408, f"the body did not come within {limits.arrival:g} s; send it again") from None
+    count, stream, now = 0, request.stream(), asyncio.get_running_loop().time
+    began = now()
+    while True:
+        slowest = began + limits.arrival + count / limits.rate
+        try:
+            async with asyncio.timeout_at(min(now() + limits.arrival, slowest)):
+                chunk = await anext(stream, None)
+        except TimeoutError:
+            fact = f"the body paused for {limits.arrival:g} s or came at less than {limits.rate:,} bytes a second"
+            raise ProblemError(408, f"{fact}; send it again") from None
+        if chunk is None:
+            return
+        count += len(chunk)
+        if count > limits.body:
+            raise ProblemError(413, f"the body has {most}")
+        if chunk:
+            yield chunk
 
 
 class _Form:

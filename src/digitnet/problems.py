@@ -31,3 +31,8 @@ def answer(error: ProblemError) -> Response:
     """Return the answer that tells a problem."""
     content = json.dumps(problem(error.status, error.detail))
     return Response(content, error.status, error.headers, PROBLEM)
+
+
+def busy(what: str = "all places are taken") -> ProblemError:
+    """Return the refusal of a request that may be sent again in a second."""
+    return ProblemError(429, f"busy: {what}; try again in a second", {"Retry-After": "1"})

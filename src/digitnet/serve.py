@@ -1,4 +1,4 @@
-"""The HTTP service: `create_app()` for any ASGI server, `run()` for uvicorn.
+"""The HTTP service: `create_app()` for any ASGI server; `process.py` runs it with uvicorn.
 
 Routes are here; what they do is in `service.py`, what may come in in `intake.py`, who may ask in `guard.py`. The page
 at / is the folder `web`, and nothing it or the documentation at /docs loads is from another host.
@@ -9,41 +9,37 @@ at / is the folder `web`, and nothing it or the documentation at /docs loads is 
 import asyncio
 import hashlib
 import json
-import logging
 import mimetypes
-import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import cv2
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
 
-from digitnet import __version__, image
-from digitnet.batcher import LateError
+from digitnet import __version__
+from digitnet.batcher import BusyError, LateError
+from digitnet.connection import GATE, Gate
 from digitnet.errors import DigitNetError
 from digitnet.guard import Guard
-from digitnet.intake import body, files, images, kind
+from digitnet.intake import Intake, images, kind
 from digitnet.intake import image as image_of
 from digitnet.mistakes import load_report
 from digitnet.openapi import ROUTES, TAGS, describe
-from digitnet.problems import ProblemError, answer, problem
+from digitnet.problems import ProblemError, answer, busy, problem
 from digitnet.rules import CHECKSUMS
 from digitnet.service import Asked, Service, Settings
+from digitnet.shares import Shares
 
 WEB = Path(__file__).parent / "web"
 """The page and what it loads."""
 
 LARGE = 100_000
 """Bytes from which a body is parsed in a thread: nobody else is answered meanwhile on the event loop."""
-
-GRACE = 30
-"""Seconds that a stopping service gives to what it has accepted."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -53,12 +49,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     settings = settings or Settings()
     service, limits = Service(settings), settings.limits
+    intake = Intake(limits, service.work.place)
+    connections = Shares(limits.connections, limits.per_client)
+    gate = Gate(limits, connections, lambda client, status: service.metrics.refuse(status))
     report = None if settings.report is None else json.dumps(load_report(settings.report))
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         warming = asyncio.create_task(service.warm_up())
-        yield
+        yield {GATE: gate}
         warming.cancel()
         service.work.close()
 
@@ -72,7 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.add_middleware(
-        Guard, metrics=service.metrics, place=service.work.place, token=settings.token, hosts=settings.hosts
+        Guard, metrics=service.metrics, check=service.work.check, token=settings.token, hosts=settings.hosts
     )
     _tell_problems(app)
     model_of = Annotated[str, Query(description="The network to ask.", json_schema_extra={"enum": [*service.models]})]
@@ -109,29 +108,31 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         asked = Asked(single, min_confidence, length, lengths, value_range, checksum)
         if length is not None and lengths:
             raise ProblemError(422, "length and lengths ask for the same thing; leave one out")
-        given = await files(request, limits)
         results: list[dict[str, Any]] = []
-        for file in given:
-            try:
-                results.append({"name": file.name, "pages": await service.read(file, asked)})
-            except DigitNetError as error:
-                if len(given) == 1:
-                    raise
-                results.append({"name": file.name, "error": problem(422, str(error))})
+        async with intake.files(request) as given:
+            for file in given:
+                try:
+                    results.append({"name": file.name, "pages": await service.read(file, asked)})
+                except DigitNetError as error:
+                    if len(given) == 1:
+                        raise
+                    results.append({"name": file.name, "error": problem(422, str(error))})
         return _json(json.dumps({"results": results, "model": service.named()}))
 
     @app.post("/v1/classify", **ROUTES["classify"])
     async def classify(request: Request, model: model_of = service.default) -> Response:
-        name, content = known(model), await body(request, limits)
-        if len(content) < LARGE:
-            return _json(await service.classify(images(content, limits), name))
-        return _json(await service.classify(await service.work.run(partial(images, content, limits)), name))
+        name = known(model)
+        async with intake.body(request) as content:
+            if len(content) < LARGE:
+                return _json(await service.classify(images(content, limits), name))
+            return _json(await service.classify(await service.work.run(partial(images, content, limits)), name))
 
     @app.post("/v1/inside", **ROUTES["inside"])
     async def inside(request: Request, model: model_of = service.default) -> Response:
-        name, content = known(model), await body(request, limits)
-        given = image_of(content) if kind(request) == "application/json" else content
-        return _json(await service.inside(given, name))
+        name = known(model)
+        async with intake.body(request) as content:
+            given = image_of(content) if kind(request) == "application/json" else content
+            return _json(await service.inside(given, name))
 
     @app.get("/v1/models", **ROUTES["models"])
     async def models() -> Response:
@@ -172,12 +173,14 @@ def _tell_problems(app: FastAPI) -> None:
     async def refused(request: Request, error: Exception) -> Response:
         return answer(error) if isinstance(error, ProblemError) else answer(_as_problem(error))
 
-    for kind_of in (ProblemError, DigitNetError, LateError, RequestValidationError, HTTPException):
+    for kind_of in (ProblemError, DigitNetError, BusyError, LateError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind_of, refused)
 
 
 def _as_problem(error: Exception) -> ProblemError:
     match error:
+        case BusyError():
+            return busy()
         case LateError():
             return ProblemError(503, "waited too long for its turn; try again in a second", {"Retry-After": "1"})
         case RequestValidationError():
@@ -210,44 +213,3 @@ def _add_page(app: FastAPI) -> None:
         places = {"index.html": ["/"], "docs.html": ["/docs"]}.get(path.name, [f"/{path.name}"])
         for place in places:
             app.add_route(place, send, methods=["GET"], include_in_schema=False)
-
-
-def run(settings: Settings, listen: Callable[[], socket.socket], workers: int = 1) -> None:
-    """Serve until SIGTERM or SIGINT, and finish what was accepted by then.
-
-    listen: gives the listening socket, once the models are open. workers: processes; each has its own models, threads
-    and counts. Raises what `create_app` and `listen` do.
-    """
-    app = _alone(settings)  # what is wrong is said here once, and not by every process
-    serve_app(app if workers == 1 else partial(_alone, settings), listen(), workers)
-
-
-def serve_app(app: FastAPI | Callable[[], FastAPI], listening: socket.socket, workers: int = 1) -> None:
-    """Run an application with uvicorn as the service is run; with several workers, what makes one in each."""
-    import uvicorn
-    from uvicorn.supervisors import Multiprocess
-
-    config = uvicorn.Config(
-        app,
-        factory=not isinstance(app, FastAPI),
-        workers=workers,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        ws="none",
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=GRACE,
-    )
-    if workers == 1:
-        uvicorn.Server(config).run([listening])
-    else:
-        Multiprocess(config, sockets=[listening]).run()
-
-
-def _alone(settings: Settings) -> FastAPI:
-    """Return the service for a process that does nothing else."""
-    cv2.setNumThreads(1)  # pages are read side by side; threads within one would only get in each other's way
-    image.MOST_PIXELS, image.MOST_PAGES = settings.limits.pixels, settings.limits.pages
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # else it logs pieces of damaged forms
-    return create_app(settings)

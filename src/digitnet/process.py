@@ -1,0 +1,108 @@
+"""The service as one process or several: uvicorn, its signals, and what a process needs."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from functools import partial
+
+import cv2
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
+
+from digitnet import image
+from digitnet.connection import Connection
+from digitnet.intake import Limits
+from digitnet.serve import create_app
+from digitnet.service import Settings
+
+GRACE = 30
+"""Seconds that a stopping service gives to what it has accepted."""
+
+SPARE = 200
+"""Open files of a process besides its connections: models, pipes, libraries."""
+
+
+def run(
+    settings: Settings,
+    listen: Callable[[], socket.socket],
+    opened: Callable[[socket.socket], object],
+    workers: int = 1,
+) -> None:
+    """Serve until SIGTERM or SIGINT, and finish what was accepted by then.
+
+    listen: gives the listening socket, once the models are open. opened: called with it once signals are handled.
+    workers: processes; each has its own models, threads and counts. Raises what `create_app` and `listen` do.
+    """
+    app = _alone(settings)  # what is wrong is said here once, and not by every process
+    serve_app(app if workers == 1 else partial(_alone, settings), listen(), opened, workers)
+
+
+def serve_app(
+    app: FastAPI | Callable[[], FastAPI],
+    listening: socket.socket,
+    opened: Callable[[socket.socket], object],
+    workers: int = 1,
+) -> None:
+    """Run an application with uvicorn as the service is run; with several workers, what makes one in each."""
+    config = configure(app, workers)
+    if workers == 1:
+        _Server(config, opened).run([listening])
+    else:
+        supervisor = Multiprocess(config, sockets=[listening])
+        opened(listening)
+        supervisor.run()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server that says when it serves."""
+
+    def __init__(self, config: uvicorn.Config, opened: Callable[[socket.socket], object]) -> None:
+        super().__init__(config)
+        self._opened = opened
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in sockets or ():
+            self._opened(listening)
+
+
+def configure(app: FastAPI | Callable[[], FastAPI], workers: int = 1) -> uvicorn.Config:
+    """Return the settings of uvicorn that the service is run with."""
+    return uvicorn.Config(
+        app,
+        factory=not isinstance(app, FastAPI),
+        workers=workers,
+        http=Connection,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=GRACE,
+    )
+
+
+def _alone(settings: Settings) -> FastAPI:
+    """Return the service for a process that does nothing else."""
+    cv2.setNumThreads(1)  # pages are read side by side; threads within one would only get in each other's way
+    image.MOST_PIXELS, image.MOST_PAGES = settings.limits.pixels, settings.limits.pages
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # else it logs pieces of damaged forms
+    _allow_files(settings.limits)
+    return create_app(settings)
+
+
+def _allow_files(limits: Limits) -> None:
+    """Raise the process's limit on open files, as far as it may, to what its connections can take."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.connections + SPARE
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
