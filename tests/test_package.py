@@ -69,17 +69,21 @@ MAY_IMPORT = {
     },
     "problems": set(),
     "batcher": set(),
-    "intake": {"digits", "errors", "problems"},
+    "shares": set(),
+    "contents": {"digits", "errors", "problems"},
+    "intake": {"contents", "problems", "shares"},
     "guard": {"batcher", "problems"},
+    "connection": {"guard", "intake", "problems", "shares"},
     "service": {
-        *{"batcher", "find", "frame", "guard", "hands", "image", "inside", "intake"},
+        *{"batcher", "contents", "find", "frame", "guard", "hands", "image", "inside", "intake"},
         *{"reader", "results", "rules", "runtime"},
     },
-    "openapi": {"digits", "intake", "problems", "service"},
+    "openapi": {"digits", "guard", "intake", "problems", "service"},
     "serve": {
-        *{"__init__", "batcher", "errors", "guard", "image", "intake", "openapi", "problems"},
-        *{"mistakes", "rules", "service"},
+        *{"__init__", "batcher", "connection", "contents", "errors", "guard", "intake", "openapi", "problems"},
+        *{"mistakes", "rules", "service", "shares"},
     },
+    "process": {"connection", "image", "intake", "serve", "service"},
     "score": {
         *{"checkpoint", "corrupt", "data", "digits", "errors", "evaluate"},
         *{"figures", "fonts", "formats", "models", "runtime"},
@@ -117,7 +121,7 @@ MAY_IMPORT = {
 }
 """Who may import whom: arrows point to digits.py, and nobody imports cli."""
 
-KNOW_HTTP = {"problems", "intake", "guard", "openapi", "serve"}
+KNOW_HTTP = {"connection", "guard", "intake", "openapi", "problems", "process", "serve"}
 
 KNOW_TORCH = {
     *{"models", "muon", "augment", "negatives", "checkpoint", "distributed", "train", "lines", "export", "run"},

@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import io
 import itertools
 import json
@@ -112,15 +113,15 @@ def npy(array):
     return file.getvalue()
 
 
-def refused(answer, status):
-    """Check that an answer is a problem, and return its detail."""
+def refused(answer, status, paths=True):
+    """Check that an answer is a problem, and return its detail; paths: none may be in it."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     told = answer.json()
     assert set(told) == PROBLEM
     assert told["status"] == status
     assert "Traceback" not in answer.text
-    assert not re.search(r"(/\w+){2,}", told["detail"]), "a path"
+    assert not paths or not re.search(r"(/\w+){2,}", told["detail"]), "a path"
     return told["detail"]
 
 
@@ -206,6 +207,12 @@ def test_numbers_less_sure_than_asked_are_not_accepted(ask):
         ("length=3&lengths=2-4", "length and lengths ask for the same"),
         ("length=3&range=0..5&checksum=ean", "no number keeps all of these rules"),
         ("min_confidence=nan", "min_confidence: input should"),
+        ("lenght=4", "query parameter 'lenght' is not known; did you mean 'length'?"),
+        ("Checksum=luhn", "query parameter 'Checksum' is not known; did you mean 'checksum'?"),
+        ("min-confidence=1", "query parameter 'min-confidence' is not known; did you mean 'min_confidence'?"),
+        ("value_range=0..5", "query parameter 'value_range' is not known; "),
+        ("xyz", "is not known; choose one of single, length, lengths, range, checksum, min_confidence"),
+        ("length=3&length=4", "query parameter 'length' is given 2 times; give it once"),
     ],
 )
 def test_rules_that_make_no_sense_are_refused(ask, query, fact):
@@ -285,6 +292,71 @@ def test_what_is_no_images_is_refused(ask, body):
     refused(ask.post("/v1/classify", body), 422)
 
 
+def url(content, head="data:image/png;base64,"):
+    return (head + base64.b64encode(content).decode()).encode()
+
+
+CURL = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda content: (url(content), {}),
+        lambda content: (url(content, "DATA:;BASE64,"), {"content-type": "text/plain;charset=UTF-8"}),
+        lambda content: (re.sub(b"(.{76})", b"\\1\r\n", url(content)), CURL),
+        lambda content: (json.dumps({"image": url(content).decode()}).encode(), {"content-type": "application/json"}),
+        lambda content: (b' {"image": "' + url(content) + b'"}', CURL),
+        lambda content: (content, CURL),  # curl --data-binary
+    ],
+)
+def test_a_picture_may_come_as_a_data_url_alone_or_in_json_however_curl_sends_it(ask, wrapped):
+    body, headers = wrapped(png("7"))
+    (result,) = ask.post("/v1/read", body, headers=headers).json()["results"]
+    assert result["pages"][0]["text"] == "7"
+    assert ask.post("/v1/inside", body, headers=headers).json()["digit"] == 7
+
+
+def test_a_form_s_field_may_be_a_data_url(ask):
+    answer = ask("POST", "/v1/read", files=[("file", (None, url(png("7")))), ("file", ("a.png", png("30")))])
+    assert [each["pages"][0]["text"] for each in answer.json()["results"]] == ["7", "30"]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "fact"),
+    [
+        (b"data:image/png,%89PNG", {}, "a data URL without base64; send data:image/png;base64,..."),
+        (b"data:image/png;base64,iVBORw0KGgo", {}, "a data URL with damaged base64 (incorrect padding); send it again"),
+        (b"data:image/png;base64,iVB?", {}, "a data URL with damaged base64"),
+        (url(b"hello"), {}, "the image: text that begins 'hello'"),
+        (base64.b64encode(png("7")), {}, "base64 without its head; send data:image/png;base64,..."),
+        (b'{"image": "iVBORw0KGgo="}', {}, '"image" is text, but not a data URL; send "data:image/png;base64,..."'),
+        (b"file=%89PNG", CURL, "a form as curl -d sends it; send files by curl -F file=@page.png"),
+        (b"file=@page.png", CURL, "a form as curl -d sends it; send files by curl -F file=@page.png"),
+    ],
+)
+def test_what_is_nearly_a_picture_is_refused_with_what_to_send_instead(ask, body, headers, fact):
+    for route in ("/v1/read", "/v1/inside"):
+        assert refused(ask.post(route, body, headers=headers), 422, paths=False).startswith(fact)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "webp"])
+def test_a_picture_whose_line_breaks_curl_has_removed_is_never_read(ask, kind):
+    file = io.BytesIO()
+    Image.fromarray(write("1984 7265")[0]).save(file, kind)
+    damaged = file.getvalue().replace(b"\r", b"").replace(b"\n", b"")
+    detail = refused(ask.post("/v1/read", damaged, headers=CURL), 422, paths=False)
+    assert detail.startswith("the body has not a single line break, as if sent by curl -d")
+    assert "--data-binary @page.png" in detail
+
+
+def test_arrays_and_pictures_sent_to_the_wrong_route_are_told_the_right_one(ask):
+    rows = json.dumps({"image": hands(1).images[0].tolist()}).encode()
+    assert "/v1/classify takes these" in refused(ask.post("/v1/read", rows), 422, paths=False)
+    texts = json.dumps({"images": [url(png("7")).decode()]}).encode()
+    assert "/v1/inside take pictures" in refused(ask.post("/v1/classify", texts), 422, paths=False)
+
+
 def test_inside_tells_what_the_network_makes_of_a_frame_or_a_picture(ask):
     digit = hands(10, 4).images[7]
     classifier = runtime.classifier("digitnet", 1)
@@ -342,6 +414,23 @@ def test_every_answer_carries_the_headers_that_keep_others_out(ask):
         assert "access-control-allow-origin" not in answer.headers
 
 
+@pytest.mark.parametrize("place", ["/health/live", "/health/ready", "/metrics", "/v1/models", "/", "/openapi.json"])
+def test_what_answers_get_answers_head_without_a_body(ask, place):
+    whole, head = ask("GET", place), ask("HEAD", place)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    if place != "/metrics":  # whose numbers change
+        assert head.headers["content-length"] == whole.headers["content-length"]
+
+
+def test_routes_without_parameters_take_none(ask):
+    for place in ("/v1/models", "/health/live", "/metrics"):
+        assert refused(ask("GET", f"{place}?modle=1"), 422) == "query parameter 'modle' is not known; leave it out"
+    wrong = ask.post("/v1/classify?modle=strong", npy(hands(1).images))
+    assert refused(wrong, 422) == "query parameter 'modle' is not known; did you mean 'model'?"
+    assert ask("GET", "/?utm=1").status_code == 200, "the page is for people, who follow links"
+
+
 def test_addresses_and_methods_that_are_not_there_are_problems(ask):
     assert refused(ask("GET", "/v2/read"), 404) == "nothing is here; /docs lists what there is"
     answer = ask("GET", "/v1/read")
@@ -358,6 +447,25 @@ def test_the_examples_of_the_documents_are_what_is_really_answered(ask):
         assert answered == operation["responses"]["200"]["content"]["application/json"]["example"]
     read = document["paths"]["/v1/read"]["post"]["responses"]["200"]["content"]["application/json"]["example"]
     assert read["results"][0]["pages"][0]["text"] == "1984"
+
+
+def test_the_documents_name_their_schemas_once_and_tell_who_needs_a_token(ask, closed):
+    document = closed("GET", "/openapi.json").json()
+    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    schemas = document["components"]["schemas"]
+    named = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
+    assert named == set(schemas)
+    assert "HTTPValidationError" not in schemas
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            guarded = path.startswith("/v1/") or path == "/metrics"
+            assert operation["security"] == ([{"token": []}] if guarded else [])
+            assert ("401" in operation["responses"]) == guarded
+            assert operation["responses"]["422"]["content"]["application/problem+json"]["schema"] == {
+                "$ref": "#/components/schemas/Problem"
+            }
+    open_to_all = ask("GET", "/openapi.json").json()["paths"]
+    assert all(operation["security"] == [] for each in open_to_all.values() for operation in each.values())
 
 
 @pytest.fixture
@@ -537,12 +645,20 @@ def closed():
 
 def test_with_a_token_only_who_names_it_is_answered(closed):
     for place in ("/v1/models", "/v1/report", "/metrics"):
-        for head in ({}, {"authorization": "Bearer wrong"}, {"authorization": "sésame".encode()}):
+        for head, fact in (
+            ({}, "no token"),
+            ({"authorization": "Bearer wrong"}, "the token is wrong"),
+            ({"authorization": "Bearer"}, "the token is wrong"),
+            ({"authorization": "sésame".encode()}, "the Authorization header is not of the scheme Bearer"),
+            ({"authorization": "Basic czpz"}, "the Authorization header is not of the scheme Bearer"),
+        ):
             answer = closed("GET", place, headers=head)
-            assert "Authorization: Bearer TOKEN" in refused(answer, 401)
+            send = "send the token that this service was started with as: Authorization: Bearer TOKEN"
+            assert refused(answer, 401) == f"{fact}; {send}"
             assert answer.headers["www-authenticate"] == "Bearer"
     refused(closed.post("/v1/read", png("30")), 401)
-    assert closed("GET", "/v1/models", headers={"authorization": "Bearer sésame".encode()}).status_code == 200
+    for kind in ("Bearer", "bearer"):
+        assert closed("GET", "/v1/models", headers={"authorization": f"{kind} sésame".encode()}).status_code == 200
 
 
 def test_the_page_and_how_the_service_is_need_no_token(closed):
@@ -727,6 +843,7 @@ def test_whatever_is_sent_the_service_keeps_to_its_own_description(ask):
     schemathesis = pytest.importorskip("schemathesis")
     pictures = st.sampled_from([png("30"), png("7", "1984")])
     schemathesis.openapi.format("binary", pictures)
+    schemathesis.openapi.format("data-url", pictures.map(lambda picture: url(picture).decode()))
     for kind in ("image/png", "image/jpeg", "image/tiff", "image/webp", "image/bmp", "image/gif", "application/pdf"):
         schemathesis.openapi.media_type(kind, pictures)
     schemathesis.openapi.media_type("application/x-npy", st.just(npy(hands(2).images)))
@@ -745,9 +862,11 @@ def test_whatever_is_sent_the_service_keeps_to_its_own_description(ask):
         @given(case=operation.as_strategy(generation_mode=mode))
         def keeps(case):
             answer = case.call()
-            # No schema can say which rules contradict each other.
+            # No schema can say which rules contradict each other, or that a text is a picture.
             asked = answer.status_code == 422 and answer.json()["detail"]
-            contrary = asked and asked.endswith(("leave one out", "or one of them as 10.."))
+            contrary = asked and asked.endswith(
+                ("leave one out", "the length out", "or one of them as 10..", 'base64,..."')
+            )
             # Too large is refused before it is looked at; schemathesis counts 413 as no refusal.
             excluded = [accepted] * bool(contrary) + [rejected] * (answer.status_code == 413)
             case.validate_response(answer, excluded_checks=excluded)

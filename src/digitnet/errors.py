@@ -19,6 +19,16 @@ def listed(names: Iterable[str], most: int = 20) -> str:
     return ", ".join(shown + [f"and {len(known) - most} more"] * (len(known) > most)) or "none"
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return what to say of a name that is not known: the one that was probably meant, or else all that there are."""
+    from difflib import get_close_matches  # not needed where all goes well
+
+    names = list(known)
+    if close := get_close_matches(name[:80].lower(), names, 1):
+        return f"did you mean {close[0]!r}?"
+    return f"choose one of {', '.join(names)}" if names else "leave it out"
+
+
 def printable(words: str) -> str:
     """Return words that may quote a file, with what would steer a terminal told by its number instead."""
     return words if words.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)

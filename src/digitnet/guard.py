@@ -93,13 +93,17 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 0
+        began, status, is_head = time.perf_counter(), 0, scope["method"] == "HEAD"
+        if is_head:  # whatever answers GET answers HEAD
+            scope = {**scope, "method": "GET"}
 
         async def send_more(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *_HEADERS]
+            elif is_head:
+                message = {**message, "body": b""}
             await send(message)
 
         try:
@@ -133,16 +137,33 @@ class Guard:
             site, origin = headers.get("sec-fetch-site", "none"), headers.get("origin")
             if site not in ("same-origin", "none") or (origin is not None and _netloc(origin) != host):
                 raise ProblemError(403, "sent by a web page of another site; only this service's own page may ask it")
-        if self.token is not None and (scope["path"].startswith("/v1/") or scope["path"] == "/metrics"):
-            given = headers.get("authorization", "").encode("latin-1")
-            if not hmac.compare_digest(given, b"Bearer " + self.token.encode()):
-                fact = "send the token that this service was started with as: Authorization: Bearer TOKEN"
-                raise ProblemError(401, fact, {"WWW-Authenticate": "Bearer"})
+        if self.token is not None and needs_token(scope["path"]):
+            _check_token(headers.get("authorization"), self.token)
 
     def _count(self, route: str, status: int, seconds: float) -> None:
         self.metrics.requests.labels(route, status).inc()
         self.metrics.latency.labels(route).observe(seconds)
         self.metrics.refuse(status)
+
+
+def needs_token(path: str) -> bool:
+    """Return whether requests for a path must name the token, if the service has one."""
+    return path.startswith("/v1/") or path == "/metrics"
+
+
+def _check_token(given: str | None, token: str) -> None:
+    """Raise ProblemError unless an Authorization header names the token."""
+    kind, _, named = (given or "").encode("latin-1").partition(b" ")
+    if kind.lower() == b"bearer" and hmac.compare_digest(named.strip(), token.encode()):
+        return
+    if given is None:
+        fact = "no token"
+    elif kind.lower() == b"bearer":
+        fact = "the token is wrong"
+    else:
+        fact = "the Authorization header is not of the scheme Bearer"
+    detail = f"{fact}; send the token that this service was started with as: Authorization: Bearer TOKEN"
+    raise ProblemError(401, detail, {"WWW-Authenticate": "Bearer"})
 
 
 def _netloc(origin: str) -> str:

@@ -1,4 +1,4 @@
-"""What comes in over HTTP, held to limits while it comes: bodies, the files of a form, images as arrays.
+"""What comes in over HTTP, held to limits while it comes: bodies, and the files of a form.
 
 Nothing here touches a disk: a form's files are collected in memory, where Starlette would spool them to a file.
 """
@@ -6,22 +6,16 @@ Nothing here touches a disk: a form's files are collected in memory, where Starl
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import io
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from digitnet.digits import SIDE
-from digitnet.errors import DataError
+from digitnet.contents import File
 from digitnet.problems import ProblemError, busy
 from digitnet.shares import Shares, client_of
 
@@ -58,14 +52,6 @@ class Limits:
     per_client: int = 200
 
 
-@dataclass(frozen=True)
-class File:
-    """A file as it came: its name, if it has one, and its bytes."""
-
-    name: str | None
-    content: bytes
-
-
 def kind(request: Request) -> str:
     """Return a request's media type in lower case, without parameters; "" where it names none."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -97,7 +83,7 @@ class Intake:
             async with self.body(request) as content:
                 if not content:
                     raise ProblemError(422, "the body is empty; send a picture or PDF in it, or a form with files")
-                yield [File(None, content)]
+                yield [File(None, content, kind(request))]
             return
         try:
             form = _Form(request.headers["content-type"], self.limits.files)
@@ -197,68 +183,3 @@ class _Form:
 
     def _end(self) -> None:
         self._ended = True
-
-
-def images(content: bytes, limits: Limits) -> NDArray[np.uint8]:
-    """Return images to classify, (n, 28, 28) uint8: of a `.npy` file, or of JSON {"images": [...]}.
-
-    Raises DataError where the content is neither, ProblemError where there are too many.
-    """
-    if content.startswith(b"\x93NUMPY"):
-        return _of_npy(content, limits)
-    rows = _of_json(content, "images")
-    if not isinstance(rows, list):
-        raise DataError(f"images are no list of images, each {SIDE} rows of {SIDE} integers 0..255")
-    _count(len(rows), limits)
-    return np.array([_square(image) for image in rows], np.uint8).reshape(-1, SIDE, SIDE)
-
-
-def image(content: bytes) -> NDArray[np.uint8]:
-    """Return one image, (28, 28) uint8, of JSON {"image": ...}. Raises DataError for anything else."""
-    return _square(_of_json(content, "image"))
-
-
-def _of_npy(content: bytes, limits: Limits) -> NDArray[np.uint8]:
-    """Return the array in a `.npy` file: where its header does not fit its length, nothing is allocated."""
-    file = io.BytesIO(content)
-    try:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(file)
-    # numpy's parser of headers raises whatever Python's does.
-    except Exception as error:
-        raise DataError("not a whole .npy file; write it with numpy.save") from error
-    if dtype != np.uint8 or len(shape) != 3 or shape[1:] != (SIDE, SIDE):
-        raise DataError(f"images are {shape} {dtype}, expected (n, {SIDE}, {SIDE}) uint8")
-    _count(shape[0], limits)
-    expected, found = shape[0] * SIDE * SIDE, len(content) - file.tell()
-    if found != expected:
-        raise DataError(f"the .npy file holds {found:,} bytes, its header says {expected:,}; write it with numpy.save")
-    array = np.frombuffer(content, np.uint8, offset=file.tell())
-    return np.ascontiguousarray(array.reshape(shape, order="F" if fortran else "C"))
-
-
-def _of_json(content: bytes, name: str) -> Any:
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f'not JSON; expected {{"{name}": ...}} with integers 0..255') from error
-    if not isinstance(document, dict) or set(document) != {name}:
-        raise DataError(f'expected {{"{name}": ...}} and nothing else')
-    return document[name]
-
-
-def _square(rows: Any) -> NDArray[np.uint8]:
-    """Return lists of integers as an image. Raises DataError for what a cast would bend: true, 0.5, -1, 256."""
-    lists = isinstance(rows, list) and len(rows) == SIDE and all(type(row) is list and len(row) == SIDE for row in rows)
-    if lists and {type(value) for row in rows for value in row} <= {int, float}:
-        with contextlib.suppress(OverflowError):
-            values = np.array(rows, np.float64)
-            if ((values >= 0) & (values <= 255) & (values == np.floor(values))).all():
-                return values.astype(np.uint8)
-    raise DataError(f"an image is not {SIDE} rows of {SIDE} integers 0..255")
-
-
-def _count(count: int, limits: Limits) -> None:
-    if count > limits.images:
-        raise ProblemError(422, f"{count:,} images, at most {limits.images:,} are classified; send fewer at a time")

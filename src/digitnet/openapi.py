@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from digitnet.digits import SIDE
+from digitnet.guard import needs_token
 from digitnet.intake import FIELD, Limits
 from digitnet.problems import PROBLEM
 from digitnet.service import Service
@@ -19,11 +20,18 @@ TAGS = [
     {"name": "service", "description": "Which models answer, and how the service is."},
 ]
 
+SECURITY = {"token": {"type": "http", "scheme": "bearer", "description": "What DIGITNET_TOKEN is set to, if it is."}}
+"""How requests name the token."""
+
 Schema = dict[str, Any]
 
 
 def _object(all_of_it: bool = True, /, **properties: Schema) -> Schema:
     return {"type": "object", "properties": properties} | ({"required": [*properties]} if all_of_it else {})
+
+
+def _closed(**properties: Schema) -> Schema:
+    return _object(**properties) | {"additionalProperties": False}
 
 
 def _list(items: Schema, **more: Any) -> Schema:
@@ -33,64 +41,101 @@ def _list(items: Schema, **more: Any) -> Schema:
 _TEXT, _WHOLE, _YES = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _PERHAPS = {"type": ["string", "null"]}
-_BOX = _list(_WHOLE, minItems=4, maxItems=4, description="left, top, right, bottom; pixels of the page")
 _PIXEL = {"type": "integer", "minimum": 0, "maximum": 255}
-_ROW = _list(_PIXEL, minItems=SIDE, maxItems=SIDE)
-_IMAGE = _list(_ROW, minItems=SIDE, maxItems=SIDE, description="rows of pixels: 0 paper .. 255 ink")
-_FLAT = _list(_WHOLE, minItems=SIDE * SIDE, maxItems=SIDE * SIDE, description="pixels, row after row")
 _TEN = _list(_SHARE, minItems=10, maxItems=10)
-_MODEL = _object(name=_TEXT, sha256=_TEXT)
-_PROBLEM = _object(type=_TEXT, title=_TEXT, status=_WHOLE, detail=_TEXT)
-_DIGIT = _object(
-    value={"type": "integer", "minimum": 0, "maximum": 9},
-    probability=_SHARE,
-    box=_BOX,
-    alternatives=_list(_object(value=_WHOLE, probability=_SHARE)),
+_MAPS = _list(_list(_PIXEL))
+_MANY = Limits().images
+
+SCHEMAS: dict[str, Schema] = {}
+"""The components that routes refer to, by name."""
+
+
+def _named(name: str, schema: Schema) -> Schema:
+    """Make a schema a component, and return what refers to it."""
+    SCHEMAS[name] = schema
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_BOX = _named("Box", _list(_WHOLE, minItems=4, maxItems=4, description="left, top, right, bottom; pixels of the page"))
+_ROW = _list(_PIXEL, minItems=SIDE, maxItems=SIDE)
+_IMAGE = _named(
+    "Image", _list(_ROW, minItems=SIDE, maxItems=SIDE, description="rows of pixels: 0 background .. 255 ink")
 )
-_NUMBER = _object(
-    text=_TEXT,
-    confidence=_SHARE,
-    box=_BOX,
-    digits=_list(_DIGIT),
-    alternatives=_list(_object(text=_TEXT, confidence=_SHARE)),
-    reasons=_list(_object(code=_TEXT, advice=_TEXT)),
-    seen=_PERHAPS,
-    accepted=_YES,
+_FLAT = _named("Pixels", _list(_WHOLE, minItems=SIDE * SIDE, maxItems=SIDE * SIDE, description="pixels, row after row"))
+_URL = _named(
+    "DataURL",
+    {"type": "string", "format": "data-url", "description": "a picture or PDF as data:image/png;base64,..."},
 )
-_PAGE = _object(text=_TEXT, confidence=_SHARE, width=_WHOLE, height=_WHOLE, rules=_PERHAPS, numbers=_list(_NUMBER))
-_RESULT = _object(False, name=_PERHAPS, pages=_list(_PAGE), error=_PROBLEM)
-_READ = _object(results=_list(_RESULT), model=_object(line=_MODEL, digits=_MODEL))
-_CLASSIFIED = _object(
-    model=_MODEL,
-    threshold=_SHARE,
-    results=_list(_object(digit=_WHOLE, confidence=_SHARE, digitness=_SHARE, accepted=_YES, probabilities=_TEN)),
+_MODEL = _named("Model", _object(name=_TEXT, sha256=_TEXT))
+_PROBLEM = _named("Problem", _object(type=_TEXT, title=_TEXT, status=_WHOLE, detail=_TEXT))
+_DIGIT = _named(
+    "Digit",
+    _object(
+        value={"type": "integer", "minimum": 0, "maximum": 9},
+        probability=_SHARE,
+        box=_BOX,
+        alternatives=_list(_object(value=_WHOLE, probability=_SHARE)),
+    ),
 )
-_LAYER = _object(channels=_WHOLE, height=_WHOLE, width=_WHOLE, maximum={"type": "number"}, maps=_list(_list(_PIXEL)))
-_INSIDE = _object(
-    image=_FLAT,
-    digit=_WHOLE,
-    probs=_TEN,
-    digitness=_SHARE,
-    accepted=_YES,
-    layers=_list(_LAYER),
-    hidden=_object(units=_WHOLE, strongest=_list(_object(index=_WHOLE, value={"type": "number"}))),
-    occlusion=_FLAT,
+_NUMBER = _named(
+    "Number",
+    _object(
+        text=_TEXT,
+        confidence=_SHARE,
+        box=_BOX,
+        digits=_list(_DIGIT),
+        alternatives=_list(_object(text=_TEXT, confidence=_SHARE)),
+        reasons=_list(_object(code=_TEXT, advice=_TEXT)),
+        seen=_PERHAPS,
+        accepted=_YES,
+    ),
 )
-_WRONG = _object(index=_WHOLE, true=_WHOLE, predicted=_WHOLE, probability=_SHARE, image=_FLAT)
-_REPORT = _object(
-    run=_TEXT,
-    accuracy=_SHARE,
-    interval=_list(_SHARE, minItems=2, maxItems=2),
-    n=_WHOLE,
-    errors=_WHOLE,
-    confusion=_list(_list(_WHOLE), description="rows true digits, columns predicted ones"),
-    wrong={"type": ["array", "null"], "items": _WRONG, "description": "null where the run kept no pictures"},
+_PAGE = _named(
+    "Page", _object(text=_TEXT, confidence=_SHARE, width=_WHOLE, height=_WHOLE, rules=_PERHAPS, numbers=_list(_NUMBER))
 )
-_STATUS = _object(status=_TEXT)
+_RESULT = _named("FileResult", _object(False, name=_PERHAPS, pages=_list(_PAGE), error=_PROBLEM))
+_READ = _named("ReadAnswer", _object(results=_list(_RESULT), model=_object(line=_MODEL, digits=_MODEL)))
+_CLASS = _named(
+    "ImageResult", _object(digit=_WHOLE, confidence=_SHARE, digitness=_SHARE, accepted=_YES, probabilities=_TEN)
+)
+_CLASSIFIED = _named("ClassifyAnswer", _object(model=_MODEL, threshold=_SHARE, results=_list(_CLASS)))
+_LAYER = _named("Layer", _object(channels=_WHOLE, height=_WHOLE, width=_WHOLE, maximum={"type": "number"}, maps=_MAPS))
+_INSIDE = _named(
+    "InsideAnswer",
+    _object(
+        image=_FLAT,
+        digit=_WHOLE,
+        probs=_TEN,
+        digitness=_SHARE,
+        accepted=_YES,
+        layers=_list(_LAYER),
+        hidden=_object(units=_WHOLE, strongest=_list(_object(index=_WHOLE, value={"type": "number"}))),
+        occlusion=_FLAT,
+    ),
+)
+_WRONG = _named("WrongDigit", _object(index=_WHOLE, true=_WHOLE, predicted=_WHOLE, probability=_SHARE, image=_FLAT))
+_REPORT = _named(
+    "Report",
+    _object(
+        run=_TEXT,
+        accuracy=_SHARE,
+        interval=_list(_SHARE, minItems=2, maxItems=2),
+        n=_WHOLE,
+        errors=_WHOLE,
+        confusion=_list(_list(_WHOLE), description="rows true digits, columns predicted ones"),
+        wrong={"type": ["array", "null"], "items": _WRONG, "description": "null where the run kept no pictures"},
+    ),
+)
+_MODELS = _named("ModelsAnswer", _object(reading=_object(), models=_list(_MODEL)))
+_STATUS = _named("Status", _object(status=_TEXT))
+_CLASSIFY_BODY = _named("ClassifyBody", _closed(images=_list(_IMAGE, maxItems=_MANY)))
+_INSIDE_BODY = _named("InsideBody", _closed(image={"oneOf": [_IMAGE, _URL]}))
+_READ_BODY = _named("ReadBody", _closed(image=_URL))
 
 _PICTURES = ("image/png", "image/jpeg", "image/tiff", "image/webp", "image/bmp", "image/gif")
 _FILE = {"type": "string", "format": "binary"}
-_FORM = _object(**{FIELD: _list(_FILE, minItems=1, maxItems=Limits().files)}) | {"additionalProperties": False}
+_FORM = _named("Files", _closed(**{FIELD: _list(_FILE, minItems=1, maxItems=Limits().files)}))
+_BODIES = {media: {"schema": _FILE} for media in _PICTURES} | {"text/plain": {"schema": _URL}}
 
 _WORDS = {
     400: "The form is damaged.",
@@ -115,7 +160,7 @@ def _route(summary: str, schema: Schema, refusals: tuple[int, ...], bodies: Sche
 
 
 _WORK = (400, 401, 403, 408, 413, 422, 429, 503)
-_GUARDED = (401, 403)
+_GUARDED = (401, 403, 422)
 
 ROUTES: dict[str, dict[str, Any]] = {
     "read": _route(
@@ -123,44 +168,43 @@ ROUTES: dict[str, dict[str, Any]] = {
         _READ,
         _WORK,
         {"multipart/form-data": {"schema": _FORM}}
-        | {media: {"schema": _FILE} for media in (*_PICTURES, "application/pdf")},
+        | _BODIES
+        | {"application/pdf": {"schema": _FILE}, "application/json": {"schema": _READ_BODY}},
     ),
     "classify": _route(
         "Classify images of 28 x 28 pixels, a digit each",
         _CLASSIFIED,
         _WORK,
-        {
-            "application/json": {
-                "schema": _object(images=_list(_IMAGE, maxItems=Limits().images)) | {"additionalProperties": False}
-            }
-        }
-        | {"application/x-npy": {"schema": _FILE}},
+        {"application/json": {"schema": _CLASSIFY_BODY}} | {"application/x-npy": {"schema": _FILE}},
     ),
     "inside": _route(
         "Look at what a network makes of one digit",
         _INSIDE,
         _WORK,
-        {media: {"schema": _FILE} for media in _PICTURES}
-        | {"application/json": {"schema": _object(image=_IMAGE) | {"additionalProperties": False}}},
+        _BODIES | {"application/json": {"schema": _INSIDE_BODY}},
     ),
-    "models": _route("Which models answer", _object(reading=_object(), models=_list(_MODEL)), _GUARDED),
+    "models": _route("Which models answer", _MODELS, _GUARDED),
     "report": _route("How well a trained network does, and what it got wrong", _REPORT, (*_GUARDED, 404)),
-    "live": _route("Whether the service runs", _STATUS, (403,)),
-    "ready": _route("Whether it is ready for work", _STATUS, (403, 503)),
+    "live": _route("Whether the service runs", _STATUS, (403, 422)),
+    "ready": _route("Whether it is ready for work", _STATUS, (403, 422, 503)),
     "metrics": _route("Counts, as Prometheus reads them", _STATUS, _GUARDED),
 }
 ROUTES["metrics"]["responses"][200]["content"] = {"text/plain": {"schema": _TEXT}}
 
 
-def describe(app: FastAPI, service: Service) -> None:
-    """Make the application tell the real answers to real requests, once the service has warmed up."""
+def describe(app: FastAPI, service: Service, guarded: bool) -> None:
+    """Complete what the application tells of itself: components, and real answers once the service has warmed up.
+
+    guarded: requests to /v1 and /metrics must name a token.
+    """
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = plain()
-        for path in document["paths"].values():
-            for operation in path.values():
-                operation["responses"].pop("422", None) if "requestBody" not in operation else None
+        document["components"] = {"schemas": SCHEMAS, "securitySchemes": SECURITY}
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                operation["security"] = [{"token": []}] if guarded and needs_token(path) else []
         for name, (given, answered) in service.examples.items():
             operation = document["paths"][f"/v1/{name}"]["post"]
             operation["responses"]["200"]["content"]["application/json"]["example"] = answered

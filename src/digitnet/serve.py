@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
@@ -24,10 +24,10 @@ from starlette.exceptions import HTTPException
 from digitnet import __version__
 from digitnet.batcher import BusyError, LateError
 from digitnet.connection import GATE, Gate
-from digitnet.errors import DigitNetError
+from digitnet.contents import File, images
+from digitnet.errors import DigitNetError, nearest
 from digitnet.guard import Guard
-from digitnet.intake import Intake, images, kind
-from digitnet.intake import image as image_of
+from digitnet.intake import Intake, kind
 from digitnet.mistakes import load_report
 from digitnet.openapi import ROUTES, TAGS, describe
 from digitnet.problems import ProblemError, answer, busy, problem
@@ -66,6 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=__version__,
         description="Reads handwritten numbers off pictures, and classifies and explains single digits.",
         openapi_tags=TAGS,
+        dependencies=[Depends(_only_known)],
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
@@ -124,15 +125,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         name = known(model)
         async with intake.body(request) as content:
             if len(content) < LARGE:
-                return _json(await service.classify(images(content, limits), name))
-            return _json(await service.classify(await service.work.run(partial(images, content, limits)), name))
+                return _json(await service.classify(images(content, limits.images), name))
+            given = await service.work.run(partial(images, content, limits.images))
+            return _json(await service.classify(given, name))
 
     @app.post("/v1/inside", **ROUTES["inside"])
     async def inside(request: Request, model: model_of = service.default) -> Response:
         name = known(model)
         async with intake.body(request) as content:
-            given = image_of(content) if kind(request) == "application/json" else content
-            return _json(await service.inside(given, name))
+            return _json(await service.inside(File(None, content, kind(request)), name))
 
     @app.get("/v1/models", **ROUTES["models"])
     async def models() -> Response:
@@ -159,8 +160,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         return Response(generate_latest(service.metrics.registry), media_type="text/plain; version=0.0.4")
 
     _add_page(app)
-    describe(app, service)
+    describe(app, service, settings.token is not None)
     return app
+
+
+async def _only_known(request: Request) -> None:
+    """Refuse query parameters that a route does not have, or that are given twice: neither may be ignored."""
+    known = [field.alias for field in request.scope["route"].dependant.query_params]
+    given = [name for name, _ in request.query_params.multi_items()]
+    for name in given:
+        if name not in known:
+            raise ProblemError(422, f"query parameter {name[:50]!r} is not known; {nearest(name, known)}")
+        if given.count(name) > 1:
+            raise ProblemError(422, f"query parameter {name!r} is given {given.count(name)} times; give it once")
 
 
 def _json(content: str) -> Response:

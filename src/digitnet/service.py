@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 
 from digitnet import image
 from digitnet.batcher import Batcher
+from digitnet.contents import File
 from digitnet.find import whole
 from digitnet.frame import frame
 from digitnet.guard import Metrics
 from digitnet.hands import hands
 from digitnet.inside import inside
-from digitnet.intake import File, Limits
+from digitnet.intake import Limits
 from digitnet.reader import Reader
 from digitnet.results import judged
 from digitnet.rules import Rules, parse_lengths, parse_range
@@ -112,11 +113,12 @@ class Service:
         picture = File("page.png", cv2.imencode(".png", page)[1].tobytes())
         read = {"results": [{"name": picture.name, "pages": await self.read(picture, Asked())}], "model": self.named()}
         classified = [json.loads(await self.classify(digits[:1], name)) for name in self.models]
-        inside = json.loads(await self.inside(digits[0], self.default))
+        framed = {"image": digits[0].tolist()}
+        inside = json.loads(await self.inside(File(None, json.dumps(framed).encode()), self.default))
         self.examples = {
             "read": (None, read),
             "classify": ({"images": digits[:1].tolist()}, classified[0]),
-            "inside": ({"image": digits[0].tolist()}, inside),
+            "inside": (framed, inside),
         }
         self.warm = True
 
@@ -145,7 +147,7 @@ class Service:
 
         Raises ImageError where it cannot be read, DataError where the rules make no sense.
         """
-        pages = image.pages(file.content, file.name)
+        pages = _pages(file)
         found: list[dict[str, Any]] = []
         while True:
             some, ended = await self.work.run(lambda: self._some(pages, asked))
@@ -178,17 +180,23 @@ class Service:
         about = json.dumps({"model": {"name": name, "sha256": model.sha256}, "threshold": model.threshold})
         return f'{about[:-1]}, "results": [{", ".join(rows)}]}}'
 
-    async def inside(self, given: bytes | NDArray[np.uint8], name: str) -> str:
+    async def inside(self, file: File, name: str) -> str:
         """Return what a model makes of one digit, a picture of it or its frame, as JSON; see `Inside.to_dict`.
 
-        Raises ImageError where the picture cannot be read.
+        Raises DataError or ImageError where the file holds neither.
         """
 
         def look() -> str:
+            given = file.given()
             framed = given if isinstance(given, np.ndarray) else frame(whole(image.page(given)).ink)
             return json.dumps(inside(self.models[name], framed).to_dict())
 
         return await self.work.run(look)
+
+
+def _pages(file: File) -> Iterator[NDArray[np.uint8]]:
+    """Yield a file's pages; all of the work is in whoever asks for them, a thread."""
+    yield from image.pages(file.picture(), file.name)
 
 
 def _classified(model: OnnxClassifier, items: list[NDArray[np.uint8]]) -> Sequence[tuple[str, list[float]]]:
