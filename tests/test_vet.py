@@ -277,6 +277,7 @@ def test_values_that_become_infinite_later_are_told_when_they_do(tmp_path):
         ({"threshold": 1e9}, "its threshold is 1e+09, not between 0 and 1"),
         ({"threshold": float("nan")}, "not a model that ONNX Runtime"),
         ({"more": float("inf")}, "not a model that ONNX Runtime"),
+        ({"more": [{}] * 500_000}, "has metadata of more than 1,000,000 bytes"),
     ],
 )
 def test_metadata_that_could_not_be_shown_is_refused(about, words, tmp_path):

@@ -14,6 +14,7 @@ Weights are read without executing anything: safetensors, or PyTorch's own loade
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from digitnet.errors import ModelError, TrainingError, listed, printable
-from digitnet.files import to_json, write_atomic
+from digitnet.files import ZipBytes, to_json, write_atomic
 from digitnet.models import MODELS
 
-MAX_WEIGHTS = 1 << 29
-"""Largest weights file that is opened, bytes."""
+MAX_WEIGHTS = 1 << 26
+"""Largest file of weights or of a training's state that is opened, bytes: the networks have at most 3 million."""
+
+MAX_HEADER = 1 << 20
+"""Most bytes of what such a file says of its tensors: each takes about a hundred."""
 
 WEIGHTS, STATE, HISTORY, CONFIG, SCORES = (
     "model.safetensors",
@@ -56,8 +60,10 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     _check_size(path)
     try:
         content = path.read_bytes()  # safetensors itself opens no file whose name is not UTF-8
+        if (size := int.from_bytes(content[:8], "little")) > MAX_HEADER:
+            raise ModelError(f"{path}: not a whole safetensors file (a header of {size:,} bytes)")
         tensors = safetensors_load(content)
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        header = json.loads(content[8 : 8 + size])
         about = json.loads(header.get("__metadata__", {}).get("digitnet", "{}"))
         return tensors, dict(about)
     except (SafetensorError, OSError, ValueError, TypeError, RecursionError, MemoryError) as error:
@@ -102,6 +108,7 @@ _MORE = ("Unsupported global", "nsupported class", "unsupported GLOBAL", "unreco
 
 def _load_pickled(path: Path) -> dict[str, Tensor]:
     _check_size(path)
+    _check_members(path)
     try:
         with path.open("rb") as file:  # torch itself opens none whose name is not UTF-8
             loaded = torch.load(file, map_location="cpu", weights_only=True)
@@ -143,6 +150,25 @@ def _check_size(path: Path) -> None:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
     if size > MAX_WEIGHTS:
         raise ModelError(f"{path}: {size} bytes, more than the {MAX_WEIGHTS} that digitnet opens")
+
+
+def _check_members(path: Path) -> None:
+    """Raise ModelError where a zip holds more than torch.save writes into one: PyTorch unpacks without a limit."""
+    try:
+        with ZipBytes(path) as file:
+            if file.read(4) != b"PK\3\4":
+                return  # of PyTorch before 1.6, which packed nothing
+            with zipfile.ZipFile(file) as archive:
+                members = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise ModelError(f"{path}: not a file of PyTorch weights ({_first_line(error)}); copy it again") from error
+    packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
+    words = sum(member.file_size for member in members if member.filename.endswith(".pkl"))
+    if packed or words > MAX_HEADER or sum(member.file_size for member in members) > MAX_WEIGHTS:
+        raise ModelError(
+            f"{path}: not a file of PyTorch weights; expected what torch.save(model.state_dict(), PATH) writes, "
+            f"without compression and of at most {MAX_WEIGHTS:,} bytes"
+        )
 
 
 def save_state(path: Path, networks: Sequence[nn.Module], optimizers: Sequence[Optimizer], epochs_done: int) -> None:

@@ -49,7 +49,9 @@ def data_folder(data_dir: str | Path | None = None) -> Path:
     return Path(platformdirs.user_cache_dir("digitnet", appauthor=False))
 
 
-def find(dataset: Dataset | FontSet, file: File, data_dir: str | Path | None = None) -> tuple[Path, bytes] | None:
+def find(
+    dataset: Dataset | FontSet, file: File, data_dir: str | Path | None = None
+) -> tuple[Path, bytes | bytearray] | None:
     """Return where a file of a named set is, and its verified bytes; None where it is nowhere.
 
     Looked through: the cache (`DIR/mnist/NAME`, or NAME right in DIR), and torchvision's layout
@@ -64,7 +66,7 @@ def find(dataset: Dataset | FontSet, file: File, data_dir: str | Path | None = N
             if not path.is_file():
                 continue
             try:
-                data = formats.read_bytes(path)
+                data = formats.read_bytes(path, file.size)
                 fault = file.fault(data)
             except DataError as error:
                 fault = str(error)
@@ -82,7 +84,9 @@ def get(dataset: Dataset | FontSet, data_dir: str | Path | None = None) -> list[
     return [path for path, _ in _files(dataset, dataset.files, data_dir)]
 
 
-def _files(dataset: Dataset | FontSet, files: Sequence[File], data_dir: str | Path | None) -> list[tuple[Path, bytes]]:
+def _files(
+    dataset: Dataset | FontSet, files: Sequence[File], data_dir: str | Path | None
+) -> list[tuple[Path, bytes | bytearray]]:
     found = {file: find(dataset, file, data_dir) for file in files}
     missing = [file for file, hit in found.items() if hit is None]
     folder = data_folder(data_dir) / dataset.name
@@ -219,7 +223,8 @@ def _warn_of_surprises(digits: Digits, name: str | Path) -> None:
             "and 255 for ink. Invert them (255 - pixel) unless they are meant so.",
             stacklevel=3,
         )
-    blank = np.flatnonzero((digits.images == digits.images[:, :1, :1]).all(axis=(1, 2)))
+    blocks = [digits.images[start : start + 10_000] for start in range(0, len(digits), 10_000)]
+    blank = np.flatnonzero(np.concatenate([(block == block[:, :1, :1]).all(axis=(1, 2)) for block in blocks]))
     if len(blank):
         warnings.warn(f"{name}: {len(blank)} images are blank, the first at index {blank[0]}", stacklevel=3)
 

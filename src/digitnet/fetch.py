@@ -44,7 +44,7 @@ class File:
     size: int
     sha256: str
 
-    def fault(self, data: bytes) -> str | None:
+    def fault(self, data: bytes | bytearray) -> str | None:
         """Say in words why `data` is not this file, or None where it is."""
         if len(data) != self.size:
             return f"{len(data)} bytes, expected {self.size}"

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import gzip
+import io
 import json
 import os
 import time
+import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from digitnet.errors import DataError
+
+CHUNK = 1 << 20
+"""Most bytes that are asked of a stream at a time."""
 
 STALE_SECONDS = 3600
 """Age after which a part file belongs to a process that was killed, seconds."""
@@ -49,15 +55,32 @@ def to_json(value: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}"
 
 
+def fill(data: bytearray, file: BinaryIO, size: int) -> bytearray:
+    """Append to `data` until it holds `size` bytes or the stream ends: memory grows as bytes arrive."""
+    while len(data) < size and (chunk := file.read(min(CHUNK, size - len(data)))):
+        data += chunk
+    return data
+
+
+class ZipBytes(io.FileIO):
+    """A zip file's bytes, for zipfile: it asks for the list of members in one piece, which here is `CHUNK` at most."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return so many bytes. Raises BadZipFile for more than `CHUNK`."""
+        if size is not None and size > CHUNK:
+            raise zipfile.BadZipFile("its list of members is too long")
+        return super().read(size)
+
+
 def gunzip(data: bytes, limit: int) -> bytes:
     """Return gzip data unpacked. Raises DataError where it is damaged, truncated or over `limit` bytes."""
-    unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
-        unpacked = unpacker.decompress(data, limit + 1)
-    except zlib.error as error:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            unpacked = fill(bytearray(), cast(BinaryIO, file), limit + 1)
+    except EOFError as error:
+        raise DataError("truncated gzip data") from error
+    except (OSError, zlib.error) as error:
         raise DataError(f"not whole gzip data ({error})") from error
     if len(unpacked) > limit:
         raise DataError(f"unpacks to more than {limit} bytes")
-    if not unpacker.eof:
-        raise DataError("truncated gzip data")
-    return unpacked
+    return bytes(unpacked)

@@ -1,7 +1,7 @@
 """Digits in and out of files, as plain arrays: IDX, CSV, npz and folders of pictures.
 
 Each reader gives (images, labels): (n, 28, 28) uint8 and (n,) integers, or None where the file has no labels.
-What a file claims (magic, counts, sizes) is checked against what it holds before anything large is allocated.
+What a file claims (magic, counts, sizes) is believed within limits alone, and memory grows as its bytes arrive.
 Not covered: finding digits in larger pictures; every image here is already 28x28.
 """
 
@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import gzip
 import io
 import math
 import warnings
-import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TextIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet import npz
 from digitnet.digits import SIDE
-from digitnet.errors import DataError, listed, printable
-from digitnet.files import gunzip
+from digitnet.errors import DataError, printable
+from digitnet.files import fill
+from digitnet.npz import INTEGERS, Column
 
 MAX_BYTES = 4 << 30
 """Most bytes a data file may hold once decompressed: five million digits."""
@@ -34,6 +37,8 @@ MOST_PIXELS = 16_000_000
 """Pixels of a picture of one digit beyond which it is refused."""
 
 _PICTURE_FORMATS = ("PNG", "BMP", "GIF", "JPEG", "PPM", "TIFF", "WEBP")
+_BLOCK = 1 << 19  # characters of a CSV that become numbers at a time
+_LONGEST_LINE = 1 << 16  # characters
 _UBYTE = 0x08  # the IDX type code of unsigned bytes
 _PIXELS = SIDE * SIDE
 
@@ -41,33 +46,57 @@ Arrays = tuple[NDArray[np.uint8], NDArray[Any] | None]
 """(n, 28, 28) uint8 images and (n,) integer labels, or None."""
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return a file's bytes, unpacked where they are gzip. Raises DataError where they cannot be read."""
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file, unpacked while it is read where it is gzip. Raises DataError where it cannot be read."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise _too_large(path)
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            if file.peek(2)[:2] == b"\x1f\x8b":
+                with gzip.GzipFile(fileobj=file) as unpacked:
+                    yield cast(BinaryIO, unpacked)
+            else:
+                yield file
+    except EOFError as error:
+        raise DataError(f"{path}: truncated gzip data; fetch or copy it again") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: not whole gzip data ({error}); fetch or copy it again") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({_reason(error)})") from error
-    if data[:2] != b"\x1f\x8b":
-        return data
-    try:
-        return gunzip(data, MAX_BYTES)
-    except DataError as error:
-        raise DataError(f"{path}: {error}; fetch or copy it again") from error
+
+
+def read_bytes(path: Path, limit: int) -> bytearray:
+    """Return a file's bytes, unpacked where they are gzip. Raises DataError where they are more than `limit`."""
+    with opened(path) as file:
+        data = fill(bytearray(), file, limit + 1)
+    if len(data) > limit:
+        raise DataError(f"{path}: holds more than {limit:,} bytes")
+    return data
 
 
 def _too_large(path: Path) -> DataError:
     return DataError(f"{path}: holds more than {MAX_BYTES >> 30} GiB; split it into smaller files")
 
 
-def parse_idx(data: bytes, name: object) -> NDArray[np.uint8]:
+def parse_idx(data: bytes | bytearray, name: object) -> NDArray[np.uint8]:
     """Return the array in the bytes of an IDX file of unsigned bytes.
 
     The format is Yann LeCun's: two zero bytes, a type code, the number of dimensions, each dimension as a
     big-endian uint32, then the values, the last dimension fastest. `name` is for messages.
     Raises DataError on a wrong magic number, another type, or a length that differs from the header's.
     """
+    start, shape = _idx_header(data, name)
+    expected = start + math.prod(shape)
+    if len(data) != expected:
+        fact = f"truncated: {len(data)}" if len(data) < expected else f"too long: {len(data)} or more"
+        raise DataError(f"{name}: {fact} bytes where its header {shape} says {expected}")
+    try:
+        return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+    except ValueError as error:  # one dimension is 0, and numpy multiplies the others
+        raise DataError(f"{name}: its header {shape} is of no array; fetch or copy it again") from error
+
+
+def _idx_header(data: bytes | bytearray, name: object) -> tuple[int, tuple[int, ...]]:
+    """Return where the values of an IDX file begin, and their shape."""
     if len(data) < 4 or data[:2] != b"\0\0" or not 1 <= data[3] <= 3:
         raise DataError(f"{name}: not an IDX file (it starts with {data[:4].hex(' ') or 'nothing'})")
     if data[2] != _UBYTE:
@@ -75,15 +104,20 @@ def parse_idx(data: bytes, name: object) -> NDArray[np.uint8]:
     start = 4 + 4 * data[3]
     if len(data) < start:
         raise DataError(f"{name}: truncated inside its header ({len(data)} of {start} bytes)")
-    shape = tuple(int(n) for n in np.frombuffer(data, ">u4", data[3], 4))
-    expected = start + math.prod(shape)
-    if len(data) != expected:
-        fact = "truncated" if len(data) < expected else "too long"
-        raise DataError(f"{name}: {fact}: {len(data)} bytes where its header {shape} says {expected}")
-    try:
-        return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
-    except ValueError as error:  # one dimension is 0, and numpy multiplies the others
-        raise DataError(f"{name}: its header {shape} is of no array; fetch or copy it again") from error
+    return start, tuple(int(n) for n in np.frombuffer(data, ">u4", data[3], 4))
+
+
+def _load_idx(path: Path, tail: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Read an IDX file of shape (n, *tail), of which no more is read than its header says, and that has its limit."""
+    with opened(path) as file:
+        data = fill(bytearray(), file, 16)  # a header of three dimensions
+        start, shape = _idx_header(data, path)
+        if len(shape) != 1 + len(tail) or shape[1:] != tail:
+            expected = f"images (n, {SIDE}, {SIDE})" if tail else "labels (n,)"
+            raise DataError(f"{path}: holds {shape}, expected {expected}")
+        if math.prod(shape) > MAX_BYTES:
+            raise DataError(f"{path}: its header {shape} says more than {MAX_BYTES >> 30} GiB; split it")
+        return parse_idx(fill(data, file, start + math.prod(shape) + 1), path)
 
 
 def idx_bytes(array: NDArray[np.uint8]) -> bytes:
@@ -100,16 +134,14 @@ def read_idx(path: Path) -> Arrays:
     """
     if "labels" in path.name:
         return read_idx(_partner(path, "labels", "images"))
-    images = parse_idx(read_bytes(path), path)
-    if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE):
-        raise DataError(f"{path}: holds {images.shape}, expected images (n, {SIDE}, {SIDE})")
+    images = _load_idx(path, (SIDE, SIDE))
     if "images" not in path.name:
         return images, None
     try:
         partner = _partner(path, "images", "labels")
     except DataError:
         return images, None
-    labels = parse_idx(read_bytes(partner), partner)
+    labels = _load_idx(partner, ())
     if labels.shape != images.shape[:1]:
         raise DataError(f"{partner}: {labels.shape} labels for {len(images)} images of {path.name}")
     return images, labels
@@ -131,49 +163,83 @@ def read_csv(path: Path) -> Arrays:
     or without (the label first, or 784 columns and no label). Plain or .gz. Pixels are integers 0..255.
     Raises DataError naming the first line that is wrong.
     """
+    with opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as lines:
+        try:
+            return _parse_csv(lines, path)
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path}: not a text file ({error.reason})") from error
+
+
+def _parse_csv(lines: TextIO, path: Path) -> Arrays:
+    first = _line(lines, path)
     try:
-        text = read_bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file ({error.reason} at byte {error.start})") from error
-    try:
-        first = next(csv.reader(io.StringIO(text)), [])
+        cells = next(csv.reader([first]), [])
     except csv.Error as error:
         raise DataError(f"{path}: its first line cannot be read ({error}); save it again as CSV") from error
-    width = len(first)
+    width = len(cells)
     if width not in (_PIXELS, _PIXELS + 1):
         raise DataError(f"{path}: {width} columns, expected {_PIXELS} pixels, or a label and {_PIXELS} pixels")
-    header = not all(_parses(cell, float) for cell in first)
-    if header and width == _PIXELS + 1 and first[0].strip().lower() not in ("label", "class", "digit", "y"):
-        raise DataError(f"{path}: the first column is called {first[0]!r}, expected 'label'")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # an empty table is told below, in our words
-        try:
-            table = np.loadtxt(io.StringIO(text), np.int64, delimiter=",", skiprows=int(header), ndmin=2)
-        except ValueError as error:
-            raise DataError(f"{path}: {_csv_fault(text, width, header) or error}") from error
-    if not table.size:
+    header = not all(_parses(cell, float) for cell in cells)
+    if header and width == _PIXELS + 1 and cells[0].strip().lower() not in ("label", "class", "digit", "y"):
+        raise DataError(f"{path}: the first column is called {cells[0]!r}, expected 'label'")
+    images, labels, number = bytearray(), [], 1 + header
+    text = _line(lines, path) if header else first
+    while text:
+        text += lines.read(_BLOCK)
+        text += _line(lines, path)  # to the end of the last line
+        table = _parse_rows(text, width, number, path)
+        number += text.count("\n")
+        images += table[:, width - _PIXELS :].astype(np.uint8).tobytes()
+        if width > _PIXELS:
+            labels.append(table[:, 0].copy())
+        if len(images) > MAX_BYTES:
+            raise _too_large(path)
+        text = _line(lines, path)
+    if not images:
         raise DataError(f"{path}: holds no digits, only its header")
-    if table.shape[1] != width:  # a quoted line break, of which numpy knows nothing
-        raise DataError(f"{path}: {table.shape[1]} columns where the first line has {width}")
-    labels, pixels = (table[:, 0], table[:, 1:]) if width > _PIXELS else (None, table)
-    outside = ((pixels < 0) | (pixels > 255)).any(axis=1)
-    if outside.any():
-        line = int(outside.argmax()) + 1 + header
-        raise DataError(f"{path}: line {line} has a pixel outside 0..255")
-    return pixels.astype(np.uint8).reshape(-1, SIDE, SIDE), labels
+    pixels = np.frombuffer(images, np.uint8).reshape(-1, SIDE, SIDE)
+    return pixels, np.concatenate(labels) if labels else None
 
 
-def _csv_fault(text: str, width: int, header: bool) -> str | None:
-    """Say which line of a CSV is not `width` whole numbers."""
+def _line(lines: TextIO, path: Path) -> str:
+    line = lines.readline(_LONGEST_LINE)
+    if len(line) == _LONGEST_LINE:
+        raise DataError(f"{path}: has a line of more than {_LONGEST_LINE:,} characters; expected a digit a line")
+    return line
+
+
+def _parse_rows(text: str, width: int, number: int, path: Path) -> NDArray[np.int64]:
+    """Return some lines of a CSV as whole numbers (n, width), the pixels in 0..255; number: of the first line."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # empty lines alone are no table
+        try:
+            table = np.loadtxt(io.StringIO(text), np.int64, delimiter=",", ndmin=2)
+        except ValueError as error:
+            raise DataError(f"{path}: {_csv_fault(text, width, number) or error}") from error
+    if not table.size:
+        return np.empty((0, width), np.int64)
+    pixels = table[:, -_PIXELS:]
+    if table.shape[1] != width or pixels.min() < 0 or pixels.max() > 255:
+        # A quoted line break, of which numpy knows nothing, leaves no line at fault.
+        fault = _csv_fault(text, width, number) or f"{table.shape[1]} columns where the first line has {width}"
+        raise DataError(f"{path}: {fault}")
+    return table
+
+
+def _csv_fault(text: str, width: int, number: int) -> str | None:
+    """Say which line of a CSV is not `width` whole numbers, pixels in 0..255; number: of the text's first line."""
     reader = csv.reader(io.StringIO(text))
     for row in _rows(reader):
-        if not row or (header and reader.line_num == 1):
+        line = f"line {number - 1 + reader.line_num}"
+        if not row:
             continue
         if len(row) != width:
-            return f"line {reader.line_num} has {len(row)} columns where the first line has {width}"
+            return f"{line} has {len(row)} columns where the first line has {width}"
         bad = next((cell for cell in row if not _parses(cell, int)), None)
         if bad is not None:
-            return f"line {reader.line_num} has {bad!r} where a whole number is expected"
+            return f"{line} has {bad!r} where a whole number is expected"
+        if not all(0 <= int(cell) <= 255 for cell in row[-_PIXELS:]):
+            return f"{line} has a pixel outside 0..255"
     return None
 
 
@@ -196,30 +262,11 @@ def read_npz(path: Path) -> Arrays:
 
     Archives with pickled objects are refused. Raises DataError where an array is missing or of another kind.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > MAX_BYTES:
-            raise _too_large(path)
-        with np.load(path, allow_pickle=False) as archive:
-            names = list(archive.files)
-            if "images" not in names:
-                raise DataError(f"{path}: no array named 'images' (it has {listed(names)})")
-            images = archive["images"]
-            labels = archive["labels"] if "labels" in names else None
-        if not isinstance(images, np.ndarray) or not isinstance(labels, np.ndarray | None):
-            raise DataError(f"{path}: 'images' or 'labels' in it are no numpy arrays; save it with numpy.savez")
-    except DataError:
-        raise
-    # zipfile and numpy's parser of headers raise whatever Python does: RuntimeError where it is locked, TokenError, ...
-    except Exception as error:
-        raise DataError(f"{path}: not a readable .npz of plain arrays ({_reason(error)})") from error
-    if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE) or images.dtype != np.uint8:
-        raise DataError(f"{path}: images are {images.shape} {images.dtype}, expected (n, {SIDE}, {SIDE}) uint8")
-    if labels is not None and (labels.shape != images.shape[:1] or labels.dtype.kind not in "iu"):
-        raise DataError(
-            f"{path}: labels are {labels.shape} {labels.dtype}, expected ({len(images)},) integers, one an image"
-        )
+    columns = {"images": Column(("u1",), (SIDE, SIDE)), "labels": Column(INTEGERS, needed=False)}
+    found = npz.read(path, columns, MAX_BYTES)
+    images, labels = found["images"], found.get("labels")
+    if labels is not None and len(labels) != len(images):
+        raise DataError(f"{path}: labels are {labels.shape}, expected ({len(images)},), one an image")
     return images, labels
 
 

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from digitnet import npz
 from digitnet.digits import SIDE, Digits
 from digitnet.errors import DataError
 from digitnet.evaluate import Scores
 from digitnet.files import write_atomic
+from digitnet.npz import INTEGERS, Column
 
 SCORES, ERRORS = "scores.json", "errors.npz"
 """The scores in a run's folder, and the digits it got wrong."""
 
 A_CELL = 20
 """Wrong digits that are kept of each cell of the confusion matrix, the surest ones."""
+
+_COLUMNS = {
+    "images": Column(("u1",), (SIDE, SIDE)),
+    "index": Column(INTEGERS),
+    "labels": Column(INTEGERS),
+    "predicted": Column(INTEGERS),
+    "probability": Column(("f4",)),
+}
 
 
 def save_errors(scores: Scores, digits: Digits, path: Path) -> None:
@@ -59,15 +67,14 @@ def load_report(folder: Path) -> dict[str, Any]:
         kept = _errors(folder / ERRORS) if (folder / ERRORS).is_file() else None
     except OSError as error:
         raise DataError(f"{folder}: has no {SCORES} that can be read ({error.strerror}); {again}") from error
-    # numpy and zipfile raise all kinds of errors for damaged files.
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: {SCORES} or {ERRORS} is damaged; {again}") from error
     return {"run": folder.resolve().name, **scores, "wrong": kept}
 
 
 def _errors(path: Path) -> list[dict[str, Any]]:
-    with np.load(path, allow_pickle=False) as file:
-        images = file["images"].astype(np.uint8).reshape(-1, SIDE * SIDE).tolist()
-        columns = [file[name].tolist() for name in ("index", "labels", "predicted", "probability")]
+    found = npz.read(path, _COLUMNS, 100 * A_CELL * SIDE * SIDE)
+    columns = [found[name].tolist() for name in ("index", "labels", "predicted", "probability")]
+    pixels = found["images"].reshape(-1, SIDE * SIDE).tolist()
     names = ("index", "true", "predicted", "probability", "image")
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, images, strict=True)]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, pixels, strict=True)]

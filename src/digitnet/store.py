@@ -32,6 +32,9 @@ FETCHES = 16
 TRIES = 3
 """How often a file at an address is asked for before it counts as one that cannot be read."""
 
+MOST_UNPACKED = 100
+"""How many times their size in a Parquet file pictures may unpack to, beyond `MOST_BYTES`."""
+
 _ARROW = {"s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs"}
 _BUCKETS = {"s3", "gs", "gcs"}
 _PUT_IS_ATOMIC = {*_ARROW - {"hdfs", "viewfs"}, "s3a", "az", "adl", "oci", "memory"}  # half an object is never seen
@@ -328,7 +331,8 @@ def _rows(source: str, inputs: Sequence[Input]) -> Iterator[Source | ImageError]
                 at, begins = begins, begins + table.metadata.row_group(group).num_rows
                 if begins <= first or at >= first + len(inputs):
                     continue
-                for batch in table.iter_batches(64, row_groups=[group], columns=[column]):
+                rows = _rows_together(table.metadata.row_group(group), column)
+                for batch in table.iter_batches(rows, row_groups=[group], columns=[column]):
                     values = batch.column(0)
                     values = values.field("bytes") if hasattr(values, "field") else values
                     low, high = max(first - at, 0), min(first + len(inputs) - at, len(values))
@@ -341,6 +345,19 @@ def _rows(source: str, inputs: Sequence[Input]) -> Iterator[Source | ImageError]
         reason = _reason(error)
     for each in inputs[given:]:
         yield ImageError(f"{each.name}: cannot be read ({reason})")
+
+
+def _rows_together(group: Any, column: str) -> int:
+    """Return how many rows to unpack at a time: in a dictionary, each may be as large as all of the group.
+
+    Raises DataError where the pictures unpack to much more than pictures do, which are packed already.
+    """
+    chunks = (group.column(index) for index in range(group.num_columns))
+    chunk = next(each for each in chunks if each.path_in_schema == column)
+    size = int(chunk.total_uncompressed_size)
+    if size > MOST_BYTES + MOST_UNPACKED * int(chunk.total_compressed_size):
+        raise DataError(f"pictures that unpack to more than {MOST_UNPACKED} times their size; write it uncompressed")
+    return max(1, min(64, MOST_BYTES // (8 * size + 1)))  # arrow keeps several copies
 
 
 def _reason(error: Exception) -> str:

@@ -41,6 +41,9 @@ LARGEST_INTEGER = 64
 MOST_FIELDS = 50_000
 """Fields of a file beyond which it is refused: exports have some 1,500."""
 
+LONGEST_METADATA = 1_000_000
+"""Bytes of an entry of the metadata that is JSON, which takes many times as much once read; exports have some 1,500."""
+
 MEMORY = 800_000_000
 """Bytes that a trial may take; `strong` takes 60 million for the largest batch."""
 
@@ -88,6 +91,8 @@ def _check(content: bytes, what: str, left: list[int]) -> None:
             _check(value, below, left)
         elif (what == _TENSOR and number == 13) or (what == _TENSOR and number == 14 and value):
             raise _FaultError("keeps its weights in other files; export it again as one file")
+        elif what == _MODEL and number == 14 and isinstance(value, bytes) and len(value) > LONGEST_METADATA:
+            raise _FaultError(f"has metadata of more than {LONGEST_METADATA:,} bytes; export it again")
         elif number not in _PLAIN[what]:
             raise _FaultError(f"has {what} with what digitnet never writes (field {number}); export it again")
         elif what == _NODE and number == 4 and value not in _NAMES:
