@@ -119,6 +119,6 @@ def test_a_classifier_scores_with_the_statistics_it_gathered_and_gathers_no_more
     before = {name: value.clone() for name, value in network.state_dict().items()}
     classifier = TorchClassifier(network)
     assert classifier(images)[3] == pytest.approx(classifier(images[3:4])[0], abs=1e-5)
-    assert not network.training
+    assert network.training
     for name, value in network.state_dict().items():
         assert (value == before[name]).all()

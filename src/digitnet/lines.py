@@ -25,9 +25,9 @@ from digitnet.errors import TrainingError
 from digitnet.evaluate import LineScores
 from digitnet.frame import strip
 from digitnet.ink import ink_of
-from digitnet.models import LINE_BLANK, REACHES
+from digitnet.models import LINE_BLANK, REACHES, device_of, set_mode
 from digitnet.runtime import MARGIN, STRIDE, padded
-from digitnet.train import Epoch, Pupil, TrainConfig, epochs, settle
+from digitnet.train import Epoch, Pupil, TrainConfig, epochs, settle, with_epochs
 
 WIDEST = 1200
 """Width beyond which a strip is squeezed in training, pixels."""
@@ -112,7 +112,7 @@ def train_lines(
     """
     if not config.lines or not valid:
         raise TrainingError("training to read numbers needs `lines` to compose for an epoch, and some to validate on")
-    config = settle(config)
+    config = with_epochs(settle(config), config.lines)
     device = torch.device(config.device)
     steps = -(-config.lines // config.batch_size)
 
@@ -134,7 +134,7 @@ def train_lines(
 
 def losses(network: nn.Module, batch: Batch, device: torch.device, bfloat16: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Return the mean losses of a number's digits, of boxes in heights of the strip, and of a digit's presence."""
-    x = batch.x.to(device).contiguous(memory_format=torch.channels_last)
+    x = batch.x.to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
         answer = network(x).float()
     logits, reach, presence = answer[..., :REACHES], answer[..., REACHES:-1], answer[..., -1]
@@ -161,14 +161,14 @@ def losses(network: nn.Module, batch: Batch, device: torch.device, bfloat16: boo
 @torch.no_grad()
 def judge_lines(network: nn.Module, lines: Sequence[Line]) -> LineScores:
     """Score a network on composed numbers, by the best class of every column and nothing else."""
-    network.eval()
-    device = next(network.parameters()).device
+    device = device_of(network)
     read, sure = [], []
-    for line in lines:
-        x = torch.tensor(padded([strip(255 - line.image, WIDEST)])[:, None]).float().div_(255).to(device)
-        probs = network(x)[0, :, :REACHES].float().softmax(1)
-        best = probs.argmax(1).tolist()
-        places = zip([LINE_BLANK, *best], best, strict=False)
-        read.append("".join(str(now) for before, now in places if now not in (before, LINE_BLANK)))
-        sure.append(float(probs.amax(1).prod()))
+    with set_mode(network, training=False):
+        for line in lines:
+            x = torch.tensor(padded([strip(255 - line.image, WIDEST)])[:, None]).float().div_(255).to(device)
+            probs = network(x)[0, :, :REACHES].float().softmax(1)
+            best = probs.argmax(1).tolist()
+            places = zip([LINE_BLANK, *best], best, strict=False)
+            read.append("".join(str(now) for before, now in places if now not in (before, LINE_BLANK)))
+            sure.append(float(probs.amax(1).prod()))
     return LineScores(tuple(line.text for line in lines), tuple(read), np.array(sure, np.float32))

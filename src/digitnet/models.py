@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from digitnet.digits import SIDE
+from digitnet.errors import ModelError
 
 BATCH = 512
 """Images classified at a time: on two cores 64 to 512 were equally fast, 1,000 slower."""
@@ -39,6 +44,7 @@ class DigitNet(nn.Module):
         self.classifier_1 = nn.Linear(32 * 7 * 7, 128)
         self.activation = nn.ReLU()
         self.output_layer = nn.Linear(128, 10)
+        _channels_last(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits (n, 10) of images (n, 1, 28, 28) in 0..1."""
@@ -67,6 +73,7 @@ class StrongNet(nn.Module):
         self.whole = _convolution(96, 256, padding=0)  # 3x3 -> 1x1
         self.pool = nn.MaxPool2d(2)
         self.output_layer = nn.Linear(256, 10)
+        _channels_last(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits (n, 10) of images (n, 1, 28, 28) in 0..1."""
@@ -101,6 +108,7 @@ class LineNet(nn.Module):
         self.beside_1 = _convolution(192, 192, kernel=(1, 3), padding=(0, 1))
         self.beside_2 = _convolution(192, 192, kernel=(1, 3), padding=(0, 1))
         self.output_layer = nn.Conv2d(192, 16, 1)
+        _channels_last(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits and reaches (n, w // 4, 16) of strips (n, 1, 40, w) in 0..1."""
@@ -110,6 +118,11 @@ class LineNet(nn.Module):
         x = x + self.beside_1(x)
         x = x + self.beside_2(x)
         return self.output_layer(x).squeeze(2).transpose(1, 2)  # type: ignore[no-any-return]
+
+
+def _channels_last(network: nn.Module) -> None:
+    """Store the weights of convolutions channels last: the faster format on a CPU, with the same values."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _convolution(
@@ -133,45 +146,87 @@ def to_input(images: Tensor) -> Tensor:
     return images.unsqueeze(1).float().div_(255)
 
 
+@contextmanager
+def set_mode(network: nn.Module, training: bool) -> Iterator[None]:
+    """Put a network in training or evaluation mode, and every module of it back in its own mode at the end."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def network_input(network: nn.Module, images: NDArray[np.uint8]) -> Tensor:
+    """Return images (n, 28, 28) uint8 as `to_input` does, on the device of a network's weights and of their type."""
+    x = to_input(torch.tensor(np.ascontiguousarray(images).reshape(-1, SIDE, SIDE), device=device_of(network)))
+    return x.to(dtype_of(network))
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Return where a network's first weight is; the CPU for a network without weights."""
+    return next((tensor.device for tensor in chain(network.parameters(), network.buffers())), torch.device("cpu"))
+
+
+def dtype_of(network: nn.Module) -> torch.dtype:
+    """Return the type of a network's first floating-point weight; float32 for a network without any."""
+    return next((weight.dtype for weight in network.parameters() if weight.is_floating_point()), torch.float32)
+
+
+def logits_of(network: nn.Module, images: NDArray[np.uint8]) -> Tensor:
+    """Return a network's logits (n, 10) float32, on the CPU, of images (n, 28, 28) uint8, `BATCH` at a time.
+
+    The network runs in evaluation mode and is left as it was. Raises ModelError where it gives anything but (n, 10).
+    """
+    # Without inference mode: a tensor that the network caches in it could not take part in a later training.
+    found = [torch.empty(0, 10)]
+    with set_mode(network, training=False), torch.no_grad():
+        for start in range(0, len(images), BATCH):
+            batch = images[start : start + BATCH]
+            logits = network(network_input(network, batch))
+            if not isinstance(logits, Tensor) or logits.shape != (len(batch), 10):
+                given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+                name, expected = type(network).__name__, (len(batch), 10)
+                raise ModelError(f"{name}: returns {given} for {len(batch)} images; expected logits {expected}")
+            found.append(logits.float().cpu())
+    return torch.cat(found)
+
+
 class TorchClassifier:
     """A network as a `Classifier`: (n, 28, 28) uint8 arrays -> (n, 10) float32 probabilities.
 
-    Runs where the network's weights are, `BATCH` images at a time, and leaves the network in evaluation mode.
+    Takes any `nn.Module` from (n, 1, 28, 28) floats in 0..1 to (n, 10) logits. It runs where its weights are, in
+    evaluation mode, `BATCH` images at a time, and is left as it was.
     """
 
     def __init__(self, network: nn.Module) -> None:
-        """Wrap a network that maps (n, 1, 28, 28) floats in 0..1 to (n, 10) logits."""
-        # Channels last is how convolution and pooling are fast on a CPU; the values stay as they are.
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        """Wrap a network."""
+        self.network = network
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the probabilities, each row summing to 1."""
-        probs = np.empty((len(images), 10), np.float32)
-        with torch.inference_mode():
-            for start in range(0, len(images), BATCH):
-                logits = self.network(self._input(images[start : start + BATCH]))
-                probs[start : start + BATCH] = logits.float().softmax(1).cpu().numpy()
+        """Return the probabilities, each row summing to 1. Raises ModelError where the network gives no logits."""
+        probs: NDArray[np.float32] = logits_of(self.network, images).softmax(1).numpy()
         return probs
 
     def layers(self, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        """Return what each layer makes of one image (28, 28) uint8, as `OnnxClassifier.layers` does."""
+        """Return what each layer makes of one image (28, 28) uint8, as `OnnxClassifier.layers` does.
+
+        Raises ModelError where the network has no linear layer.
+        """
         maps, hidden = self._look(np.asarray(image)[None])
         return [each[0] for each in (*maps, hidden)]
 
     def hidden(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the hidden units before the last linear layer, (n, units) float32."""
+        """Return the hidden units before the last linear layer, (n, units) float32. Raises as `layers` does."""
         return np.concatenate([self._look(images[start : start + BATCH])[1] for start in range(0, len(images), BATCH)])
 
     def filters(self) -> NDArray[np.float32]:
-        """Return the weights of the first convolution, (channels, h, w) float32."""
-        first = next(module for module in self.network.modules() if isinstance(module, nn.Conv2d))
-        return first.weight.detach()[:, 0].float().cpu().numpy()
-
-    def _input(self, images: NDArray[np.uint8]) -> Tensor:
-        self.network.eval()
-        batch = torch.tensor(np.ascontiguousarray(images).reshape(-1, SIDE, SIDE))
-        x = to_input(batch.to(next(self.network.parameters()).device))
-        return x.contiguous(memory_format=torch.channels_last)
+        """Return the weights of the first convolution, (channels, h, w) float32. Raises ModelError without one."""
+        for module in self.network.modules():
+            if isinstance(module, nn.Conv2d):
+                return module.weight.detach()[:, 0].float().cpu().numpy()
+        raise ModelError(f"{type(self.network).__name__}: has no convolution of images")
 
     def _look(self, images: NDArray[np.uint8]) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
         """Return the maps after each pooling, and after the normalisation and activation that follow it, and the input
@@ -190,9 +245,11 @@ class TorchClassifier:
 
         hooks = [module.register_forward_hook(note) for module in self.network.modules()]
         try:
-            with torch.inference_mode():
-                self.network(self._input(images))
+            with set_mode(self.network, training=False), torch.no_grad():
+                self.network(network_input(self.network, images))
         finally:
             for hook in hooks:
                 hook.remove()
+        if not hidden:
+            raise ModelError(f"{type(self.network).__name__}: has no linear layer to look into")
         return [each.float().cpu().numpy() for each in maps], hidden[0].float().cpu().numpy()

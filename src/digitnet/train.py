@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,107 +27,16 @@ from digitnet.digits import Digits
 from digitnet.errors import TrainingError
 from digitnet.evaluate import LineScores, Scores, evaluate
 from digitnet.files import write_atomic
-from digitnet.models import MODELS, TorchClassifier, to_input
+from digitnet.models import MODELS, TorchClassifier, device_of, dtype_of, logits_of, set_mode, to_input
 from digitnet.muon import Muon
 from digitnet.negatives import negatives
+from digitnet.recipes import RECIPE_OF as RECIPE_OF
+from digitnet.recipes import RECIPES as RECIPES
+from digitnet.recipes import TrainConfig as TrainConfig
+from digitnet.recipes import with_epochs as with_epochs
 
 NO_DIGIT = 10
 """The class of images that are no digit."""
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Everything that decides what is learnt; two runs with equal configurations give equal weights on a CPU."""
-
-    data: Annotated[str, "a named data set, or a path"] = "mnist"
-    model: Annotated[str, "a name of MODELS"] = "digitnet"
-    recipe: Annotated[str, "the name these settings go by"] = "best"
-    epochs: Annotated[int, "passes over the training digits"] = 30
-    batch_size: Annotated[int, "digits per optimizer step, of all processes"] = 256
-    seed: Annotated[int, "of the first weights, the order and the augmentation"] = 0
-    device: Annotated[str, "auto, cpu, cuda or mps"] = "auto"
-    precision: Annotated[str, "float32, bfloat16, or auto: bfloat16 where the device computes in it"] = "auto"
-    optimizer: Annotated[str, "adam, or muon: Muon for the hidden layers and Adam for the others"] = "muon"
-    lr: Annotated[float, "Adam's highest learning rate"] = 1e-2
-    muon_lr: Annotated[float, "Muon's highest learning rate"] = 0.06
-    warmup: Annotated[float, "share of all steps in which the rate climbs before it falls to 0; 0: constant"] = 0.15
-    label_smoothing: Annotated[float, "share of the target spread over all ten digits, 0..1"] = 0.05
-    average: Annotated[float, "decay per step of the running average of the weights; 0: none"] = 0.0
-    fonts: Annotated[int, "times that the digits of handwriting fonts are added to the training digits"] = 0
-    hands: Annotated[int, "digits drawn in the shapes of other countries' hands, added to the training digits"] = 0
-    negatives: Annotated[float, "images that are no digit in a batch, as a share of its digits, 0..1"] = 0.0
-    lines: Annotated[int, "numbers composed for every epoch, for the model that reads whole numbers"] = 0
-    augment: Annotated[str, "a name of AUGMENTS: how digits are written anew every epoch"] = "none"
-
-    def __post_init__(self) -> None:
-        """Refuse values that cannot train."""
-        if self.epochs < 1 or self.batch_size < 1:
-            raise TrainingError(f"epochs {self.epochs}, batch size {self.batch_size}: each must be 1 or more")
-        if self.model not in MODELS:
-            raise TrainingError(f"model {self.model!r}: choose one of {', '.join(MODELS)}")
-        if self.optimizer not in ("adam", "muon"):
-            raise TrainingError(f"optimizer {self.optimizer!r}: choose adam or muon")
-        if self.augment not in AUGMENTS:
-            raise TrainingError(f"augment {self.augment!r}: choose one of {', '.join(AUGMENTS)}")
-        if self.precision not in ("auto", "float32", "bfloat16"):
-            raise TrainingError(f"precision {self.precision!r}: choose auto, float32 or bfloat16")
-        if not 0 <= self.seed < 2**32:
-            raise TrainingError(f"seed {self.seed}: choose one from 0 to {2**32 - 1}")
-
-
-RECIPES = {
-    "tutorial": TrainConfig(
-        recipe="tutorial",
-        epochs=5,
-        batch_size=64,
-        precision="float32",
-        optimizer="adam",
-        lr=1e-3,
-        warmup=0.0,
-        label_smoothing=0.0,
-    ),
-    "quick": TrainConfig(recipe="quick", epochs=1),
-    "best": TrainConfig(
-        recipe="best", epochs=30, batch_size=128, optimizer="adam", lr=5e-3, average=0.998, augment="gentle"
-    ),
-    "thorough": TrainConfig(
-        recipe="thorough",
-        epochs=60,
-        batch_size=128,
-        optimizer="adam",
-        lr=5e-3,
-        average=0.998,
-        negatives=0.1,
-        augment="gentle",
-    ),
-    "accurate": TrainConfig(model="strong", recipe="accurate", epochs=16, average=0.998, augment="lively"),
-    "line": TrainConfig(
-        model="line",
-        recipe="line",
-        epochs=36,
-        batch_size=64,
-        lr=4e-3,
-        muon_lr=0.03,
-        warmup=0.1,
-        label_smoothing=0.0,
-        average=0.998,
-        lines=20_000,
-    ),
-    "transfer": TrainConfig(
-        model="strong",
-        recipe="transfer",
-        epochs=44,
-        average=0.999,
-        fonts=4,
-        hands=30_000,
-        negatives=0.12,
-        augment="transfer",
-    ),
-}
-"""The recipes by name. How they were chosen, on validation digits alone, is told in docs/decisions.md."""
-
-RECIPE_OF = {"digitnet": "best", "strong": "transfer", "line": "line"}
-"""The recipe that a network is trained by where none is named."""
 
 
 @dataclass(frozen=True)
@@ -172,22 +81,27 @@ def train(
 ) -> Iterator[Epoch]:
     """Train a network and yield each epoch after saving it to the run's folder `out`.
 
-    network: from `new_network`; trained in place. Where the recipe keeps a running average of the weights, that is
-        what is saved and scored, and `network` itself holds the latest ones.
+    network: any `nn.Module` from (n, 1, 28, 28) floats in 0..1 to (n, 10) logits; `new_network` makes digitnet's. Its
+        weights are trained in place; its memory format, modes and `requires_grad` stay as they are. It is on the
+        configuration's device while it trains and returns to its own at the end. Where the recipe keeps a running
+        average of the weights, that is what is saved and scored, and `network` itself holds the latest ones.
     digits, valid: labelled; valid decides nothing, it is only scored.
     letters: images that are no digit, for recipes with negatives.
     resume: go on after the last epoch saved in `out`; on a CPU with as many threads the weights become those of an
         uninterrupted run, bit for bit.
 
-    Nothing runs until iterated. Raises TrainingError where loss or weights are no longer finite; the last good epoch
-    stays.
+    Only the weights, the history and the state for resuming are saved in `out`; `run.start` makes a whole run.
+
+    Nothing runs until iterated. Raises ModelError where the network does not give logits (n, 10), TrainingError where
+    loss or weights are no longer finite; the last good epoch stays.
     """
     if digits.labels is None or not len(digits) or valid.labels is None or not len(valid):
         raise TrainingError("training needs labelled digits to learn from and to validate on")
     if config.negatives and (letters is None or not len(letters)):
         raise TrainingError(f"the recipe {config.recipe!r} learns what is no digit as well; give it letters")
-    config = settle(config)
+    config = with_epochs(settle(config), len(digits))
     device = torch.device(config.device)
+    logits_of(network, digits.images[:2])
     images = torch.tensor(digits.images, device=device)
     labels = torch.tensor(digits.labels, device=device).long()
     others = None if letters is None else to_input(torch.tensor(letters.images, device=device))
@@ -240,9 +154,27 @@ def epochs(
     count: images an epoch. learn: trains for the epoch of that number and returns its loss and last learning rate.
     judge: scores the weights that are kept. Raises as `train` does.
     """
-    network.to(device=torch.device(config.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
+    home = device_of(network)
+    network.to(torch.device(config.device))
+    try:
+        yield from _epochs(network, config, out, count, learn, judge, resume)
+    finally:
+        network.to(home)
+
+
+def _epochs(
+    network: nn.Module,
+    config: TrainConfig,
+    out: Path,
+    count: int,
+    learn: Callable[[Pupil, int], tuple[float, float]],
+    judge: Callable[[nn.Module], Scores | LineScores],
+    resume: bool,
+) -> Iterator[Epoch]:
     average = copy.deepcopy(network) if config.average else network
     pupil = Pupil(distributed.wrapped(network), average, _optimizers(network, config))
+    for optimizer in pupil.optimizers:
+        optimizer.zero_grad()  # the caller's own loop may have left gradients
     networks = [network, average] if config.average else [network]
     state = out / checkpoint.STATE
     done = checkpoint.load_state(state, networks, pupil.optimizers) if resume and state.is_file() else 0
@@ -250,8 +182,8 @@ def epochs(
     history = _history(out, done)
     for number in range(done + 1, config.epochs + 1):
         began = time.perf_counter()
-        network.train()
-        loss, lr = learn(pupil, number)
+        with set_mode(network, training=True):
+            loss, lr = learn(pupil, number)
         seconds = time.perf_counter() - began
         if not (math.isfinite(loss) and all(weight.isfinite().all() for weight in network.parameters())):
             kept = f"{out} keeps epoch {number - 1}" if number > 1 else "nothing was kept"
@@ -291,7 +223,7 @@ def _one_epoch(
             x, y = torch.cat([x, others]), F.pad(y, (0, len(others)), value=NO_DIGIT)
         x, y, weight = distributed.own_rows(AUGMENTS[config.augment](x, rng), y)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            logits = pupil.network(x.contiguous(memory_format=torch.channels_last)).float()
+            logits = pupil.network(x.to(dtype_of(pupil.network))).float()
         if config.negatives:
             logits = F.pad(logits, (0, 1))  # "no digit" has the logit 0: the ten others rise above it or sink below
         loss = weight * F.cross_entropy(logits, y, label_smoothing=config.label_smoothing)
@@ -305,6 +237,8 @@ def _one_epoch(
 def _optimizers(network: nn.Module, config: TrainConfig) -> list[Optimizer]:
     """Return Adam, and after it Muon for the weights between first and last layer where the recipe has it."""
     weights = list(network.parameters())
+    if not any(weight.requires_grad for weight in weights):
+        raise TrainingError(f"{type(network).__name__}: has no weights to train (none requires a gradient)")
     matrices = [weight for weight in weights if weight.ndim > 1]
     hidden = {id(weight) for weight in matrices[1:-1]} if config.optimizer == "muon" else set()
     fused = weights[0].device.type in ("cpu", "cuda")

@@ -1,0 +1,120 @@
+"""What decides how a network learns: a `TrainConfig`, and the ones that are known to work, `RECIPES`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from digitnet.augment import AUGMENTS
+from digitnet.errors import TrainingError
+from digitnet.models import MODELS
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides what is learnt; two runs with equal configurations give equal weights on a CPU."""
+
+    data: Annotated[str, "a named data set, or a path"] = "mnist"
+    model: Annotated[str, "a name of MODELS"] = "digitnet"
+    recipe: Annotated[str, "the name these settings go by"] = "best"
+    epochs: Annotated[int, "passes over the training digits; 0: `passes`, or more where digits are few"] = 0
+    passes: Annotated[int, "epochs on as many digits as MNIST has"] = 30
+    steps: Annotated[int, "optimizer steps below which `epochs` 0 adds passes"] = 0
+    batch_size: Annotated[int, "digits per optimizer step, of all processes"] = 256
+    seed: Annotated[int, "of the first weights, the order and the augmentation"] = 0
+    device: Annotated[str, "auto, cpu, cuda or mps"] = "auto"
+    precision: Annotated[str, "float32, bfloat16, or auto: bfloat16 where the device computes in it"] = "auto"
+    optimizer: Annotated[str, "adam, or muon: Muon for the hidden layers and Adam for the others"] = "muon"
+    lr: Annotated[float, "Adam's highest learning rate"] = 1e-2
+    muon_lr: Annotated[float, "Muon's highest learning rate"] = 0.06
+    warmup: Annotated[float, "share of all steps in which the rate climbs before it falls to 0; 0: constant"] = 0.15
+    label_smoothing: Annotated[float, "share of the target spread over all ten digits, 0..1"] = 0.05
+    average: Annotated[float, "decay per step of the running average of the weights; 0: none"] = 0.0
+    fonts: Annotated[int, "times that the digits of handwriting fonts are added to the training digits"] = 0
+    hands: Annotated[int, "digits drawn in the shapes of other countries' hands, added to the training digits"] = 0
+    negatives: Annotated[float, "images that are no digit in a batch, as a share of its digits, 0..1"] = 0.0
+    lines: Annotated[int, "numbers composed for every epoch, for the model that reads whole numbers"] = 0
+    augment: Annotated[str, "a name of AUGMENTS: how digits are written anew every epoch"] = "none"
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        if self.epochs < 0 or self.passes < 1 or self.steps < 0:
+            raise TrainingError(f"epochs {self.epochs}, passes {self.passes}, steps {self.steps}: must not be negative")
+        if self.batch_size < 1:
+            raise TrainingError(f"batch size {self.batch_size}: must be 1 or more")
+        if self.model not in MODELS:
+            raise TrainingError(f"model {self.model!r}: choose one of {', '.join(MODELS)}")
+        if self.optimizer not in ("adam", "muon"):
+            raise TrainingError(f"optimizer {self.optimizer!r}: choose adam or muon")
+        if self.augment not in AUGMENTS:
+            raise TrainingError(f"augment {self.augment!r}: choose one of {', '.join(AUGMENTS)}")
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise TrainingError(f"precision {self.precision!r}: choose auto, float32 or bfloat16")
+        if not 0 <= self.seed < 2**32:
+            raise TrainingError(f"seed {self.seed}: choose one from 0 to {2**32 - 1}")
+
+
+RECIPES = {
+    "tutorial": TrainConfig(
+        recipe="tutorial",
+        passes=5,
+        batch_size=64,
+        precision="float32",
+        optimizer="adam",
+        lr=1e-3,
+        warmup=0.0,
+        label_smoothing=0.0,
+    ),
+    "quick": TrainConfig(recipe="quick", passes=1),
+    "best": TrainConfig(
+        recipe="best", passes=30, batch_size=128, optimizer="adam", lr=5e-3, average=0.998, augment="gentle"
+    ),
+    "thorough": TrainConfig(
+        recipe="thorough",
+        passes=60,
+        batch_size=128,
+        optimizer="adam",
+        lr=5e-3,
+        average=0.998,
+        negatives=0.1,
+        augment="gentle",
+    ),
+    "accurate": TrainConfig(model="strong", recipe="accurate", passes=16, average=0.998, augment="lively"),
+    "line": TrainConfig(
+        model="line",
+        recipe="line",
+        passes=36,
+        batch_size=64,
+        lr=4e-3,
+        muon_lr=0.03,
+        warmup=0.1,
+        label_smoothing=0.0,
+        average=0.998,
+        lines=20_000,
+    ),
+    "transfer": TrainConfig(
+        model="strong",
+        recipe="transfer",
+        passes=44,
+        average=0.999,
+        fonts=4,
+        hands=30_000,
+        negatives=0.12,
+        augment="transfer",
+    ),
+}
+"""The recipes by name. How they were chosen, on validation digits alone, is told in docs/decisions.md."""
+
+RECIPE_OF = {"digitnet": "best", "strong": "transfer", "line": "line"}
+"""The recipe that a network is trained by where none is named."""
+
+
+def with_epochs(config: TrainConfig, count: int) -> TrainConfig:
+    """Return the configuration with the number of epochs for `count` training digits, where it leaves that open (0).
+
+    That is `passes`, or as many more as it takes to make `steps` optimizer steps.
+    """
+    if config.epochs:
+        return config
+    return replace(config, epochs=max(config.passes, math.ceil(config.steps / math.ceil(count / config.batch_size))))
