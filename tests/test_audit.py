@@ -1,6 +1,7 @@
 import base64
 import csv
 import io
+import os
 import re
 import sys
 from html.parser import HTMLParser
@@ -288,6 +289,18 @@ def test_an_older_audit_is_never_overwritten(drawn_npz, digitnet, tmp_path):
     assert (tmp_path / "doubts" / audit.TABLE).read_text() == "mine"
     (tmp_path / "file").write_text("")
     assert "is a file" in digitnet("audit", "--data", drawn_npz, "--out", "file")[2]
+
+
+@pytest.mark.usefixtures("untaught")
+@pytest.mark.parametrize("out", ["file/doubts", "/proc/doubts", "closed/doubts"])
+def test_a_folder_that_cannot_be_written_is_told_before_training(out, drawn_npz, digitnet, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "closed").mkdir(mode=0o500)
+    if out.startswith("closed") and os.access(tmp_path / "closed", os.W_OK):
+        pytest.skip("this user may write anywhere")
+    status, said, err = digitnet("audit", "--data", drawn_npz, "--out", out)
+    assert (status, said) == (1, "")
+    assert re.fullmatch(rf"Error: {out}: cannot be written \(.+\); name another --out\n", err)
 
 
 def test_a_source_without_labels_or_of_one_fold_is_refused(drawn):

@@ -284,7 +284,7 @@ def test_a_finished_run_and_changed_data_are_not_resumed(trained, digitnet, draw
     np.savez(tmp_path / "mine.npz", images=drawn.images, labels=drawn.labels[::-1])
     code, _, err = digitnet("train", "--resume", "mine")
     assert code == 1
-    assert "no longer the digits that mine was trained on" in err
+    assert "not the digits that mine was trained on; name those by --data" in err
 
 
 def test_ctrl_c_keeps_the_epochs_and_says_how_to_go_on(drawn_npz, tmp_path, environment, digitnet):

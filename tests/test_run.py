@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import draw_digits
 
-from digitnet import ModelError, TrainingError, data, fonts
+from digitnet import DataError, ModelError, TrainingError, data, fonts
 from digitnet.hands import hands
 from digitnet.mistakes import load_report
 from digitnet.run import reopen, start
@@ -32,6 +33,55 @@ def test_a_run_goes_from_settings_to_scores(config, tmp_path, drawn):
     assert not (run.folder / "state.safetensors").exists()
     assert (drawn.labels[scores.index] == scores.labels).all()
     assert (scores.index == np.flatnonzero(data.held_out_rows(drawn))).all()
+
+
+def test_a_run_on_few_digits_writes_down_the_epochs_it_needs(config):
+    run = start(replace(config, epochs=0, steps=65))
+    assert len(run.parts.train) == 459
+    assert run.config.epochs == json.loads((run.folder / "config.json").read_text())["epochs"] == 5  # of 15 steps
+    assert reopen(run.folder).config == run.config
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (lambda labels: labels >= 0, ["only 459 training digits, 45 with the rarest label; expect more errors"]),
+        (
+            lambda labels: (labels != 3) & (labels != 8),
+            ["no training digit is labelled 3 or 8; the network cannot read it", "only 367 training digits, 45 with"],
+        ),
+    ],
+)
+def test_too_few_digits_are_told_before_training(rows, said, config, drawn, tmp_path, caplog):
+    few = drawn[rows(drawn.labels)]
+    np.savez(tmp_path / "few.npz", images=few.images, labels=few.labels)
+    start(replace(config, data=str(tmp_path / "few.npz")))
+    assert len(caplog.messages) == len(said)
+    assert all(words in message for words, message in zip(said, caplog.messages, strict=True))
+
+
+def test_of_enough_digits_nothing_is_told(config, tmp_path, caplog):
+    many = draw_digits(1500)
+    np.savez(tmp_path / "many.npz", images=many.images, labels=many.labels)
+    start(replace(config, data=str(tmp_path / "many.npz")))
+    assert not caplog.messages
+
+
+def test_a_run_whose_digits_have_moved_is_gone_on_with_where_they_are_now(config, drawn_npz, tmp_path):
+    run = start(config)
+    next(run.train())
+    (tmp_path / "attic").mkdir()
+    drawn_npz.rename(tmp_path / "attic" / "digits.npz")
+    with pytest.raises(DataError, match="no such file"):
+        reopen(run.folder)
+    again = reopen(run.folder, data="attic/digits.npz")
+    assert [epoch.number for epoch in again.train()] == [2]
+    assert again.config.data == str(tmp_path / "attic" / "digits.npz")
+    assert reopen(run.folder).config == again.config
+    others = draw_digits(600, 1)
+    np.savez(tmp_path / "others.npz", images=others.images, labels=others.labels)
+    with pytest.raises(TrainingError, match=r"others\.npz: not the digits that .* trained on; name those by --data"):
+        reopen(run.folder, data=str(tmp_path / "others.npz"))
 
 
 def test_a_reopened_run_goes_on_to_the_same_file(config):
@@ -124,8 +174,9 @@ def test_two_processes_cannot_train_into_the_same_folder(config, tmp_path, envir
         said = [process.communicate()[1] for process in processes]
     assert sorted(process.returncode for process in processes) == [0, 1], said
     lost = next(err for process, err in zip(processes, said, strict=True) if process.returncode)
-    assert lost.startswith("Error: mine: ")
-    assert len(lost.splitlines()) == 1
+    lines = [line for line in lost.splitlines() if "only 459 training digits" not in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("Error: mine: ")
     assert len((tmp_path / "mine/history.jsonl").read_text().splitlines()) == 3
     assert json.loads((tmp_path / "mine/scores.json").read_text())["n"] == 100
 

@@ -24,6 +24,7 @@ from digitnet.train import (
     schedule,
     settle,
     train,
+    with_epochs,
 )
 
 SMALL = TrainConfig(epochs=3, batch_size=32, device="cpu", augment="gentle", average=0.9)
@@ -67,9 +68,39 @@ def test_a_recipe_goes_by_its_name_and_every_network_has_one():
     assert {model: RECIPES[recipe].model for model, recipe in RECIPE_OF.items()} == {model: model for model in MODELS}
 
 
+FULL = {"tutorial": 5, "quick": 1, "best": 30, "thorough": 60, "accurate": 16, "transfer": 44, "line": 36}
+
+
+def test_on_all_of_mnist_every_recipe_makes_its_passes():
+    for name, passes in FULL.items():
+        config = with_epochs(RECIPES[name], RECIPES[name].lines or 55_000)
+        assert config.epochs == passes, name
+        assert with_epochs(RECIPES[name], 600_000).epochs == passes, "more digits are passed over as often"
+
+
+@pytest.mark.parametrize("count", [77, 486, 775, 2_292])
+@pytest.mark.parametrize("name", ["tutorial", "quick", "best", "thorough", "accurate"])
+def test_few_digits_are_passed_over_until_the_recipe_has_its_steps(name, count):
+    recipe = RECIPES[name]
+    config, a_pass = with_epochs(recipe, count), -(-count // recipe.batch_size)
+    assert config == replace(recipe, epochs=config.epochs)
+    assert config.epochs > recipe.passes
+    assert recipe.steps <= config.epochs * a_pass < recipe.steps + a_pass
+
+
+def test_a_number_of_epochs_that_was_asked_for_is_kept():
+    assert with_epochs(replace(RECIPES["quick"], epochs=3), 100).epochs == 3
+    assert with_epochs(replace(RECIPES["best"], epochs=1), 55_000).epochs == 1
+
+
+def test_training_by_a_bare_recipe_makes_enough_steps(drawn, tmp_path):
+    epochs = run(drawn, replace(RECIPES["quick"], steps=20, device="cpu"), tmp_path)
+    assert len(epochs) == epochs[0].epochs == 10  # 500 digits are two batches of at most 256
+
+
 def test_the_tutorials_recipe_is_the_tutorials():
     recipe = RECIPES["tutorial"]
-    assert (recipe.epochs, recipe.batch_size, recipe.lr, recipe.optimizer) == (5, 64, 1e-3, "adam")
+    assert (recipe.passes, recipe.batch_size, recipe.lr, recipe.optimizer) == (5, 64, 1e-3, "adam")
     assert (recipe.precision, recipe.augment, recipe.label_smoothing) == ("float32", "none", 0.0)
     assert recipe.average == recipe.warmup == 0.0
 
@@ -252,7 +283,8 @@ def test_unlabelled_digits_are_refused(drawn, tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"epochs": 0}, "epochs 0"),
+        ({"epochs": -1}, "epochs -1"),
+        ({"passes": 0}, "passes 0"),
         ({"batch_size": 0}, "batch size 0"),
         ({"model": "x"}, "digitnet"),
         ({"seed": -1}, "seed"),

@@ -17,7 +17,6 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -36,7 +35,7 @@ from digitnet.errors import DataError
 from digitnet.files import write_atomic
 from digitnet.models import TorchClassifier
 from digitnet.terminal import percent
-from digitnet.train import RECIPES, TrainConfig, new_network, train
+from digitnet.train import RECIPES, TrainConfig, new_network, train, with_epochs
 
 FOLDS = 5
 """Parts that the digits are judged in: each by a network that learnt from the others."""
@@ -136,9 +135,7 @@ def _files(name: str, parts: Sequence[str], count: int) -> tuple[str, ...]:
 
 def recipe(count: int, seed: int = 0) -> TrainConfig:
     """Return how a network learns from `count` digits: the quick recipe, passing over few digits more often."""
-    quick = RECIPES["quick"]
-    steps = math.ceil(count / quick.batch_size)
-    return replace(quick, epochs=max(EPOCHS, math.ceil(STEPS / steps)), seed=seed)
+    return with_epochs(replace(RECIPES["quick"], passes=EPOCHS, steps=STEPS, seed=seed), count)
 
 
 def folds_of(digits: Digits, folds: int = FOLDS, seed: int = 0) -> NDArray[np.int64]:

@@ -39,12 +39,14 @@ def audit(
     import numpy as np
 
     from digitnet.audit import GALLERY, TABLE, folds_of, need_cleanlab, open_source, out_of_fold, save, suspects
+    from digitnet.files import require_writable
 
     need_cleanlab()
     folder = _new_folder(out, (TABLE, GALLERY))
     source = open_source(data, data_dir)
     digits = source.digits
-    folds_of(digits, folds, seed)  # so that what is wrong with the digits is told at once
+    folds_of(digits, folds, seed)  # before the training, which takes minutes
+    require_writable(folder)
     probs = np.zeros((len(digits), 10), np.float32)
     print(f"Judging {len(digits):,} digits of {data} in {folds} folds", flush=True)
     for fold in out_of_fold(digits, folds, seed):
@@ -68,7 +70,7 @@ def audit(
 
 
 def _new_folder(out: Path | None, names: tuple[str, ...]) -> Path:
-    """Return the folder to write to; it is made when there is something to write."""
+    """Return the folder to write to; it is not made yet."""
     if out is not None:
         if out.exists() and not out.is_dir():
             raise DataError(f"{out}: is a file; name a folder by --out")

@@ -50,7 +50,12 @@ def train(
         ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, show_default="the recipe's", help="Passes over the training digits.")
+        int | None,
+        typer.Option(
+            min=1,
+            show_default="the recipe's, more for few digits",
+            help="Passes over the training digits.",
+        ),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, show_default="the recipe's", help="Digits per optimizer step.")
@@ -85,10 +90,11 @@ def train(
             run = start(replace(config, device=device or "auto", **asked), out, data_dir)
         else:
             others = {"model": model, "recipe": recipe, "out": out}
+            asked.pop("data", None)
             if given := [*asked, *(name for name, value in others.items() if value)]:
                 flags = ", ".join("--" + name.replace("_", "-") for name in given)
                 raise TrainingError(f"--resume goes on with the settings of {resume}; leave out {flags}")
-            run = reopen(resume, device, data_dir)
+            run = reopen(resume, device, data_dir, data)
         _train(run, first)
     if first:
         _finish(run)
@@ -97,8 +103,8 @@ def train(
 def _train(run: Run, first: bool) -> None:
     config = run.config
     print(
-        f"Training {config.model} by the recipe {config.recipe!r} on {len(run.parts.train):,} digits of {config.data}"
-        f" ({config.device}, {config.precision}) into {run.folder}"
+        f"Training {config.model} by the recipe {config.recipe!r} on {len(run.parts.train):,} digits of {config.data},"
+        f" {config.epochs} epochs ({config.device}, {config.precision}) into {run.folder}"
     )
     try:
         with _progress(config) as show:

@@ -49,6 +49,18 @@ def write_atomic(path: Path, data: bytes) -> None:
                 stale.unlink()
 
 
+def require_writable(folder: Path) -> None:
+    """Make a folder and try to write in it, before time is spent on what goes there.
+
+    Raises DataError, naming `--out`, where that fails.
+    """
+    try:
+        write_atomic(folder / ".try", b"")
+        (folder / ".try").unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written ({error.strerror}); name another --out") from error
+
+
 def to_json(value: Mapping[str, Any]) -> str:
     """Return a mapping as JSON with a line a name."""
     lines = [f"  {json.dumps(name)}: {json.dumps(item)}" for name, item in value.items()]

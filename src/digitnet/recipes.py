@@ -40,7 +40,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
         if self.epochs < 0 or self.passes < 1 or self.steps < 0:
-            raise TrainingError(f"epochs {self.epochs}, passes {self.passes}, steps {self.steps}: must not be negative")
+            raise TrainingError(f"epochs {self.epochs}, passes {self.passes}, steps {self.steps}: at least 0, 1 and 0")
         if self.batch_size < 1:
             raise TrainingError(f"batch size {self.batch_size}: must be 1 or more")
         if self.model not in MODELS:
@@ -59,6 +59,7 @@ RECIPES = {
     "tutorial": TrainConfig(
         recipe="tutorial",
         passes=5,
+        steps=1_000,
         batch_size=64,
         precision="float32",
         optimizer="adam",
@@ -66,13 +67,21 @@ RECIPES = {
         warmup=0.0,
         label_smoothing=0.0,
     ),
-    "quick": TrainConfig(recipe="quick", passes=1),
+    "quick": TrainConfig(recipe="quick", passes=1, steps=215),
     "best": TrainConfig(
-        recipe="best", passes=30, batch_size=128, optimizer="adam", lr=5e-3, average=0.998, augment="gentle"
+        recipe="best",
+        passes=30,
+        steps=2_000,
+        batch_size=128,
+        optimizer="adam",
+        lr=5e-3,
+        average=0.998,
+        augment="gentle",
     ),
     "thorough": TrainConfig(
         recipe="thorough",
         passes=60,
+        steps=2_000,
         batch_size=128,
         optimizer="adam",
         lr=5e-3,
@@ -80,7 +89,7 @@ RECIPES = {
         negatives=0.1,
         augment="gentle",
     ),
-    "accurate": TrainConfig(model="strong", recipe="accurate", passes=16, average=0.998, augment="lively"),
+    "accurate": TrainConfig(model="strong", recipe="accurate", passes=16, steps=500, average=0.998, augment="lively"),
     "line": TrainConfig(
         model="line",
         recipe="line",

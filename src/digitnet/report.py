@@ -23,7 +23,7 @@ from digitnet.drawings import drawings, short
 from digitnet.errors import DataError, ModelError
 from digitnet.evaluate import Scores
 from digitnet.figures import INK, Drawing, row_shares
-from digitnet.files import write_atomic
+from digitnet.files import require_writable, write_atomic
 from digitnet.findings import Findings, elsewhere, measure, weights_path
 from digitnet.mistakes import A_CELL
 from digitnet.runtime import LINE
@@ -108,7 +108,7 @@ def _usual_place(model: Model, source: str) -> Path:
 
 
 def check_place(out: Path, figures: Path | None = None) -> None:
-    """Raise DataError where `out` is something else than a report, or `figures` no folder."""
+    """Raise DataError where `out` is something else than a report, `figures` no folder, or either cannot be written."""
     if out.is_dir():
         raise DataError(f"{out}: is a folder; name a file in it: --out {out / REPORT}")
     if out.exists():
@@ -117,6 +117,9 @@ def check_place(out: Path, figures: Path | None = None) -> None:
                 raise DataError(f"{out}: exists and is no report of digitnet; name another --out")
     if figures is not None and figures.exists() and not figures.is_dir():
         raise DataError(f"{figures}: is a file; name a folder for the figures")
+    for folder in (out.parent, figures):
+        if folder is not None:
+            require_writable(folder)
 
 
 def page(found: Findings, drawn: dict[str, Drawing], command: str) -> str:

@@ -37,10 +37,13 @@ from digitnet.mistakes import ERRORS, save_errors
 from digitnet.models import TorchClassifier
 from digitnet.report import report_run
 from digitnet.score import PICTURE, RUNS, Evaluation, Model, files_of, learnt_whole, picture, summary
-from digitnet.train import Epoch, TrainConfig, new_network, settle, train
+from digitnet.train import Epoch, TrainConfig, new_network, settle, train, with_epochs
 from digitnet.writers import Glyph, Group, by_font, cut, inventions, styles
 
 log = logging.getLogger("digitnet")
+
+FEW, FEW_OF_A_LABEL = 1_000, 50
+"""Training digits, in all and of each label, below which a warning says that they are few."""
 
 WRITERS = 2_500
 """Invented writers whose numbers are learnt from."""
@@ -143,16 +146,36 @@ def start(config: TrainConfig, out: Path | None = None, data_dir: str | Path | N
             "name other data or another recipe"
         )
     parts = splits(config.data, data_dir)
-    if config.data not in DATASETS:
-        config = replace(config, data=str(Path(config.data).expanduser().absolute()))  # resumable from anywhere
+    config = replace(with_epochs(config, len(parts.train)), data=_anywhere(config.data))
     about = asdict(config) | {"data_sha256": parts.sha256} | environment()
     folder = Path(distributed.from_first(lambda: str(_new_run(out, config.recipe, about))))
+    _warn_of_few(config.data, parts.train)
     return _with_more(Run(folder, config, parts), data_dir)
 
 
-def reopen(folder: Path, device: str | None = None, data_dir: str | Path | None = None) -> Run:
+def _anywhere(data: str) -> str:
+    """Return a data set's name as it is, and a path so that it is found from any folder."""
+    return data if data in DATASETS else str(Path(data).expanduser().absolute())
+
+
+def _warn_of_few(name: str, digits: Digits) -> None:
+    """Warn where there are too few digits to learn to read well, in all or of one label."""
+    counts = np.bincount(np.asarray(digits.labels), minlength=10)
+    if missing := [str(digit) for digit in np.flatnonzero(counts == 0)]:
+        log.warning("%s: no training digit is labelled %s; the network cannot read it", name, " or ".join(missing))
+    rarest = int(counts[counts > 0].min())
+    if len(digits) < FEW or rarest < FEW_OF_A_LABEL:
+        log.warning(
+            "%s: only %d training digits, %d with the rarest label; expect more errors, and add digits if you can "
+            "(%d or more, %d of each)",
+            *(name, len(digits), rarest, FEW, FEW_OF_A_LABEL),
+        )
+
+
+def reopen(folder: Path, device: str | None = None, data_dir: str | Path | None = None, data: str | None = None) -> Run:
     """Open an unfinished run to go on with it, on another device if one is named.
 
+    data: where the run's digits are now, if they have moved; the configuration is updated.
     Raises ModelError where `folder` is no run, TrainingError where it is finished or its data has changed.
     """
     _require_unfinished(folder)
@@ -162,10 +185,12 @@ def reopen(folder: Path, device: str | None = None, data_dir: str | Path | None 
         config = TrainConfig(**{name: value for name, value in saved.items() if name in names})
     except TypeError as error:
         raise TrainingError(f"{folder / checkpoint.CONFIG}: not a run's configuration ({error})") from error
-    config = settle(replace(config, device=device or config.device))
+    config = settle(replace(config, device=device or config.device, data=_anywhere(data or config.data)))
     parts = splits(config.data, data_dir)
     if saved.get("data_sha256") != parts.sha256:
-        raise TrainingError(f"{config.data}: no longer the digits that {folder} was trained on; train anew")
+        raise TrainingError(f"{config.data}: not the digits that {folder} was trained on; name those by --data")
+    if config.data != saved["data"]:
+        checkpoint.save_json(folder / checkpoint.CONFIG, saved | {"data": config.data})
     return _with_more(Run(folder, config, parts), data_dir)
 
 
