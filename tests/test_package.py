@@ -89,7 +89,8 @@ MAY_IMPORT = {
         *{"checkpoint", "corrupt", "data", "digits", "errors", "evaluate"},
         *{"figures", "fonts", "formats", "models", "runtime"},
     },
-    "models": {"digits"},
+    "models": {"digits", "errors"},
+    "recipes": {"augment", "errors", "models"},
     "muon": set(),
     "augment": set(),
     "negatives": {"digits"},
@@ -97,7 +98,7 @@ MAY_IMPORT = {
     "distributed": {"errors"},
     "train": {
         *{"augment", "checkpoint", "digits", "distributed", "errors", "evaluate"},
-        *{"files", "models", "muon", "negatives"},
+        *{"files", "models", "muon", "negatives", "recipes"},
     },
     "export": {
         *{"checkpoint", "compose", "data", "digits", "errors"},
