@@ -4,24 +4,43 @@ from __future__ import annotations
 
 import io
 import logging
+import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from digitnet import __version__, cli_audit, cli_benchmark, cli_read, cli_report, cli_serve, cli_train
 from digitnet.cli_train import DataDir
 from digitnet.errors import DataError, DigitNetError
+from digitnet.interrupt import interrupt, stop
 from digitnet.terminal import console, percent, print_sending, program, say
 
 if TYPE_CHECKING:
     from digitnet.evaluate import Scores
     from digitnet.score import Model
 
+
+class _Commands(TyperGroup):
+    """The commands; Ctrl-C ends each with a word and exit status 130, whatever Typer makes of it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that is asked for."""
+        if signal.getsignal(signal.SIGINT) is stop:
+            signal.signal(signal.SIGINT, interrupt)
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            say("Stopped.")
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
     name="digitnet",
+    cls=_Commands,
     help="Handwritten digits: read them off pictures, train networks, score them, see what they confuse.",
     no_args_is_help=True,
     add_completion=False,
@@ -240,7 +259,4 @@ def main() -> NoReturn:
         sys.stderr.close()
     except OSError as error:
         say(f"Error: {error.filename or 'the system'}: {error.strerror}")
-    except KeyboardInterrupt:
-        say("Stopped.")
-        sys.exit(130)
     sys.exit(1)

@@ -1,0 +1,49 @@
+"""Ctrl-C while a command starts: SIGINT comes when a module is about to be imported, and not after some time."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+INTERRUPTED = """
+import signal, sys
+
+def interrupt(event, args):
+    if event == "import" and args[0] == module:
+        signal.raise_signal(signal.SIGINT)
+
+module, *sys.argv[1:] = sys.argv[1:]
+from digitnet.__main__ import main
+sys.addaudithook(interrupt)
+main()
+"""
+
+
+def interrupted(environment, module, *words, **how):
+    command = [sys.executable, "-c", INTERRUPTED, module, *words]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, **how)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        *("digitnet.cli", "typer", "torch", "torch._C", "torch.optim", "torch._dynamo", "digitnet.run"),
+        "numpy",  # by C++ of torch, which would drop a KeyboardInterrupt and go on without NumPy
+        "numpy.ctypeslib",  # in the first step
+    ],
+)
+def test_ctrl_c_while_train_starts_ends_it_in_one_line(module, drawn_npz, tmp_path, environment):
+    words = ["train", "--data", str(drawn_npz), "--recipe", "quick", "--epochs", "1", "--out", "mine"]
+    done = interrupted(environment, module, *words, cwd=tmp_path)
+    training = module == "numpy.ctypeslib"
+    more = "; every finished epoch is kept. Go on with: digitnet train --resume mine" if training else "."
+    assert (done.returncode, done.stderr) == (130, f"Stopped{more}\n")
+    assert done.stdout.startswith("Training digitnet") == training
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signals that are ignored")
+def test_what_ignores_ctrl_c_goes_on_ignoring_it(environment):
+    ignore = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    done = interrupted(environment, "typer", "--version", **ignore)
+    assert (done.returncode, done.stderr) == (0, "")
