@@ -1,6 +1,6 @@
 """From MNIST to a trained network to a number read off a page: `python examples/quickstart.py`, about 15 s.
 
-Needs digitnet[train]. It leaves the run in quickstart/, with its confusion matrix.
+Needs the extra train. It leaves the run in quickstart/, with its confusion matrix.
 """
 
 from pathlib import Path

@@ -12,9 +12,9 @@ from PIL import Image
 
 pytest.importorskip("torch")
 pytest.importorskip("jinja2")
-pytest.importorskip("cleanlab", reason="the audit needs digitnet[audit]")
+pytest.importorskip("cleanlab", reason="cleanlab comes with the extra audit")
 
-from digitnet import Digits, audit
+from digitnet import Digits, audit, extras
 from digitnet.data import load
 from digitnet.errors import DataError
 
@@ -276,7 +276,7 @@ def test_digits_that_cannot_be_audited_are_told_before_training(columns, words, 
 def test_a_missing_cleanlab_is_told_before_training(drawn_npz, digitnet, monkeypatch):
     monkeypatch.setitem(sys.modules, "cleanlab", None)
     status, _, err = digitnet("audit", "--data", drawn_npz)
-    assert (status, err) == (1, "Error: cleanlab is not installed; install it with: pip install 'digitnet[audit]'\n")
+    assert (status, err) == (1, f"Error: {extras.missing('cleanlab')}\n")
 
 
 @pytest.mark.usefixtures("untaught")

@@ -1,9 +1,11 @@
 import hashlib
+import itertools
 
 import numpy as np
 import pytest
 
 from digitnet import __version__, check, runtime
+from digitnet.extras import EXTRAS
 from digitnet.hands import hands
 
 DRAWN = hands(100)
@@ -46,7 +48,7 @@ def about_mine():
 
 def test_versions_and_models_come_first(weights):
     weights()
-    system, packages, models = list(check.check())[:3]
+    system, packages, *_, models = itertools.islice(check.check(), 3 + len(EXTRAS))
     assert system.what.startswith(f"digitnet {__version__}, Python 3.")
     assert f"numpy {np.__version__}, onnxruntime " in packages.what
     assert models.what == "built-in models: mine"
@@ -61,6 +63,15 @@ def test_a_package_that_is_not_installed_is_said_and_no_fault(weights, monkeypat
     finding = list(check.check())[1]
     assert finding.what.endswith(", no-such-package not installed")
     assert finding.good
+
+
+def test_every_extra_is_listed_as_installed_or_with_what_is_missing(weights, monkeypatch):
+    weights()
+    monkeypatch.setattr(check, "find_spec", lambda module: None if module == "ray" else module)
+    found = {finding.what for finding in check.check() if finding.good and finding.what.startswith("extra ")}
+    lacks = "extra scale: ray is not installed; install digitnet's extra scale: "
+    lacks += "pip install -c constraints.txt '.[scale]' in its checkout, or pip install 'FILE.whl[scale]'"
+    assert found == {lacks, *(f"extra {name}: installed" for name in EXTRAS if name != "scale")}
 
 
 def test_a_file_with_the_right_hash_is_good(weights, exported):

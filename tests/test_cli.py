@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from sklearn import metrics
 
-from digitnet import __version__, checkpoint, classifier, cli, data, evaluate, load, runtime
+from digitnet import __version__, checkpoint, classifier, cli, data, evaluate, extras, load, runtime
 from digitnet.check import Finding
 from digitnet.corrupt import CORRUPTIONS, corrupt
 from digitnet.evaluate import SHARES
@@ -343,7 +343,7 @@ def test_without_the_train_extra_the_way_to_it_is_said(digitnet, monkeypatch):
     monkeypatch.setattr(cli, "app", missing)
     code, _, err = digitnet("train")
     assert code == 1
-    assert err == "Error: torch is not installed; install it with: pip install 'digitnet[train]'\n"
+    assert err == f"Error: {extras.missing('torch')}\n"
 
 
 def test_a_full_disk_is_a_clear_error(digitnet, drawn_npz, monkeypatch):

@@ -9,11 +9,10 @@ import pytest
 from PIL import Image
 from test_batch import save
 
-from digitnet import batch, cli_tables, store
+from digitnet import batch, cli_tables, extras, store
 from digitnet.reader import Reader
 
-MISSING = "is not installed: pip install 'digitnet[scale]'"
-pq = pytest.importorskip("pyarrow.parquet", reason=f"pyarrow {MISSING}")
+pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow comes with the extra scale")
 
 opened = cache(Reader)
 
@@ -134,7 +133,7 @@ def test_options_that_do_not_go_together_are_said(digitnet, scans, words, messag
 def test_a_package_that_is_missing_is_named_with_how_to_install_it(digitnet, scans, monkeypatch, engine, missing):
     monkeypatch.setitem(sys.modules, missing, None)
     code, _, err = digitnet("read", scans, "--format", "parquet", "--engine", engine, "--out", "out")
-    assert (code, err) == (1, f"Error: {missing} is not installed; install it with: pip install 'digitnet[scale]'\n")
+    assert (code, err) == (1, f"Error: {extras.missing(missing)}\n")
 
 
 def test_reading_leaves_nothing_in_the_home_folder(environment, scans):

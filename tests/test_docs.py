@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("mkdocs", reason="the documentation site needs digitnet[docs]")
+pytest.importorskip("mkdocs", reason="the documentation site needs the extra docs")
 ROOT = Path(__file__).parents[1]
 
 

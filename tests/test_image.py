@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, ImageOps, TiffImagePlugin
 
-from digitnet import image
+from digitnet import extras, image
 from digitnet.errors import ImageError
 from digitnet.image import page, pages
 
@@ -634,7 +634,7 @@ def test_locked_and_damaged_pdfs_are_told(pdfium):
 @pytest.mark.parametrize(
     ("module", "head", "told"),
     [
-        ("pypdfium2", b"%PDF-1.7", 'PDF is not read yet; run: pip install "digitnet[pdf]"'),
+        ("pypdfium2", b"%PDF-1.7", f"PDF is not read yet; {extras.add('pdf')}"),
         ("pillow_heif", b"\0\0\0\x18ftypheic", "HEIF is not read yet; run: pip install pillow-heif"),
         ("pillow_heif", b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIF is not read yet; run: pip install pillow-heif"),
         ("PIL.AvifImagePlugin", b"\0\0\0\x18ftypavif", "AVIF is not read yet; run: pip install -U pillow"),

@@ -17,9 +17,8 @@ from digitnet.manifest import FAILURES, MANIFEST, SUMMARY, Job, Summary, begin, 
 from digitnet.rules import Rules
 from digitnet.store import File, Input, files
 
-MISSING = "is not installed: pip install 'digitnet[scale]'"
-pa = pytest.importorskip("pyarrow", reason=f"pyarrow {MISSING}")
-pq = pytest.importorskip("pyarrow.parquet", reason=f"pyarrow {MISSING}")
+pa = pytest.importorskip("pyarrow", reason="pyarrow comes with the extra scale")
+pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow comes with the extra scale")
 
 MODELS = {"line": "aaa", "digits": "bbb"}
 WIDTHS = {9: [], 10: [("12", 0.9)], 11: [("345", 0.8), ("6", 0.5)]}

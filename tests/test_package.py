@@ -12,6 +12,7 @@ PACKAGE = Path(digitnet.__file__).parent
 MAY_IMPORT = {
     "__init__": {"data", "digits", "errors", "evaluate", "frame", "reader", "reading", "rules", "runtime"},
     "__main__": {"cli", "interrupt"},
+    "extras": set(),
     "interrupt": set(),
     "errors": set(),
     "files": {"errors"},
@@ -26,7 +27,7 @@ MAY_IMPORT = {
     "frame": {"digits", "errors", "ink"},
     "hands": {"digits", "frame"},
     "corrupt": {"digits", "errors"},
-    "image": {"errors"},
+    "image": {"errors", "extras"},
     "ink": {"errors"},
     "ruling": {"ink", "reading"},
     "group": set(),
@@ -54,7 +55,7 @@ MAY_IMPORT = {
     "runtime": {"__init__", "digits", "errors", "vet"},
     "vet": set(),
     "inside": {"digits", "runtime"},
-    "check": {"__init__", "compose", "digits", "errors", "hands", "reader", "runtime"},
+    "check": {"__init__", "compose", "digits", "errors", "extras", "hands", "reader", "runtime"},
     "mistakes": {"digits", "errors", "evaluate", "files", "npz"},
     "figures": {"evaluate", "files"},
     "charts": {"evaluate", "figures", "terminal"},
@@ -87,7 +88,7 @@ MAY_IMPORT = {
     },
     "process": {"connection", "image", "intake", "serve", "service"},
     "score": {
-        *{"checkpoint", "corrupt", "data", "digits", "errors", "evaluate"},
+        *{"checkpoint", "corrupt", "data", "digits", "errors", "evaluate", "extras"},
         *{"figures", "fonts", "formats", "models", "runtime"},
     },
     "models": {"digits", "errors"},
@@ -106,7 +107,7 @@ MAY_IMPORT = {
         *{"files", "frame", "models", "runtime"},
     },
     "audit": {
-        *{"checkpoint", "data", "digits", "errors", "files"},
+        *{"checkpoint", "data", "digits", "errors", "extras", "files"},
         *{"formats", "models", "terminal", "train"},
     },
     "run": {
@@ -205,7 +206,7 @@ def test_the_command_line_and_its_help_load_nothing_heavy(words, environment):
     loaded = set(done.stderr.split())
     assert not HEAVY & loaded
     own = {name.partition(".")[2] for name in loaded if name.startswith("digitnet.")}
-    assert {name for name in own if not name.startswith("cli")} == {"errors", "interrupt", "terminal"}
+    assert {name for name in own if not name.startswith("cli")} == {"errors", "extras", "interrupt", "terminal"}
 
 
 def test_loading_and_scoring_need_no_torch(environment, drawn_npz):

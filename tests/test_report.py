@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digitnet import DataError, Digits, ModelError, corrupt, data, evaluate, findings, report, words
+from digitnet import DataError, Digits, ModelError, corrupt, data, evaluate, extras, findings, report, words
 from digitnet.evaluate import Scores
 from digitnet.mistakes import A_CELL
 from digitnet.run import start
@@ -372,7 +372,7 @@ def test_what_is_not_installed_is_said_before_anything_is_measured(missing, digi
     monkeypatch.setattr(report, "judge", lambda *_: pytest.fail("measured"))
     status, _, err = digitnet("report", exported, "--data", folder / "drawn.npz")
     assert status == 1
-    assert f"{missing} is not installed; install it with: pip install 'digitnet[train]'" in err
+    assert extras.missing(missing) in err
 
 
 def test_a_line_reader_in_a_file_is_refused_with_the_next_step():

@@ -18,9 +18,8 @@ from digitnet.reader import Reader
 from digitnet.scale import PartReader, read_in_processes, read_on_ray
 from digitnet.store import files
 
-MISSING = "is not installed: pip install 'digitnet[scale]'"
-pq = pytest.importorskip("pyarrow.parquet", reason=f"pyarrow {MISSING}")
-ray = pytest.importorskip("ray", reason=f"ray {MISSING}")
+pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow comes with the extra scale")
+ray = pytest.importorskip("ray", reason="ray comes with the extra scale")
 
 MACHINE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digitnet import DataError, ModelError, checkpoint, data, evaluate, runtime
+from digitnet import DataError, ModelError, checkpoint, data, evaluate, extras, runtime
 from digitnet.corrupt import corrupt
 from digitnet.export import export
 from digitnet.findings import elsewhere
@@ -150,7 +150,7 @@ def test_a_model_file_is_scored_without_torch_and_without_a_picture_where_matplo
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment, cwd=tmp_path
     )
-    assert done.stderr == "no picture of the confusion matrix: matplotlib comes with pip install 'digitnet[train]'\n"
+    assert done.stderr == f"no picture of the confusion matrix: {extras.missing('matplotlib')}\n"
 
 
 def test_the_share_refused_as_no_digit_is_told(exported, drawn, tmp_path):

@@ -26,7 +26,7 @@ httpx = pytest.importorskip("httpx")
 from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from digitnet import Digits, image, runtime  # noqa: E402
+from digitnet import Digits, extras, image, runtime  # noqa: E402
 from digitnet.batcher import LateError  # noqa: E402
 from digitnet.errors import DataError, ImageError, ModelError  # noqa: E402
 from digitnet.evaluate import evaluate  # noqa: E402
@@ -833,7 +833,7 @@ def test_without_the_extra_one_line_says_how_to_get_it(environment):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.returncode == 1
-    assert done.stderr == "Error: fastapi is not installed; install it with: pip install 'digitnet[serve]'\n"
+    assert done.stderr == f"Error: {extras.missing('fastapi')}\n"
 
 
 # Requests that nobody thought of

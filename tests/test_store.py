@@ -9,10 +9,9 @@ from digitnet import image, store
 from digitnet.errors import DataError, ImageError
 from digitnet.store import File, Folder, Input, contents, files, is_address, local
 
-MISSING = "is not installed: pip install 'digitnet[scale]'"
-pa = pytest.importorskip("pyarrow", reason=f"pyarrow {MISSING}")
-pq = pytest.importorskip("pyarrow.parquet", reason=f"pyarrow {MISSING}")
-fsspec = pytest.importorskip("fsspec", reason=f"fsspec {MISSING}")
+pa = pytest.importorskip("pyarrow", reason="pyarrow comes with the extra scale")
+pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow comes with the extra scale")
+fsspec = pytest.importorskip("fsspec", reason="fsspec comes with the extra scale")
 
 
 def png(value=255):

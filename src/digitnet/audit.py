@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet import checkpoint, formats
+from digitnet import checkpoint, extras, formats
 from digitnet.data import DATASETS, load, part_names
 from digitnet.digits import Digits
 from digitnet.errors import DataError
@@ -197,7 +197,7 @@ def out_of_fold(digits: Digits, folds: int = FOLDS, seed: int = 0) -> Iterator[F
 def need_cleanlab() -> None:
     """Raise DataError where cleanlab is not installed: better before the training than after it."""
     if find_spec("cleanlab") is None:
-        raise DataError("cleanlab is not installed; install it with: pip install 'digitnet[audit]'")
+        raise DataError(extras.missing("cleanlab"))
 
 
 def suspects(digits: Digits, probs: NDArray[np.float32]) -> list[Suspect]:

@@ -1,4 +1,4 @@
-"""Is this installation whole? Versions, and every built-in model: its hash, and what it says to drawings of our own."""
+"""Is this installation whole? Versions, extras, and every built-in model: its hash, and what it says to drawings."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 
 import numpy as np
 
 import digitnet
-from digitnet import runtime
+from digitnet import extras, runtime
 from digitnet.digits import SIDE
 from digitnet.errors import ModelError
 from digitnet.hands import hands
@@ -45,6 +46,9 @@ def check() -> Iterator[Finding]:
     system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     yield Finding(True, f"digitnet {digitnet.__version__}, Python {platform.python_version()}, {system}")
     yield Finding(True, ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
+    for name, modules in extras.EXTRAS.items():
+        lacking = next((module for module in modules if find_spec(module) is None), None)
+        yield Finding(True, f"extra {name}: {extras.missing(lacking) or 'installed'}")
     expected = runtime.hashes()
     yield Finding(bool(expected), f"built-in models: {', '.join(expected) or 'none'}")
     digits = hands(DRAWN)

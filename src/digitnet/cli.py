@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from digitnet import __version__, cli_audit, cli_benchmark, cli_read, cli_report, cli_serve, cli_train
+from digitnet import __version__, cli_audit, cli_benchmark, cli_read, cli_report, cli_serve, cli_train, extras
 from digitnet.cli_train import DataDir
 from digitnet.errors import DataError, DigitNetError
 from digitnet.interrupt import interrupt, stop
@@ -248,9 +248,9 @@ def main() -> NoReturn:
     except DigitNetError as error:
         say(f"Error: {error}")
     except ModuleNotFoundError as error:
-        if error.name not in ("torch", "safetensors", "sklearn", "matplotlib", "jinja2", "onnx"):
+        if (told := extras.missing(error.name)) is None:
             raise
-        say(f"Error: {error.name} is not installed; install it with: pip install 'digitnet[train]'")
+        say(f"Error: {told}")
     except RuntimeError as error:  # of expanduser, and of platformdirs
         if "home directory" not in str(error):
             raise

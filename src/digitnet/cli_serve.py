@@ -11,10 +11,8 @@ from typing import Annotated
 
 import typer
 
-from digitnet.errors import DataError, DigitNetError
+from digitnet.errors import DataError
 from digitnet.terminal import say
-
-NEEDED = ("fastapi", "httptools", "prometheus_client", "python_multipart", "starlette", "uvicorn", "uvloop")
 
 TOKEN = "DIGITNET_TOKEN"  # noqa: S105
 """The environment variable that holds the token."""
@@ -41,13 +39,8 @@ def serve(
 
     The environment variable DIGITNET_TOKEN, if set, is what requests must name.
     """
-    try:
-        from digitnet.process import run
-        from digitnet.service import Settings
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in NEEDED:
-            raise
-        raise DigitNetError(f"{error.name} is not installed; install it with: pip install 'digitnet[serve]'") from error
+    from digitnet.process import run
+    from digitnet.service import Settings
 
     token = os.environ.get(TOKEN)
     if token is not None and not token.strip():

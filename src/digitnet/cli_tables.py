@@ -42,13 +42,10 @@ def read_tables(
         raise DataError("--address is of a Ray cluster; add --engine ray")
     if engine == "local" and (jobs or 1) > MOST_LOCAL:
         raise DataError(f"--jobs {jobs}: this machine reads up to {MOST_LOCAL} pages at the same time")
-    try:
-        import pyarrow  # noqa: F401
+    import pyarrow  # noqa: F401
 
-        if engine == "ray":
-            import ray  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise DataError(f"{error.name} is not installed; install it with: pip install 'digitnet[scale]'") from error
+    if engine == "ray":
+        import ray  # noqa: F401
     from digitnet.manifest import begin, read_here
     from digitnet.reader import Reader
     from digitnet.scale import read_in_processes, read_on_ray

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
+from digitnet import extras
 from digitnet.errors import ImageError
 
 FORMATS = {
@@ -72,7 +73,7 @@ _OPENERS = {
     "HEIF": ("pillow_heif", "HeifImageFile"),
     "PDF": ("pypdfium2", "PdfDocument"),
 }
-_INSTALL = {"AVIF": "-U pillow", "HEIF": "pillow-heif", "PDF": '"digitnet[pdf]"'}
+_INSTALL = {"AVIF": "run: pip install -U pillow", "HEIF": "run: pip install pillow-heif", "PDF": extras.add("pdf")}
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
@@ -179,7 +180,7 @@ def _book(source: Any, stack: ExitStack) -> tuple[int, _Read]:
     try:
         opened = getattr(importlib.import_module(module), opener)
     except ImportError as error:
-        raise ImageError(f"{kind} is not read yet; run: pip install {_INSTALL[kind]}") from error
+        raise ImageError(f"{kind} is not read yet; {_INSTALL[kind]}") from error
     return _pdf(opened, file, stack) if kind == "PDF" else _picture(opened(file, ""), file, stack)
 
 

@@ -125,7 +125,7 @@ class OnnxClassifier:
     def filters(self) -> NDArray[np.float32]:
         """Return the weights of the first convolution, (channels, h, w) float32.
 
-        This reads the file with the package onnx, which comes with `digitnet[train]`. Raises ModelError where there is
+        This reads the file with the package onnx, of the extra `train`. Raises ModelError where there is
         no convolution of images.
         """
         import onnx

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet import formats, runtime
+from digitnet import extras, formats, runtime
 from digitnet.corrupt import corrupt
 from digitnet.data import DATASETS, fingerprint, held_out_rows, load, wrong_labels
 from digitnet.digits import Classifier, Digits
@@ -97,7 +97,9 @@ def score(model: Model, source: str | None = None, data_dir: str | Path | None =
     except OSError as error:
         log.warning("%s: cannot be written (%s); the scores come without their picture", done.picture, error.strerror)
     except ModuleNotFoundError as error:
-        log.warning("no picture of the confusion matrix: %s comes with pip install 'digitnet[train]'", error.name)
+        if (told := extras.missing(error.name)) is None:
+            raise
+        log.warning("no picture of the confusion matrix: %s", told)
     return done
 
 
