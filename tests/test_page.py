@@ -22,6 +22,7 @@ from test_reader import write
 pytest.importorskip("fastapi", reason="the page needs the extra serve")
 playwright = pytest.importorskip("playwright.sync_api", reason="the page's tests need Playwright")
 uvicorn = pytest.importorskip("uvicorn")
+httpx = pytest.importorskip("httpx")
 
 from digitnet import Digits, evaluate  # noqa: E402
 from digitnet.mistakes import ERRORS, SCORES, save_errors  # noqa: E402
@@ -366,6 +367,61 @@ def test_a_server_that_is_gone_is_said_and_the_drawing_stays(page):
     page.fill("#thick", "1")
     answer(page, "3")
     playwright.expect(page.locator("#draw-trouble")).to_be_hidden()
+
+
+def trial(page, path):
+    """Open a route of the documents, and its form."""
+    card = page.locator("details.card", has=page.locator(f"summary code:text-is('{path}')"))
+    if card.get_attribute("open") is None:
+        card.locator("> summary").click()
+    card.locator(".trying > summary").click()
+    return card.locator(".trying")
+
+
+def test_every_route_can_be_tried_in_the_documents(visit, address):
+    while httpx.get(f"{address}health/ready").status_code != 200:  # its examples are real answers
+        time.sleep(0.05)
+    page = visit(address, at="docs")
+    read = trial(page, "POST /v1/read")
+    read.locator("input[type=file]").set_input_files(
+        [{"name": name, "mimeType": "image/png", "buffer": picture(text)} for name, text in (("a", "30"), ("b", "958"))]
+    )
+    read.get_by_label("length", exact=True).fill("3")
+    read.get_by_role("button", name="Send").click()
+    playwright.expect(read.locator(".answered p")).to_contain_text(
+        re.compile(r"^200 OK, [0-9.]+ s, request [0-9a-f]{32}$")
+    )
+    playwright.expect(read.locator(".answered pre")).to_contain_text('"text": "958"')
+    read.get_by_label("length", exact=True).fill("x")
+    read.get_by_role("button", name="Send").click()
+    playwright.expect(read.locator(".answered .trouble")).to_contain_text("422 Unprocessable")
+    playwright.expect(read.locator(".answered pre")).to_contain_text("length: input should be a valid integer")
+    classify = trial(page, "POST /v1/classify")
+    classify.get_by_label("model").select_option("digitnet")
+    classify.get_by_role("button", name="Send").click()
+    playwright.expect(classify.locator(".answered pre")).to_contain_text('"name": "digitnet"')
+    inside = trial(page, "POST /v1/inside")
+    inside.locator("input[type=file]").set_input_files([{"name": "7", "mimeType": "image/png", "buffer": picture("7")}])
+    inside.get_by_role("button", name="Send").click()
+    playwright.expect(inside.locator(".answered pre")).to_contain_text('"digit": 7')
+    for path, text in (
+        ("GET /v1/models", "sha256"),
+        ("GET /health/ready", "ready"),
+        ("GET /metrics", "digitnet_requests"),
+    ):
+        form = trial(page, path)
+        form.get_by_role("button", name="Send").click()
+        playwright.expect(form.locator(".answered pre")).to_contain_text(text)
+
+
+def test_the_documents_take_the_token_and_say_when_it_is_wrong(visit):
+    with served(Settings(threads=1, token="sesame")) as url:
+        page = visit(url, at="docs")
+        models = trial(page, "GET /v1/models")
+        for token, text in (("", "no token"), ("wrong", "the token is wrong"), ("sesame", "sha256")):
+            page.get_by_label("Token").fill(token)
+            models.get_by_role("button", name="Send").click()
+            playwright.expect(models.locator(".answered pre")).to_contain_text(text)
 
 
 def test_a_token_is_asked_for_once(visit):

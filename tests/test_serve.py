@@ -377,8 +377,9 @@ def test_inside_tells_what_the_network_makes_of_a_frame_or_a_picture(ask):
 
 def test_a_model_file_of_ones_own_reads_and_classifies(exported):
     service = Service(Settings(model=str(exported), threads=1))
-    assert (service.default, [*service.models]) == ("taught", ["taught", *runtime.built_in()])
-    assert service.reader.digits.name == "taught"
+    models = service.models
+    assert (models.default, [*models.by_name]) == ("taught", ["taught", *runtime.built_in()])
+    assert models.reader.digits.name == "taught"
     service.work.close()
     with pytest.raises(ModelError):
         Service(Settings(model="nosuch"))

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from digitnet import __version__, cli_audit, cli_benchmark, cli_read, cli_report, cli_serve, cli_train, extras
+from digitnet.cli_options import PREFIX
 from digitnet.cli_train import DataDir
 from digitnet.errors import DataError, DigitNetError
 from digitnet.interrupt import interrupt, stop
@@ -54,7 +55,7 @@ app.add_typer(data_app, name="data")
 app.command()(cli_train.train)
 app.command()(cli_read.read)
 app.command()(cli_read.compose)
-app.command()(cli_serve.serve)
+app.command(context_settings={"auto_envvar_prefix": PREFIX})(cli_serve.serve)
 app.command()(cli_report.report)
 app.command()(cli_audit.audit)
 app.command()(cli_benchmark.benchmark)

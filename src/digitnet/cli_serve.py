@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import socket
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from digitnet.cli_options import token as token_of
+from digitnet.cli_options import use_file, warn_of_typos
 from digitnet.errors import DataError
 from digitnet.terminal import say
 
-TOKEN = "DIGITNET_TOKEN"  # noqa: S105
-"""The environment variable that holds the token."""
-
 
 def serve(
+    context: typer.Context,
     host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 is every one of this machine.")] = (
         "127.0.0.1"
     ),
@@ -30,7 +30,16 @@ def serve(
     ] = None,
     name: Annotated[
         list[str] | None,
-        typer.Option(show_default=False, help="A host name that a proxy in front is asked by; may be repeated."),
+        typer.Option(
+            show_default=False, help="Additional host name to accept, such as a reverse proxy's (repeatable)."
+        ),
+    ] = None,
+    access_log: Annotated[bool, typer.Option(help="Write a line of JSON for each request to standard output.")] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            show_default=False, is_eager=True, callback=use_file, help="A TOML file of these options, and of the token."
+        ),
     ] = None,
 ) -> None:
     """Serve reading over HTTP, with a web page to draw, read and look inside.
@@ -38,22 +47,25 @@ def serve(
     Examples: digitnet serve; digitnet serve --report run/best-1; DIGITNET_TOKEN=... digitnet serve --host 0.0.0.0.
 
     The environment variable DIGITNET_TOKEN, if set, is what requests must name.
+
+    A flag takes precedence over a variable, and a variable over the file.
     """
     from digitnet.process import run
     from digitnet.service import Settings
 
-    token = os.environ.get(TOKEN)
-    if token is not None and not token.strip():
-        raise DataError(f"{TOKEN} is empty; give it a value, or unset it")
+    warn_of_typos(context)
+    token = token_of(context)
     hosts = frozenset(map(str.lower, name or ())) if _is_local(host) and token is None else None
+
+    out = sys.stderr if access_log else sys.stdout  # nothing but JSON where there is some
 
     def opened(listening: socket.socket) -> None:
         if not _is_local(host) and token is None:
-            say(f"Warning: everybody who reaches {host} may ask this service; set {TOKEN} to let only some")
+            say(f"Warning: everybody who reaches {host} may ask this service; set DIGITNET_TOKEN to let only some")
         shown = f"[{host}]" if ":" in host else {"0.0.0.0": "127.0.0.1"}.get(host, host)  # noqa: S104
-        print(f"Open http://{shown}:{listening.getsockname()[1]} (stop with Ctrl+C)", flush=True)
+        print(f"Open http://{shown}:{listening.getsockname()[1]} (stop with Ctrl+C)", flush=True, file=out)
 
-    run(Settings(model, report, token, hosts), partial(_listen, host, port), opened, workers)
+    run(Settings(model, report, token, hosts, access_log=access_log), partial(_listen, host, port), opened, workers)
 
 
 def _is_local(host: str) -> bool:

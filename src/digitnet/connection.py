@@ -16,6 +16,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from digitnet.access import Entry, request_id
 from digitnet.guard import SECURITY
 from digitnet.intake import Limits
 from digitnet.problems import PROBLEM, problem
@@ -32,13 +33,12 @@ GATE = "gate"
 class Gate:
     """What an application tells its connections.
 
-    connections: those that are open. refused: called with the client's address and the status of each refusal that the
-    application itself does not see.
+    connections: those that are open. refused: called with each refusal that the application itself does not see.
     """
 
     limits: Limits
     connections: Shares
-    refused: Callable[[str, int], object] = lambda client, status: None
+    refused: Callable[[Entry], object] = lambda entry: None
 
 
 class Connection(HttpToolsProtocol):
@@ -137,9 +137,15 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self, status: int, detail: str) -> None:
         content = json.dumps(problem(status, detail)).encode()
-        headers: dict[str, Any] = {"content-type": PROBLEM, "content-length": len(content), "connection": "close"}
+        entry = Entry(request_id(None), self.client[0] if self.client else "", None, None, status)
+        headers: dict[str, Any] = {
+            "x-request-id": entry.id,
+            "content-type": PROBLEM,
+            "content-length": len(content),
+            "connection": "close",
+        }
         headers |= SECURITY | ({"retry-after": "1"} if status in (429, 503) else {})
         lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {headers[name]}" for name in headers)]
         self.transport.write("\r\n".join([*lines, "", ""]).encode() + content)
         self.transport.close()
-        self._gate.refused(self.client[0] if self.client else "", status)
+        self._gate.refused(entry)

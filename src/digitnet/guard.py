@@ -18,6 +18,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from digitnet.access import HEADER, AccessLog, Entry, request_id
 from digitnet.batcher import BusyError
 from digitnet.problems import ProblemError, answer, busy
 
@@ -79,7 +80,7 @@ class Guard:
 
     check: raises BusyError if the service is full: a POST is then refused before its body is received.
     token: who asks for /v1 or /metrics must name it; None lets everybody. hosts: names that requests may be addressed
-    to, besides IP addresses and localhost; None for any.
+    to, besides IP addresses and localhost; None for any. journal: is told of every request; None for no log.
     """
 
     app: ASGIApp
@@ -87,30 +88,40 @@ class Guard:
     check: Callable[[], None]
     token: str | None = None
     hosts: frozenset[str] | None = None
+    journal: AccessLog | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, status, is_head = time.perf_counter(), 0, scope["method"] == "HEAD"
-        if is_head:  # whatever answers GET answers HEAD
+        began, status, received, sent, method = time.perf_counter(), 0, 0, 0, scope["method"]
+        name = request_id(Headers(scope=scope).get(HEADER))
+        if method == "HEAD":  # whatever answers GET answers HEAD
             scope = {**scope, "method": "GET"}
 
+        async def receive_more() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            return message
+
         async def send_more(message: Message) -> None:
-            nonlocal status
+            nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
-            elif is_head:
+                named = (HEADER.lower().encode(), name.encode())
+                message["headers"] = [*message.get("headers", ()), *_HEADERS, named]
+            elif method == "HEAD":
                 message = {**message, "body": b""}
+            sent += len(message.get("body", b""))
             await send(message)
 
         try:
             self._check(scope)
             if scope["method"] == "POST":
                 self.check()
-            await self.app(scope, receive, send_more)
+            await self.app(scope, receive_more, send_more)
         except ProblemError as error:
             await answer(error)(scope, receive, send_more)
         except BusyError:
@@ -120,11 +131,15 @@ class Guard:
         except Exception:
             if status:  # the answer has begun: the server can only break it off
                 raise
-            log.exception("%s %s failed", scope["method"], scope["path"])
+            log.exception("%s %s failed, request %s", method, scope["path"], name)
             failed = ProblemError(500, "something is wrong in the service; its log says what")
             await answer(failed)(scope, receive, send_more)
         finally:
-            self._count(getattr(scope.get("route"), "path", "other"), status, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            self._count(getattr(scope.get("route"), "path", "other"), status, seconds)
+            if self.journal is not None:
+                client = scope["client"][0] if scope.get("client") else ""
+                self.journal.write(Entry(name, client, method, scope["path"], status, seconds, received, sent))
 
     def _check(self, scope: Scope) -> None:
         """Raise ProblemError unless this request may be answered."""

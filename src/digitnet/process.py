@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import cv2
@@ -21,6 +24,9 @@ from digitnet.service import Settings
 GRACE = 30
 """Seconds that a stopping service gives to what it has accepted."""
 
+STARTING = 60
+"""Seconds without a sign of life after which a process is replaced: on a busy machine, importing takes more than 5."""
+
 SPARE = 200
 """Open files of a process besides its connections: models, pipes, libraries."""
 
@@ -36,7 +42,8 @@ def run(
     listen: gives the listening socket, once the models are open. opened: called with it once signals are handled.
     workers: processes; each has its own models, threads and counts. Raises what `create_app` and `listen` do.
     """
-    app = _alone(settings)  # what is wrong is said here once, and not by every process
+    with _hangups_held_back():
+        app = _alone(settings)  # what is wrong is said here once, and not by every process
     serve_app(app if workers == 1 else partial(_alone, settings), listen(), opened, workers)
 
 
@@ -51,7 +58,7 @@ def serve_app(
     if workers == 1:
         _Server(config, opened).run([listening])
     else:
-        supervisor = Multiprocess(config, sockets=[listening])
+        supervisor = _Supervisor(config, sockets=[listening])
         opened(listening)
         supervisor.run()
 
@@ -69,6 +76,56 @@ class _Server(uvicorn.Server):
             self._opened(listening)
 
 
+class _Supervisor(Multiprocess):
+    """uvicorn's supervisor, whose processes all do on SIGHUP what a single one does."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        _on_hangup(lambda: self.signal_queue.append(signal.SIGHUP), self.should_exit.set)
+
+    def init_processes(self) -> None:
+        with _hangups_held_back():
+            super().init_processes()
+
+    def keep_subprocess_alive(self) -> None:
+        with _hangups_held_back():
+            super().keep_subprocess_alive()
+
+    def handle_hup(self) -> None:
+        for process in self.processes:
+            if process.pid is not None and process.exitcode is None:
+                os.kill(process.pid, signal.SIGHUP)
+
+
+@contextmanager
+def _hangups_held_back() -> Iterator[None]:
+    """Hold SIGHUP back: from this process for now, and from those started meanwhile until they can handle it."""
+    if not hasattr(signal, "SIGHUP"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _on_hangup(again: Callable[[], object], stop: Callable[[], object]) -> None:
+    """On SIGHUP open the models again; but stop if it came because the terminal is gone."""
+    if not hasattr(signal, "SIGHUP"):  # Windows
+        return
+    terminal = _has_terminal()
+    signal.signal(signal.SIGHUP, lambda *_: stop() if terminal and not _has_terminal() else again())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+
+
+def _has_terminal() -> bool:
+    try:
+        return os.isatty(0)
+    except OSError:
+        return False
+
+
 def configure(app: FastAPI | Callable[[], FastAPI], workers: int = 1) -> uvicorn.Config:
     """Return the settings of uvicorn that the service is run with."""
     return uvicorn.Config(
@@ -83,6 +140,7 @@ def configure(app: FastAPI | Callable[[], FastAPI], workers: int = 1) -> uvicorn
         ws="none",
         timeout_keep_alive=30,
         timeout_graceful_shutdown=GRACE,
+        timeout_worker_healthcheck=STARTING,
     )
 
 
@@ -92,7 +150,9 @@ def _alone(settings: Settings) -> FastAPI:
     image.MOST_PIXELS, image.MOST_PAGES = settings.limits.pixels, settings.limits.pages
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # else it logs pieces of damaged forms
     _allow_files(settings.limits)
-    return create_app(settings)
+    app = create_app(settings)
+    _on_hangup(app.state.reopen, lambda: signal.raise_signal(signal.SIGTERM))
+    return app
 
 
 def _allow_files(limits: Limits) -> None:

@@ -22,13 +22,13 @@ from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
 
 from digitnet import __version__
+from digitnet.access import AccessLog, Entry
 from digitnet.batcher import BusyError, LateError
 from digitnet.connection import GATE, Gate
 from digitnet.contents import File, images
 from digitnet.errors import DigitNetError, nearest
 from digitnet.guard import Guard
 from digitnet.intake import Intake, kind
-from digitnet.mistakes import load_report
 from digitnet.openapi import ROUTES, TAGS, describe
 from digitnet.problems import ProblemError, answer, busy, problem
 from digitnet.rules import CHECKSUMS
@@ -51,14 +51,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     service, limits = Service(settings), settings.limits
     intake = Intake(limits, service.work.place)
     connections = Shares(limits.connections, limits.per_client)
-    gate = Gate(limits, connections, lambda client, status: service.metrics.refuse(status))
-    report = None if settings.report is None else json.dumps(load_report(settings.report))
+    journal = AccessLog() if settings.access_log else None
+
+    def refused(entry: Entry) -> None:
+        service.metrics.refuse(entry.status)
+        if journal is not None:
+            journal.write(entry)
+
+    gate = Gate(limits, connections, refused)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        warming = asyncio.create_task(service.warm_up())
+        running = asyncio.create_task(service.run())
         yield {GATE: gate}
-        warming.cancel()
+        running.cancel()
         service.work.close()
 
     app = FastAPI(
@@ -71,15 +77,23 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
+    app.state.reopen = service.ask_to_reopen
     app.add_middleware(
-        Guard, metrics=service.metrics, check=service.work.check, token=settings.token, hosts=settings.hosts
+        Guard,
+        metrics=service.metrics,
+        check=service.work.check,
+        token=settings.token,
+        hosts=settings.hosts,
+        journal=journal,
     )
     _tell_problems(app)
-    model_of = Annotated[str, Query(description="The network to ask.", json_schema_extra={"enum": [*service.models]})]
+    model_of = Annotated[
+        str, Query(description="The network to ask.", json_schema_extra={"enum": [*service.models.by_name]})
+    ]
 
     def known(model: str) -> str:
-        if model not in service.models:
-            raise ProblemError(422, f"model {model!r}: choose one of {', '.join(service.models)}")
+        if model not in service.models.by_name:
+            raise ProblemError(422, f"model {model!r}: choose one of {', '.join(service.models.by_name)}")
         return model
 
     @app.post("/v1/read", **ROUTES["read"])
@@ -118,10 +132,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                     if len(given) == 1:
                         raise
                     results.append({"name": file.name, "error": problem(422, str(error))})
-        return _json(json.dumps({"results": results, "model": service.named()}))
+        return _json(json.dumps({"results": results, "model": service.models.named()}))
 
     @app.post("/v1/classify", **ROUTES["classify"])
-    async def classify(request: Request, model: model_of = service.default) -> Response:
+    async def classify(request: Request, model: model_of = service.models.default) -> Response:
         name = known(model)
         async with intake.body(request) as content:
             if len(content) < LARGE:
@@ -130,18 +144,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             return _json(await service.classify(given, name))
 
     @app.post("/v1/inside", **ROUTES["inside"])
-    async def inside(request: Request, model: model_of = service.default) -> Response:
+    async def inside(request: Request, model: model_of = service.models.default) -> Response:
         name = known(model)
         async with intake.body(request) as content:
             return _json(await service.inside(File(None, content, kind(request)), name))
 
     @app.get("/v1/models", **ROUTES["models"])
     async def models() -> Response:
-        return _json(json.dumps(service.told()))
+        return _json(json.dumps(service.models.told()))
 
     @app.get("/v1/report", **ROUTES["report"])
     async def told() -> Response:
-        if report is None:
+        if (report := service.models.report) is None:
             raise ProblemError(404, "no report; start the service with --report RUN, the folder of a trained network")
         return _json(report)
 

@@ -7,8 +7,8 @@ takes strips one at a time, and `strong` is a tenth faster at best for 32 images
 
 from __future__ import annotations
 
+import asyncio
 import json
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,18 +23,19 @@ from numpy.typing import NDArray
 from digitnet import image
 from digitnet.batcher import Batcher
 from digitnet.contents import File
+from digitnet.errors import DigitNetError
 from digitnet.find import whole
 from digitnet.frame import frame
 from digitnet.guard import Metrics
 from digitnet.hands import hands
 from digitnet.inside import inside
 from digitnet.intake import Limits
+from digitnet.mistakes import load_report
 from digitnet.reader import Reader
 from digitnet.results import judged
 from digitnet.rules import Rules, parse_lengths, parse_range
 from digitnet.runtime import BATCH, DEFAULT, OnnxClassifier, built_in, classifier, cores
-
-log = logging.getLogger("digitnet")
+from digitnet.terminal import say
 
 SLICE = 0.1
 """Seconds for which a file's pages are read before others have their turn."""
@@ -49,7 +50,7 @@ class Settings:
 
     model: a built-in name or an `.onnx` file, for reading and where a request names none. report: a run's folder.
     token: what requests must name, see `guard.Guard`. hosts: names that requests may be addressed to, None for any.
-    threads: pages or batches worked on at a time, 0 for as many as there are cores.
+    threads: pages or batches worked on at a time, 0 for as many as there are cores. access_log: write an `AccessLog`.
     """
 
     model: str = DEFAULT
@@ -58,6 +59,7 @@ class Settings:
     hosts: frozenset[str] | None = None
     threads: int = 0
     limits: Limits = field(default_factory=Limits)
+    access_log: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,47 +82,18 @@ class Asked:
         return Rules(span, low, high, self.checksum or None) or None
 
 
-class Service:
-    """The models, the threads that ask them, and what is counted. Its methods may be awaited by many at a time."""
+class Models:
+    """The models and the report, as they are opened together: at the start, and again when the service is told to."""
 
     def __init__(self, settings: Settings) -> None:
-        """Open the models. Raises ModelError where one is missing or no model."""
-        limits, self.metrics = settings.limits, Metrics()
-        own = settings.model if settings.model in built_in() else Path(settings.model).stem
+        """Open them. Raises ModelError or DataError if one is missing or damaged."""
+        self.default = settings.model if settings.model in built_in() else Path(settings.model).stem
+        self.report = None if settings.report is None else json.dumps(load_report(settings.report))
         self.reader = Reader(digits=settings.model, threads=1)
-        self.default = own
-        others = {name: classifier(name, 1) for name in built_in() if name != own}
-        self.models: dict[str, OnnxClassifier] = {own: self.reader.digits} | others
-        threads = settings.threads or cores()
-        self.work = Batcher(
-            threads=threads,
-            places=threads + limits.waiting,
-            standing=threads + min(limits.standing, limits.waiting),
-            together=BATCH,
-            deadline=limits.deadline,
-            seen=self.metrics.batch.observe,
-        )
-        self.metrics.waiting.set_function(lambda: self.work.waiting)
+        others = {name: classifier(name, 1) for name in built_in() if name != self.default}
+        self.by_name: dict[str, OnnxClassifier] = {self.default: self.reader.digits} | others
         # One function a model, always the same: by it the batcher knows what goes together.
-        self._classify = {name: partial(_classified, model) for name, model in self.models.items()}
-        self.warm = False
-        self.examples: dict[str, tuple[Any, Any]] = {}
-
-    async def warm_up(self) -> None:
-        """Do everything once, since the first time takes longer; keep what was sent and answered as examples."""
-        digits = hands(10, seed=3).images[[1, 9, 8, 4]]
-        page = 255 - cv2.resize(np.hstack(list(digits)), None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
-        picture = File("page.png", cv2.imencode(".png", page)[1].tobytes())
-        read = {"results": [{"name": picture.name, "pages": await self.read(picture, Asked())}], "model": self.named()}
-        classified = [json.loads(await self.classify(digits[:1], name)) for name in self.models]
-        framed = {"image": digits[0].tolist()}
-        inside = json.loads(await self.inside(File(None, json.dumps(framed).encode()), self.default))
-        self.examples = {
-            "read": (None, read),
-            "classify": ({"images": digits[:1].tolist()}, classified[0]),
-            "inside": (framed, inside),
-        }
-        self.warm = True
+        self.classify = {name: partial(_classified, model) for name, model in self.by_name.items()}
 
     def named(self) -> dict[str, Any]:
         """Return which models read, by name and SHA-256."""
@@ -132,7 +105,7 @@ class Service:
 
     def told(self) -> dict[str, Any]:
         """Return what there is to know of the models."""
-        known = [(name, model.sha256, model.about) for name, model in self.models.items()]
+        known = [(name, model.sha256, model.about) for name, model in self.by_name.items()]
         known.append(("line", self.reader.line.sha256, self.reader.line.about))
         return {
             "reading": self.named(),
@@ -142,15 +115,83 @@ class Service:
             ],
         }
 
+
+class Service:
+    """The models, the threads that ask them, and what is counted. Its methods may be awaited by many at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the models. Raises what `Models` does."""
+        limits, self.metrics = settings.limits, Metrics()
+        self._settings, self._asked = settings, asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.models = Models(settings)
+        threads = settings.threads or cores()
+        self.work = Batcher(
+            threads=threads,
+            places=threads + limits.waiting,
+            standing=threads + min(limits.standing, limits.waiting),
+            together=BATCH,
+            deadline=limits.deadline,
+            seen=self.metrics.batch.observe,
+        )
+        self.metrics.waiting.set_function(lambda: self.work.waiting)
+        self.warm = False
+        self.examples: dict[str, tuple[Any, Any]] = {}
+
+    async def run(self) -> None:
+        """Warm up, then open the models again each time that `ask_to_reopen` asks; ends by being cancelled."""
+        self._loop = asyncio.get_running_loop()
+        await self.warm_up()
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            await self._reopen()
+
+    def ask_to_reopen(self) -> None:
+        """Ask for the models and the report to be opened again, from any thread or a signal's handler."""
+        if self._loop is None:
+            self._asked.set()
+        else:
+            self._loop.call_soon_threadsafe(self._asked.set)
+
+    async def _reopen(self) -> None:
+        """Open everything again, or keep what is open. Requests under way go on with the models they began with."""
+        try:
+            self.models = await asyncio.to_thread(Models, self._settings)
+        except DigitNetError as error:
+            say(f"Error: {error}; the service keeps the models it has")
+            return
+        await self.warm_up()
+        say("Opened the models again.")
+
+    async def warm_up(self) -> None:
+        """Do everything once, since the first time takes longer; keep what was sent and answered as examples."""
+        digits = hands(10, seed=3).images[[1, 9, 8, 4]]
+        page = 255 - cv2.resize(np.hstack(list(digits)), None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+        picture = File("page.png", cv2.imencode(".png", page)[1].tobytes())
+        read = {
+            "results": [{"name": picture.name, "pages": await self.read(picture, Asked())}],
+            "model": self.models.named(),
+        }
+        classified = [json.loads(await self.classify(digits[:1], name)) for name in self.models.by_name]
+        framed = {"image": digits[0].tolist()}
+        inside = json.loads(await self.inside(File(None, json.dumps(framed).encode()), self.models.default))
+        self.examples = {
+            "read": (None, read),
+            "classify": ({"images": digits[:1].tolist()}, classified[0]),
+            "inside": (framed, inside),
+        }
+        self.warm = True
+
     async def read(self, file: File, asked: Asked) -> list[dict[str, Any]]:
         """Return what is read of each page of a file, as `Reading.to_dict` has it, each number with `accepted`.
 
         Raises ImageError where it cannot be read, DataError where the rules make no sense.
         """
-        pages = _pages(file)
+        pages, reader = _pages(file), self.models.reader
         found: list[dict[str, Any]] = []
         while True:
-            some, ended = await self.work.run(lambda: self._some(pages, asked))
+            some, ended = await self.work.run(lambda: _some(reader, pages, asked))
             found += some
             if ended:
                 break
@@ -159,21 +200,13 @@ class Service:
                 self.metrics.confidence.labels("number").observe(number["confidence"])
         return found
 
-    def _some(self, pages: Iterator[NDArray[np.uint8]], asked: Asked) -> tuple[list[dict[str, Any]], bool]:
-        """Read pages until they end or the slice of time does; say whether they ended."""
-        began, rules, found = time.monotonic(), asked.rules(), []
-        for page in pages:
-            found.append(judged(self.reader.read_page(page, single=asked.single, rules=rules), asked.least))
-            if time.monotonic() - began > SLICE:
-                return found, False
-        return found, True
-
     async def classify(self, images: NDArray[np.uint8], name: str) -> str:
         """Return what a model says of images (n, 28, 28) uint8, as JSON."""
-        model, rows = self.models[name], []
+        models, rows = self.models, []
+        model = models.by_name[name]
         for start in range(0, len(images), BATCH):
             some = images[start : start + BATCH]
-            text, sure = await self.work.join(self._classify[name], some, len(some))
+            text, sure = await self.work.join(models.classify[name], some, len(some))
             rows.append(text)
             for confidence in sure:
                 self.metrics.confidence.labels("digit").observe(confidence)
@@ -186,12 +219,24 @@ class Service:
         Raises DataError or ImageError where the file holds neither.
         """
 
+        model = self.models.by_name[name]
+
         def look() -> str:
             given = file.given()
             framed = given if isinstance(given, np.ndarray) else frame(whole(image.page(given)).ink)
-            return json.dumps(inside(self.models[name], framed).to_dict())
+            return json.dumps(inside(model, framed).to_dict())
 
         return await self.work.run(look)
+
+
+def _some(reader: Reader, pages: Iterator[NDArray[np.uint8]], asked: Asked) -> tuple[list[dict[str, Any]], bool]:
+    """Read pages until they end or the slice of time does; say whether they ended."""
+    began, rules, found = time.monotonic(), asked.rules(), []
+    for page in pages:
+        found.append(judged(reader.read_page(page, single=asked.single, rules=rules), asked.least))
+        if time.monotonic() - began > SLICE:
+            return found, False
+    return found, True
 
 
 def _pages(file: File) -> Iterator[NDArray[np.uint8]]:

@@ -1,5 +1,6 @@
 // What the service answers, made of its own openapi.json: no library, nothing from elsewhere.
 
+import { pretty, tokenField, tryOut } from "./try.js";
 import { make } from "./words.js";
 
 const routes = document.getElementById("routes");
@@ -9,11 +10,12 @@ const SENT = {
   "multipart/form-data": "-F file=@page.png -F file=@form.pdf",
   "image/png": "-H 'Content-Type: image/png' --data-binary @page.png",
   "application/pdf": "-H 'Content-Type: application/pdf' --data-binary @form.pdf",
-  "application/json": "-H 'Content-Type: application/json' --data @digits.json",
+  "application/json": "-H 'Content-Type: application/json' --data-binary @digits.json",
   "application/x-npy": "-H 'Content-Type: application/x-npy' --data-binary @digits.npy",
 };
 
-function route({ path, method, summary, parameters = [], requestBody, responses }) {
+function route(operation) {
+  const { path, method, summary, parameters = [], requestBody, responses } = operation;
   const bodies = requestBody?.content ?? {};
   const sent = bodies["application/json"]?.example;
   const answered = responses[200].content["application/json"]?.example;
@@ -24,8 +26,9 @@ function route({ path, method, summary, parameters = [], requestBody, responses 
     ...(parameters.length ? [table(["Parameter", "Default", "What it is"], parameters.map(parameter))] : []),
     label("Ask"), code((curls.length ? curls : [`curl '${location.origin}${path}'`]).join("\n")),
     ...(sent ? [label("digits.json"), code(JSON.stringify(sent))] : []),
-    ...(answered ? [label("Answer"), code(JSON.stringify(answered, null, 1).replace(/\n\s+(?=[-\d\]])/g, " "))] : []),
-    table(["Refusal", "When"], refused.map(([status, { description }]) => [status, description])));
+    ...(answered ? [label("Answer"), code(pretty(answered))] : []),
+    table(["Refusal", "When"], refused.map(([status, { description }]) => [status, description])),
+    tryOut(operation));
   return details;
 }
 
@@ -46,7 +49,8 @@ function table(heads, rows) {
 try {
   const told = await (await fetch("openapi.json")).json();
   const all = Object.entries(told.paths).flatMap(([path, of]) => Object.entries(of).map(([method, operation]) => ({ path, method, ...operation })));
-  routes.append(...all.map(route));
+  const guarded = all.some(({ security = [] }) => security.length);
+  routes.append(...(guarded ? [tokenField()] : []), ...all.map(route));
 } catch {
   routes.append(make("p", { className: "trouble", textContent: "The server does not answer. Is digitnet serve still running?" }));
 }
