@@ -503,7 +503,7 @@ def test_a_report_of_a_run_that_kept_no_pictures_says_so(run):
 def test_a_folder_without_a_report_is_said_before_anything_is_served(run):
     folder, _, _ = run
     (folder / ERRORS).write_bytes(b"PK no zip")
-    for path, fact in ((folder, "is damaged"), (Path("nosuch"), "has no scores.json that can be read")):
+    for path, fact in ((folder, "errors.npz: not a readable"), (Path("nosuch"), "has no scores.json that can be read")):
         with pytest.raises(DataError, match=fact):
             create_app(Settings(report=path))
     (folder / SCORES).write_text('{"accuracy": 1}')
