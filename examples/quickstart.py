@@ -20,12 +20,13 @@ for epoch in run.train():
 
 # Judge: the test digits are looked at once, at the end.
 scores = run.finish()
+assert isinstance(scores, digitnet.Scores)  # the recipe "line" would give LineScores
 low, high = scores.interval
 print(f"test accuracy {scores.accuracy:.2%}, 95 % interval {low:.2%} to {high:.2%}")
 for pair in scores.confused(3):
     print(f"  {pair.true} read as {pair.predicted}: {pair.count} times")
-
 # Read: a page with the number 1984 on it, drawn here, read by the built-in models without PyTorch.
-page = 255 - cv2.copyMakeBorder(np.hstack(hands(10, seed=3).images[[1, 9, 8, 4]]), 60, 60, 60, 60, cv2.BORDER_CONSTANT)
+digits = np.hstack(list(hands(10, seed=3).images[[1, 9, 8, 4]]))
+page = 255 - cv2.copyMakeBorder(digits, 60, 60, 60, 60, cv2.BORDER_CONSTANT)
 for number in digitnet.read(page).numbers:
     print(f"read {number.text}, {number.confidence:.1%} sure, at {number.box}")

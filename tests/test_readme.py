@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import subprocess
 import sys
@@ -46,6 +47,20 @@ def test_the_readmes_other_python_runs(mnist_folder, environment, tmp_path):
     assert done.stdout.startswith("1135 ones\n0.1135 ")
 
 
+def test_the_python_of_every_page_is_typed(tmp_path):
+    """As whoever checks a program made of it by mypy --strict sees it; the blocks of a page go together."""
+    pytest.importorskip("mypy", reason="the extra dev brings mypy")
+    for page in ("README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))):
+        if code := blocks(page, "python"):
+            (tmp_path / f"{Path(page).stem.replace('-', '_').lower()}_page.py").write_text("\n".join(code))
+    assert (tmp_path / "readme_page.py").is_file()
+    files = [*tmp_path.glob("*_page.py"), ROOT / "examples/quickstart.py"]
+    words = ["--strict", "--config-file", ROOT / "pyproject.toml", "--cache-dir", ROOT / ".mypy_cache", *files]
+    paths = os.environ | {"MYPYPATH": str(ROOT / "src")}
+    done = subprocess.run([sys.executable, "-m", "mypy", *words], cwd=ROOT, capture_output=True, text=True, env=paths)
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_first_commands_of_the_readme_are_targets_of_the_makefile():
     makefile = (ROOT / "Makefile").read_text()
     words = re.findall(r"^make (\w+)", "\n".join(blocks("README.md", "")), re.MULTILINE)
@@ -54,7 +69,10 @@ def test_the_first_commands_of_the_readme_are_targets_of_the_makefile():
         assert re.search(rf"^{word}:", makefile, re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "CONTRIBUTING.md", "SECURITY.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))],
+)
 def test_every_link_and_picture_leads_to_a_file(page):
     for target in re.findall(r"\]\(([^)#]+)", (ROOT / page).read_text()):
         if "://" not in target:
