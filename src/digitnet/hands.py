@@ -6,6 +6,7 @@ shape is a few strokes through points that are shaken, stretched, slanted and dr
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from digitnet.digits import SIDE, Digits
 from digitnet.frame import frame
+from digitnet.unipen import Strokes, normalized
 
 HEIGHT = 64
 """Height of the box that digits are drawn in before they are framed, pixels."""
@@ -197,6 +199,29 @@ def hands(count: int, seed: int = 0) -> Digits:
     return Digits(np.array(images, np.uint8).reshape(-1, SIDE, SIDE), labels)
 
 
+def inventions(count: int, seed: int = 0) -> list[Mapping[str, Sequence[Strokes]]]:
+    """Invent `count` writers as pen strokes: of each digit one shape, two versions of it; repeatable by its seed."""
+    rng = np.random.default_rng(seed)
+    every = [usual + rare for usual, rare in zip(SHAPES, RARE, strict=True)]
+    writers = []
+    for _ in range(count):
+        proportion, shake = np.exp(rng.uniform(-0.35, 0.35, 2)), rng.uniform(0.01, 0.05)
+        hand = {}
+        for digit, shapes in enumerate(every):
+            shape = shapes[rng.integers(len(shapes))]
+            hand[str(digit)] = [
+                normalized(
+                    [
+                        _spline(_shaken(stroke, proportion, shake, rng) * [0.75, 1]).astype(np.float32)
+                        for stroke in shape.split("/")
+                    ]
+                )
+                for _ in range(2)
+            ]
+        writers.append(hand)
+    return list(writers)
+
+
 class Hand:
     """One writer: a shape of each digit, a slant, a width and a pen, the same in all digits but for some shaking."""
 
@@ -236,11 +261,7 @@ def _ink(shape: str, habits: _Habits, rng: np.random.Generator) -> NDArray[np.ui
 
     canvas = np.zeros((3 * HEIGHT, 4 * HEIGHT), np.uint8)
     for stroke in shape.split("/"):
-        points = np.array([point.split(",") for point in stroke.split()], float) / 100
-        corner = np.append(False, (points[1:] == points[:-1]).all(axis=1))
-        moved = points + rng.normal(0, habits.shake, points.shape)
-        moved[corner] = moved[np.flatnonzero(corner) - 1]
-        moved = moved.clip(0) ** habits.proportion
+        moved = _shaken(stroke, habits.proportion, habits.shake, rng)
         x, y = (moved[:, 0] - 0.5) * habits.wide, moved[:, 1] - 0.5
         x -= habits.slant * y
         cos, sin = np.cos(habits.turn), np.sin(habits.turn)
@@ -248,6 +269,18 @@ def _ink(shape: str, habits: _Habits, rng: np.random.Generator) -> NDArray[np.ui
         sixteenths = np.round(curve * 16).astype(np.int32).reshape(-1, 1, 2)
         cv2.polylines(canvas, [sixteenths], False, 255, habits.pen, cv2.LINE_AA, 4)
     return canvas
+
+
+def _shaken(
+    stroke: str, proportion: NDArray[np.float64], shake: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return a stroke's points (n, 2) in a box one wide and one high, each moved a little; corners stay corners."""
+    points = np.array([point.split(",") for point in stroke.split()], float) / 100
+    corner = np.append(False, (points[1:] == points[:-1]).all(axis=1))
+    moved = points + rng.normal(0, shake, points.shape)
+    moved[corner] = moved[np.flatnonzero(corner) - 1]
+    shaken: NDArray[np.float64] = moved.clip(0) ** proportion
+    return shaken
 
 
 def _cut(canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
