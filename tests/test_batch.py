@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,17 @@ class Stub:
 
 
 # Which files are meant
+
+
+def test_dead_links_of_folders_and_patterns_are_reported_and_pipes_left_out():
+    save("scans/a.png", "30")
+    Path("scans/b.png").symlink_to("nosuch.png")
+    Path("scans/c.txt").symlink_to("nosuch.png")
+    os.mkfifo("scans/d.png")
+    assert pictures(["scans"]) == ["scans/a.png", "scans/b.png"]
+    assert pictures(["scans/*.png"]) == ["scans/a.png", "scans/b.png"]
+    _, dead = read_all(Stub({write("30")[0].shape[1]: []}), pictures(["scans"]))
+    assert dead.error == "scans/b.png: a link to 'nosuch.png', which does not exist; correct the link"
 
 
 def test_files_come_in_the_order_they_are_named_and_whatever_their_suffix():
@@ -143,7 +155,7 @@ def test_every_page_is_read_as_asked(reader):
     stub = Stub({write("4162")[0].shape[1]: [("7", 0.9)]})
     list(read_all(stub, ["one.png"], single=True, rules=rules))
     assert [asked[1:] for asked in stub.asked] == [(True, rules)]
-    (read,) = read_all(reader, ["one.png"], rules=rules)
+    (read,) = read_all(reader, ["one.png"], single=True, rules=rules)
     assert len(read.reading.text) == 3
 
 

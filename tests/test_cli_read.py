@@ -1,23 +1,31 @@
+import contextlib
 import csv
 import io
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
+import threading
 from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 from test_batch import save
 from test_reader import PAPER, write
 
-from digitnet import batch, data
+from digitnet import batch, data, pipes
+from digitnet.files import cell_text
 from digitnet.hands import hands
 from digitnet.reader import Reader
 from digitnet.reading import Number, Reading
 from digitnet.results import COLUMNS
 from digitnet.rules import Rules
+from digitnet.runtime import WEIGHTS
 
 opened = cache(Reader)
 """Readers, of each kind one: most of the time of a small command goes into opening one."""
@@ -93,7 +101,8 @@ def test_one_bad_file_among_many_is_told_and_the_rest_goes_on(digitnet, reader, 
         for line in said.text.split("\n")
     ]
     assert out.splitlines() == lines
-    first, second, last = err.splitlines()
+    blank, first, second, last = err.splitlines()
+    assert blank.startswith("scans/blank.png: no numbers found; ")
     assert first.startswith("Error: scans/torn.jpg: ")
     assert second.startswith("Error: scans/zero.png: ")
     assert last.startswith("3 files, ")
@@ -254,7 +263,7 @@ class Counter:
 @pytest.fixture
 def resumed(digitnet, monkeypatch, scans):
     """Cut the results of an uninterrupted run off in many places and go on; give where the file then is another one."""
-    monkeypatch.setattr("digitnet.reader.Reader", lambda threads: Counter())
+    monkeypatch.setattr("digitnet.reader.Reader", lambda line, threads: Counter())
     Image.new("L", (90, 60)).save("scans/blank.png")
 
     def run(form):
@@ -471,9 +480,158 @@ def test_options_that_are_none_are_usage_errors(digitnet, words):
 
 def test_an_empty_picture_that_should_hold_one_number_is_an_empty_line(digitnet):
     Image.new("L", (90, 60), PAPER).save("blank.png")
-    assert digitnet("read", "blank.png", "--single") == (0, "\n", "")
+    code, out, err = digitnet("read", "blank.png", "--single")
+    assert (code, out) == (0, "\n")
+    assert err == "blank.png: empty, 99.78 % sure that nothing is written\n"
     (row,) = csv.DictReader(io.StringIO(digitnet("read", "blank.png", "--single", "--format", "csv")[1]))
-    assert (row["number"], row["text"], row["reasons"]) == ("1", "", "not_a_digit")
+    assert (row["number"], row["text"], row["reasons"], row["status"]) == ("1", "", "empty", "empty")
+    assert float(row["confidence"]) > 0.99
+
+
+def crossed_out():
+    sheet = np.full((100, 140), PAPER, np.uint8)
+    for ends in (((30, 20), (110, 80)), ((110, 20), (30, 80))):
+        cv2.line(sheet, *ends, 30, 5, cv2.LINE_AA)
+    Image.fromarray(sheet).save("x.png")
+    return "x.png"
+
+
+def test_a_crossed_out_field_is_unreadable_and_not_empty_in_every_format(digitnet):
+    code, out, err = digitnet("read", crossed_out(), "--single")
+    assert (code, out) == (0, "?\n")
+    assert re.fullmatch(
+        r"x\.png: unreadable, there is ink but no number \(0\.\d\d % sure that nothing is written\); check it by eye\n",
+        err,
+    )
+    (page,) = json.loads(digitnet("read", "x.png", "--single", "--format", "json")[1])
+    (number,) = page["numbers"]
+    assert (number["text"], number["status"], number["accepted"]) == ("", "unreadable", False)
+    assert number["confidence"] < 0.01
+    (row,) = csv.DictReader(io.StringIO(digitnet("read", "x.png", "--single", "--format", "csv")[1]))
+    assert (row["text"], row["status"], row["accepted"], row["reasons"]) == ("", "unreadable", "0", "not_a_digit")
+
+
+def test_a_page_without_numbers_and_what_is_left_out_are_explained(digitnet):
+    Image.new("L", (90, 60), PAPER).save("blank.png")
+    assert digitnet("read", "blank.png") == (
+        0,
+        "\n",
+        "blank.png: no numbers found; if the image holds one number and nothing else, add --single\n",
+    )
+    sheet = write("1984", room=60)[0]
+    words = cv2.putText(np.full_like(sheet, PAPER), "WAY", (30, 90), cv2.FONT_HERSHEY_SIMPLEX, 2, 30, 4)
+    Image.fromarray(np.concatenate([sheet, words])).save("words.png")
+    code, out, err = digitnet("read", "words.png")
+    assert (code, out) == (0, "1984\n")
+    assert re.fullmatch(r"words\.png: left out \d places? with ink that is probably not a number\n", err)
+
+
+def test_numbers_that_cannot_keep_the_rules_are_read_without_and_named(digitnet):
+    code, out, err = digitnet("read", save("page.png", "55632 55638"), "--checksum", "luhn")
+    assert (code, out) == (0, "55632 55638\n")
+    assert err == "page.png: read without rules, since not of luhn: 55638\n"
+    rows = csv.DictReader(io.StringIO(digitnet("read", "page.png", "--checksum", "luhn", "--format", "csv")[1]))
+    assert [(row["text"], row["rules_applied"]) for row in rows] == [("55632", "1"), ("55638", "0")]
+
+
+def test_a_field_that_cannot_keep_the_rules_is_unreadable_and_what_it_shows_is_named(digitnet):
+    code, out, err = digitnet("read", save("one.png", "4162"), "--single", "--length", 40)
+    assert (code, out) == (0, "?\n")
+    assert err == "one.png: unreadable, shows no number that keeps length 40; without rules it reads 4162\n"
+
+
+def test_question_marks_of_one_picture_are_counted(digitnet):
+    assert digitnet("read", save("one.png", "30"), "--min-confidence", 1)[1:] == (
+        "?\n",
+        "1 number, 1 of them below 100.00 %\n",
+    )
+
+
+# Names of files
+
+
+def test_a_name_that_is_a_formula_is_none_in_csv_and_is_gone_on_with(digitnet):
+    names = ['=HYPERLINK("x";"y").png', "@SUM(A1).png", "+1.png", "-1.png", "'=1.png", "\uff1d1.png", "'.png", "-.png"]
+    for name in names:
+        Path(save("scans/one.png", "30")).rename(f"scans/{name}")
+    Path("scans/=torn.png").write_bytes(b"torn")
+    files = [*names, "=torn.png"]
+    with contextlib.chdir("scans"):
+        for words in (["--out", "../whole"], ["--out", "../again"], ["--out", "../again", "--resume"]):
+            assert digitnet("read", "--format", "csv", *words, "--", *files)[0] == 2
+    assert Path("again").read_bytes() == Path("whole").read_bytes()
+    with Path("whole").open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    for row in rows:
+        assert row["file"][0] not in "=+-@\t\r\n\uff1d"
+        assert not row["error"] or row["error"][0] == "'"
+    assert sorted(cell_text(row["file"]) for row in rows) == sorted(files)
+
+
+def test_control_characters_of_names_are_escaped_in_every_message_and_in_text(digitnet):
+    name = "a\x1bcb\nError: c\u202e.png"
+    said = r"a\x1bcb\nError: c\u202e.png"
+    Image.new("L", (90, 60), PAPER).save(name)
+    Path(f"torn{name}").write_bytes(b"\x00\x01")
+    code, out, err = digitnet("read", name, f"torn{name}", f"no{name}")
+    assert code == 2
+    assert out == f"{said}\t\n"
+    assert [line.split(said)[0] for line in err.splitlines()[:-1]] == ["", "Error: 'torn", "Error: 'no"]
+    for words in (["--out", name], ["--out", f"no{name}/x"], [f"no{name}/*.png"], ["--line", f"no{name}.onnx"]):
+        code, out, err = digitnet("read", name, *words)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert all(map(str.isprintable, err[:-1]))
+
+
+def test_names_that_begin_with_a_dash_are_read_after_two_dashes(digitnet):
+    for name in ("-n.png", "--out.png", "a.png"):
+        Path(save("one.png", "30")).rename(name)
+    assert digitnet("read", "--", "--out.png", "-n.png", "a.png")[:2] == (
+        0,
+        "--out.png\t30\n-n.png\t30\na.png\t30\n",
+    )
+    assert digitnet("read", "--", "-*.png")[1] == "--out.png\t30\n-n.png\t30\n"
+
+
+def test_a_named_pipe_is_read_and_one_that_nobody_writes_to_is_said(digitnet, monkeypatch):
+    content = Path(save("one.png", "1984")).read_bytes()
+    os.mkfifo("pipe.png")
+    writer = threading.Thread(target=lambda: Path("pipe.png").write_bytes(content))
+    writer.start()
+    assert digitnet("read", "pipe.png") == (0, "1984\n", "")
+    writer.join()
+    monkeypatch.setattr(pipes, "SECONDS", 0)
+    code, out, err = digitnet("read", "pipe.png", "one.png")
+    assert (code, out) == (2, "one.png\t1984\n")
+    assert err.startswith("Error: pipe.png: a named pipe that nobody wrote to for 0 s; start its writer first\n")
+    code, _, err = digitnet("read", "pipe.png", "--format", "parquet", "--out", "tables")
+    assert (code, err) == (1, "Error: pipe.png: a job cannot resume from standard input or a pipe; name a file\n")
+
+
+def test_a_dead_link_is_said_to_be_one_and_the_rest_is_read(digitnet):
+    save("scans/a.png", "30")
+    Path("scans/b.png").symlink_to("nosuch.png")
+    code, out, err = digitnet("read", "scans")
+    assert (code, out) == (2, "scans/a.png\t30\n")
+    assert err.splitlines() == [
+        "Error: scans/b.png: a link to 'nosuch.png', which does not exist; correct the link",
+        "1 files, 1 numbers; 1 not read",
+    ]
+
+
+# Another line reader
+
+
+def test_a_line_reader_of_ones_own_reads(digitnet):
+    file = save("one.png", "1984")
+    shutil.copy(WEIGHTS / "line.onnx", "mine.onnx")
+    assert digitnet("read", file, "--line", "mine.onnx") == (0, "1984\n", "")
+    code, out, err = digitnet("read", file, "--line", "nosuch.onnx")
+    assert (code, out) == (1, "")
+    assert err.startswith("Error: nosuch.onnx: ")
+    code, _, err = digitnet("read", file, "--line", WEIGHTS / "digitnet.onnx")
+    assert code == 1
+    assert "digitnet.onnx: has " in err
 
 
 # Pictures of it
@@ -619,6 +777,23 @@ def test_scoring_a_folder_names_the_files_read_wrong(digitnet, reader, marked):
         (line,) = (line.strip() for line in worst if line.strip().startswith(f"{file}: "))
         assert line.startswith(f"{file}: {true} read as {said[file]}, ")
         assert line.endswith(" % sure")
+
+
+def test_scoring_takes_the_rules_that_reading_takes(digitnet, reader):
+    for file, text in {"1.png": "1984", "2.png": "30", "3.png": "55638"}.items():
+        save(f"mine/{file}", text)
+    Path("mine/truth.csv").write_text("file,digits\n1.png,984\n2.png,30\n3.png,55638\n")
+    words = ("evaluate", "--read", "--data", "mine", "--single", "--json")
+    free, ruled = (json.loads(digitnet(*words, *more)[1]) for more in ([], ["--lengths", "2-3", "--range", "0..999"]))
+    rules = Rules(lengths=(2, 3), low=0, high=999)
+    read = [reader.read(f"mine/{i}.png", single=True, rules=rules).text for i in (1, 2, 3)]
+    expected = [text != true for text, true in zip(read, ("984", "30", "55638"), strict=True)]
+    assert (free["rules"], ruled["rules"]) == (None, str(rules))
+    assert (free["errors"], ruled["errors"]) == (1, sum(expected))
+    assert {worst["file"]: worst["read"] for worst in ruled["worst"]}["3.png"] == read[2] != "55638"
+    code, _, err = digitnet("evaluate", "--model", "digitnet", "--checksum", "luhn")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "apply only to reading; add --read" in err
 
 
 def test_scores_as_json_are_those_of_the_folder(digitnet, reader, marked):

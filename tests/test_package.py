@@ -16,7 +16,8 @@ MAY_IMPORT = {
     "interrupt": set(),
     "errors": set(),
     "files": {"errors"},
-    "terminal": {"evaluate"},
+    "terminal": {"errors", "evaluate"},
+    "pipes": {"errors"},
     "digits": {"errors", "show"},
     "fetch": {"errors", "files"},
     "npz": {"errors", "files"},
@@ -33,7 +34,7 @@ MAY_IMPORT = {
     "handstyle": {"unipen"},
     "scribe": {"__init__", "handstyle", "paper", "pens", "texts", "unipen"},
     "corrupt": {"digits", "errors"},
-    "image": {"errors", "extras"},
+    "image": {"errors", "extras", "pipes"},
     "ink": {"errors"},
     "ruling": {"ink", "reading"},
     "group": set(),
@@ -41,9 +42,11 @@ MAY_IMPORT = {
     "rules": {"errors"},
     "decode": {"errors", "rules"},
     "reading": {"show"},
-    "reader": {"decode", "digits", "find", "frame", "image", "ink", "reading", "rules", "runtime"},
+    "blank": {"find", "group", "ink", "reading", "rules", "ruling"},
+    "reader": {"blank", "decode", "digits", "find", "frame", "image", "ink", "reading", "rules", "runtime"},
     "explain": {"ink", "reader", "reading", "runtime"},
     "batch": {"errors", "evaluate", "image", "reader", "reading", "rules"},
+    "notes": {"batch", "errors", "reading", "terminal"},
     "results": {"batch", "errors", "files", "reading"},
     "store": {"batch", "errors", "files", "image"},
     "tables": {"batch", "store"},
@@ -90,7 +93,7 @@ MAY_IMPORT = {
         *{"batcher", "contents", "errors", "find", "frame", "guard", "hands", "image", "inside", "intake"},
         *{"mistakes", "reader", "results", "rules", "runtime", "terminal"},
     },
-    "openapi": {"digits", "guard", "intake", "problems", "service"},
+    "openapi": {"digits", "guard", "intake", "problems", "reading", "service"},
     "serve": {
         *{
             "__init__",
@@ -141,7 +144,7 @@ MAY_IMPORT = {
         *{"measures", "models", "run", "runtime", "score", "testbed", "train"},
     },
     "measures": {"corrupt", "data", "digits", "evaluate", "runtime", "score", "testbed"},
-    "table": {"baselines", "benchmark", "corrupt", "measures", "testbed"},
+    "table": {"baselines", "benchmark", "corrupt", "files", "measures", "testbed"},
 }
 """Who may import whom: arrows point to digits.py, and nobody imports cli."""
 

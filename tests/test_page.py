@@ -14,6 +14,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -25,6 +26,7 @@ uvicorn = pytest.importorskip("uvicorn")
 httpx = pytest.importorskip("httpx")
 
 from digitnet import Digits, evaluate  # noqa: E402
+from digitnet.files import cell  # noqa: E402
 from digitnet.mistakes import ERRORS, SCORES, save_errors  # noqa: E402
 from digitnet.serve import create_app  # noqa: E402
 from digitnet.service import Settings  # noqa: E402
@@ -114,11 +116,16 @@ def answer(page, text):
     playwright.expect(page.locator("#answer")).to_have_text(text)
 
 
+def png(sheet):
+    """A page (h, w) uint8 as a PNG file's bytes."""
+    file = io.BytesIO()
+    Image.fromarray(sheet).save(file, "png")
+    return file.getvalue()
+
+
 def picture(*rows):
     """A page of numbers as a PNG file's bytes."""
-    file = io.BytesIO()
-    Image.fromarray(write(*rows)[0]).save(file, "png")
-    return file.getvalue()
+    return png(write(*rows)[0])
 
 
 def give(page, *files):
@@ -253,9 +260,27 @@ def test_its_csv_and_json_are_what_the_command_line_writes(page, digitnet):
 
 
 def test_a_files_name_is_no_formula_in_a_spreadsheet(page):
-    give(page, ('=1+1,"x".png', picture("30")))
+    names = ['=1+1,"x".png', "'a.png", "'=1.png", "-.png", "\uff0b1.png"]
+    give(page, *((name, picture("30")) for name in names))
     rows = list(csv.DictReader(io.StringIO(saved(page, "#csv"))))
-    assert [(row["file"], row["text"]) for row in rows] == [('\'=1+1,"x".png', "30")]
+    assert [(row["file"], row["text"]) for row in rows] == [(cell(name), "30") for name in names]
+
+
+def test_blank_and_crossed_out_fields_are_told_apart(page):
+    blank = np.full((90, 200), 240, np.uint8)
+    crossed = cv2.line(cv2.line(blank.copy(), (60, 20), (140, 70), 30, 5), (140, 20), (60, 70), 30, 5)
+    give(page, *((f"{i}.png", png(sheet)) for i, sheet in enumerate((blank, crossed))))
+    page.click("#field summary")
+    page.check("[name=single]")
+    playwright.expect(page.locator(".number-button")).to_have_text(["empty", "unreadable"])
+    playwright.expect(page.locator("#count")).to_have_text("2 numbers on 2 pages, 1 for a person")
+    page.fill("#least", "0")
+    playwright.expect(page.locator("#count")).to_have_text("2 numbers on 2 pages, 1 for a person")
+    rows = csv.DictReader(io.StringIO(saved(page, "#csv")))
+    assert [(row["text"], row["status"], row["accepted"]) for row in rows] == [
+        ("", "empty", "1"),
+        ("", "unreadable", "0"),
+    ]
 
 
 def test_numbers_below_the_threshold_are_for_a_person(page):
@@ -274,7 +299,10 @@ def test_what_is_known_of_the_numbers_changes_the_answer_and_says_so(page):
     page.click("#field summary")
     page.fill("[name=lengths]", "3")
     page.keyboard.press("Enter")
-    playwright.expect(page.locator("#pages")).to_contain_text("Every number kept: length 3.")
+    playwright.expect(page.locator("#pages")).to_contain_text("Rules, where a number can keep them: length 3.")
+    playwright.expect(page.locator(".advice").last).to_contain_text("Read as it is: it cannot keep the rules.")
+    playwright.expect(page.locator(".number-button")).to_have_text("1984")
+    page.check("[name=single]")
     playwright.expect(page.locator(".advice").last).to_contain_text("The picture alone says 1984.")
     page.fill("[name=lengths]", "three")
     page.keyboard.press("Enter")

@@ -74,7 +74,7 @@ def test_a_reading_is_plain_values_that_survive_json():
     )
     doubted = replace(doubted, digits=(replace(doubted.digits[0], alternatives=((9, 0.2),)), doubted.digits[1]))
     plain = json.loads(json.dumps(reading(doubted, number("7"), rules="length 1-2").to_dict()))
-    assert set(plain) == {"text", "confidence", "width", "height", "rules", "numbers"}
+    assert set(plain) == {"text", "confidence", "width", "height", "rules", "left_out", "numbers"}
     assert (plain["text"], plain["width"], plain["height"], plain["rules"]) == ("42 7", 300, 200, "length 1-2")
     assert plain["confidence"] == pytest.approx(0.6 * 0.99)
     first, second = plain["numbers"]
@@ -94,17 +94,27 @@ def test_a_reading_is_plain_values_that_survive_json():
         "alternatives": [{"text": "47", "confidence": 0.3}, {"text": "4", "confidence": 0.05}],
         "reasons": [{"code": code, "advice": REASONS[code]} for code in ("touching", "faint")],
         "seen": "47",
+        "status": "read",
+        "rules_applied": None,
     }
     assert (second["reasons"], second["seen"]) == ([], None)
 
 
 def test_every_reason_says_on_one_line_what_can_be_done():
-    assert set(REASONS) == {"not_a_digit", "touching", "blurred", "cut_off", "faint", "too_small"}
+    assert set(REASONS) == {"empty", "not_a_digit", "touching", "blurred", "cut_off", "faint", "too_small"}
     for advice in REASONS.values():
         fact, _, deed = advice.partition("; ")
         assert fact
         assert deed
         assert "\n" not in advice
+
+
+def test_an_unreadable_number_is_never_accepted_and_a_sure_blank_field_is():
+    assert number("42", 0.9).accepted(0.9)
+    assert not number("42", 0.9).accepted(0.91)
+    assert number("", 0.98, status="empty").accepted(0.95)
+    assert not number("", 0.6, status="empty").accepted(0.95)
+    assert not number("", 0.98, status="unreadable").accepted(0)
 
 
 def test_what_was_read_cannot_be_changed():

@@ -14,6 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -185,6 +186,32 @@ def test_a_long_file_lets_others_have_their_turn(ask, monkeypatch):
 def test_rules_are_kept_as_on_the_command_line(ask, query, rules):
     (result,) = ask.post(f"/v1/read?single=true&{query}", png("1984")).json()["results"]
     assert result["pages"][0]["rules"] == rules
+
+
+def test_on_a_page_rules_apply_only_to_numbers_that_can_keep_them(ask):
+    (result,) = ask.post("/v1/read?checksum=luhn", png("55632 55638")).json()["results"]
+    numbers = result["pages"][0]["numbers"]
+    assert [(number["text"], number["rules_applied"]) for number in numbers] == [("55632", True), ("55638", False)]
+
+
+def test_blank_and_crossed_out_fields_are_told_apart(ask):
+    blank = np.full((90, 200), 240, np.uint8)
+    crossed = cv2.line(cv2.line(blank.copy(), (60, 20), (140, 70), 30, 5), (140, 20), (60, 70), 30, 5)
+    for sheet, status in ((blank, "empty"), (crossed, "unreadable")):
+        (result,) = ask.post("/v1/read?single=true", cv2.imencode(".png", sheet)[1].tobytes()).json()["results"]
+        (number,) = result["pages"][0]["numbers"]
+        assert (number["text"], number["status"], number["accepted"]) == ("", status, status == "empty")
+        assert (number["confidence"] > 0.95) == (status == "empty")
+
+
+def test_a_line_reader_of_ones_own_reads(tmp_path):
+    path = tmp_path / "mine.onnx"
+    content = (runtime.WEIGHTS / "line.onnx").read_bytes()
+    path.write_bytes(content + b"\x12\x02me")  # the producer's name, in protobuf: another file of the same weights
+    service = Service(Settings(line=str(path)))
+    assert service.named()["line"]["sha256"] == runtime.line_reader(path).sha256 != Reader().line.sha256
+    with pytest.raises(ModelError, match=r"nosuch\.onnx"):
+        Service(Settings(line="nosuch.onnx"))
 
 
 def test_empty_query_parameters_ask_nothing(ask):

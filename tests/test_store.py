@@ -67,7 +67,7 @@ def test_files_are_absolute_sorted_each_once_and_parquet_files_tell_their_rows()
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
-        (["-"], "^-: standard input cannot be gone on with"),
+        (["-"], "^-: a job cannot resume from standard input or a pipe"),
         (["empty"], "^empty: a folder without pictures"),
         (["nosuch*.png"], "no file matches this pattern$"),
         (["torn.parquet"], r"torn\.parquet: not a Parquet file that can be read \("),

@@ -32,7 +32,7 @@ from digitnet import checkpoint, extras, formats
 from digitnet.data import DATASETS, load, part_names
 from digitnet.digits import Digits
 from digitnet.errors import DataError
-from digitnet.files import write_atomic
+from digitnet.files import cell, write_atomic
 from digitnet.models import TorchClassifier
 from digitnet.terminal import percent
 from digitnet.train import RECIPES, TrainConfig, new_network, train, with_epochs
@@ -271,7 +271,7 @@ def _row(rank: int, suspect: Suspect, source: Source) -> dict[str, Any]:
         "rank": rank,
         "part": str(source.parts[suspect.row]),
         "index": int(source.index[suspect.row]),
-        "file": source.files[suspect.row] if source.files else "",
+        "file": cell(source.files[suspect.row]) if source.files else "",
         "given": suspect.given,
         "suggested": suspect.suggested,
         "probability": f"{suspect.probability:.4f}",

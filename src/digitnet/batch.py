@@ -53,24 +53,30 @@ class Read:
 def pictures(paths: Iterable[str], suffixes: Collection[str] = PICTURES) -> list[str]:
     """Return the files that paths mean: files, "-" for standard input, folders with all pictures below, patterns.
 
-    A folder's and a pattern's files come sorted; a file that is named is taken whatever its suffix. suffixes: of the
-    files that are taken of a folder, in small letters. Raises ImageError where a folder or a pattern holds no picture.
+    A folder's and a pattern's files come sorted, dead links among them, pipes and devices not; a file that is named is
+    taken whatever its suffix. suffixes: of the files that are taken of a folder, in small letters. Raises ImageError
+    where a folder or a pattern holds no picture.
     """
     found: list[str] = []
     for path in paths:
         if path != "-" and Path(path).is_dir():
-            inside = sorted(str(p) for p in Path(path).rglob("*") if p.suffix.lower() in suffixes and p.is_file())
+            inside = sorted(str(p) for p in Path(path).rglob("*") if p.suffix.lower() in suffixes and _is_named(p))
             if not inside:
                 raise ImageError(f"{path}: a folder without pictures; expected files such as .png, .jpg, .tif or .pdf")
             found += inside
         elif path != "-" and glob.has_magic(path) and not Path(path).exists():
-            matching = sorted(match for match in glob.glob(path, recursive=True) if Path(match).is_file())  # noqa: PTH207
+            matching = sorted(match for match in glob.glob(path, recursive=True) if _is_named(Path(match)))  # noqa: PTH207
             if not matching:
                 raise ImageError(f"{path}: no file matches this pattern")
             found += matching
         else:
             found.append(path)
     return found
+
+
+def _is_named(path: Path) -> bool:
+    """Return whether a folder or pattern means a path: a file, or a dead link, which is then reported."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def read_all(

@@ -16,9 +16,9 @@ from typer.core import TyperGroup
 from digitnet import __version__, cli_audit, cli_benchmark, cli_read, cli_report, cli_serve, cli_train, extras
 from digitnet.cli_options import PREFIX
 from digitnet.cli_train import DataDir
-from digitnet.errors import DataError, DigitNetError
+from digitnet.errors import DataError, DigitNetError, printable
 from digitnet.interrupt import interrupt, stop
-from digitnet.terminal import console, percent, print_sending, program, say
+from digitnet.terminal import console, percent, print_sending, program, put, say
 
 if TYPE_CHECKING:
     from digitnet.evaluate import Scores
@@ -87,7 +87,7 @@ def data(context: typer.Context, data_dir: DataDir = None) -> None:
         state = ", ".join(places) if all(found) else f"no; get it: {program()} data get {dataset.name}"
         table.add_row(dataset.name, dataset.about, state)
     console().print(table)
-    print(f"Cache: {data_folder(data_dir)}")
+    put(f"Cache: {data_folder(data_dir)}")
     print("Your own digits go by path: IDX, CSV, .npz, or a folder with a subfolder of pictures per digit.")
 
 
@@ -128,6 +128,10 @@ def evaluate(
         bool, typer.Option("--read", help="Score reading whole pictures: --data is a folder with a truth.csv.")
     ] = False,
     single: cli_read.Single = False,
+    length: cli_read.Length = None,
+    lengths: cli_read.Lengths = None,
+    value_range: cli_read.Range = None,
+    checksum: cli_read.Checksum = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Open the confusion matrix.")] = False,
     data_dir: DataDir = None,
@@ -140,9 +144,12 @@ def evaluate(
     from digitnet.files import to_json
     from digitnet.score import open_model, score, summary
 
+    rules = cli_read.rules_of(length, lengths, value_range, checksum)
     if read:
-        cli_read.evaluate_reading(model, data, single, as_json)
+        cli_read.evaluate_reading(model, data, single, rules, as_json)
         return
+    if rules or single:
+        raise DataError("--single, --length, --lengths, --range and --checksum apply only to reading; add --read")
     opened = open_model(model)
     if corrupt is not None:
         _evaluate_corrupted(opened, corrupt, data, data_dir, as_json)
@@ -153,7 +160,8 @@ def evaluate(
     if as_json:
         print(to_json({"model": opened.name, "data": done.source, **summary(done.scores, done.digits)}))
     else:
-        print(f"{opened.name} on {done.source}\n")
+        put(f"{opened.name} on {done.source}")
+        print()
         cli_train.print_scores("Accuracy", done.scores, done.digits)
         _print_selection(done.scores)
         if done.refused is not None:
@@ -162,9 +170,9 @@ def evaluate(
             print("Worst errors, by file:" if done.files else "Worst errors, by index in the data:")
         for error in worst:
             name = str(done.files[error.index]) if done.files else f"{error.index:>6}"
-            print(f"  {name}: a {error.true} read as {error.predicted}, {percent(error.probability)} sure")
+            put(f"  {name}: a {error.true} read as {error.predicted}, {percent(error.probability)} sure")
         if done.picture.is_file():
-            print(f"Confusion matrix: {done.picture}")
+            put(f"Confusion matrix: {done.picture}")
     if show and done.picture.is_file() and typer.launch(str(done.picture)):
         say(f"No viewer could be opened; the picture is {done.picture}")
 
@@ -211,7 +219,7 @@ def export(
         raise DataError(f"{out}: is a folder; name a file in it: --out {out / 'mine.onnx'}")
     require_writable(out.parent)
     model = export_run(run, out, data_dir, data)
-    print(f"{out}: {out.stat().st_size:,} bytes, sha256 {model.sha256}")
+    put(f"{out}: {out.stat().st_size:,} bytes, sha256 {model.sha256}")
     refused = (
         f", images with a digit-ness below {model.about['threshold']:g} refused" if "threshold" in model.about else ""
     )
@@ -259,9 +267,18 @@ def _print_selection(scores: Scores) -> None:
         )
 
 
+class _Printable(logging.Formatter):
+    """Escapes control characters in messages, which may quote the name of a file."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return printable(super().formatMessage(record))
+
+
 def main() -> NoReturn:
     """Run the command line; turn every error that a user can mend into one clear message and exit status 1."""
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Printable("%(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("digitnet").setLevel(logging.INFO)
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digitnet.errors import DataError
-from digitnet.terminal import console, percent, say
+from digitnet.terminal import console, percent, put, say
 
 if TYPE_CHECKING:
     from digitnet.audit import Source, Suspect
@@ -48,7 +48,7 @@ def audit(
     folds_of(digits, folds, seed)  # before the training, which takes minutes
     require_writable(folder)
     probs = np.zeros((len(digits), 10), np.float32)
-    print(f"Judging {len(digits):,} digits of {data} in {folds} folds", flush=True)
+    put(f"Judging {len(digits):,} digits of {data} in {folds} folds")
     for fold in out_of_fold(digits, folds, seed):
         probs[fold.rows] += fold.probs
         left = int(fold.seconds * (fold.folds - fold.number))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from digitnet.terminal import console, program, say
+from digitnet.terminal import console, program, put, say
 
 if TYPE_CHECKING:
     from digitnet.benchmark import Entry
@@ -81,7 +81,7 @@ def benchmark(
     table = write()
     _print(table)
     for end in ("md", "csv", "tex"):
-        print(folder / f"benchmark.{end}")
+        put(str(folder / f"benchmark.{end}"))
 
 
 def _write(plan: Plan, sets: Sets, folder: Path, about: dict[str, object], expected: int) -> Table:

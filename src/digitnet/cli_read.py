@@ -13,7 +13,7 @@ import typer
 
 from digitnet import cli_tables
 from digitnet.errors import DataError, ImageError
-from digitnet.terminal import percent, print_sending, say
+from digitnet.terminal import percent, print_sending, put, say
 
 if TYPE_CHECKING:
     from digitnet.batch import Read
@@ -25,6 +25,10 @@ Lengths = Annotated[str | None, typer.Option(show_default=False, help="Fewest an
 Checksum = Annotated[
     str | None, typer.Option(show_default=False, help="luhn, isbn, ean, or iban-digits-de (any country of digits).")
 ]
+Line = Annotated[str, typer.Option(help="What reads numbers: the built-in line, or an .onnx file.")]
+Range = Annotated[
+    str | None, typer.Option("--range", show_default=False, help="Least and greatest value, such as 0..100.")
+]
 Single = Annotated[bool, typer.Option("--single", help="Each picture holds one number and nothing else.")]
 
 
@@ -32,7 +36,8 @@ def read(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="Pictures, PDFs, folders, patterns; - is standard input. For tables Parquet, addresses too."
+            help="Pictures, PDFs, folders, patterns; - is standard input. For tables Parquet, addresses too. "
+            "Names that begin with a dash go after --."
         ),
     ],
     form: Annotated[
@@ -45,10 +50,9 @@ def read(
     single: Single = False,
     length: Length = None,
     lengths: Lengths = None,
-    value_range: Annotated[
-        str | None, typer.Option("--range", show_default=False, help="Least and greatest value, such as 0..100.")
-    ] = None,
+    value_range: Range = None,
     checksum: Checksum = None,
+    line: Line = "line",
     out: Annotated[
         str | None,
         typer.Option(
@@ -86,11 +90,12 @@ def read(
     if form == "parquet":
         if overlay or explain or min_confidence:
             raise DataError("--overlay, --explain and --min-confidence are not for tables; choose by their columns")
-        cli_tables.read_tables(paths, out, resume, single, rules, engine, address, jobs)
+        cli_tables.read_tables(paths, out, resume, single, rules, engine, address, jobs, line)
         return
     if engine == "ray" or address or (jobs or 1) > cli_tables.MOST_LOCAL:
         raise DataError(f"--format {form}: is for --engine local alone, with --jobs up to {cli_tables.MOST_LOCAL}")
     from digitnet.batch import pictures, read_all
+    from digitnet.notes import note
     from digitnet.reader import Reader
     from digitnet.results import resume as go_on
     from digitnet.results import writer
@@ -109,7 +114,7 @@ def read(
     for folder in (overlay, explain):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-    reader = Reader(threads=1 if jobs > 1 else 0)
+    reader = Reader(line, threads=1 if jobs > 1 else 0)
     failed = doubtful = count = 0
     drawn: dict[Path, str] = {}
     explained: dict[Path, str] = {}
@@ -120,7 +125,9 @@ def read(
                 say(f"Error: {each.error}")
             else:
                 count += len(each.reading.numbers)
-                doubtful += sum(number.confidence < min_confidence for number in each.reading.numbers)
+                doubtful += sum(not number.accepted(min_confidence) for number in each.reading.numbers)
+                if open_ends := note(each):
+                    say(open_ends)
                 if overlay is not None:
                     _save(overlay, each, each.reading.draw(), drawn)
                 if explain is not None:
@@ -129,8 +136,10 @@ def read(
                     _save(explain, each, steps(reader, each.reading, single=single), explained)
             write(each)
             advance(each.file)
-    if len(files) > 1:
-        least = f", {doubtful:,} of them below {percent(min_confidence)}" if min_confidence else ""
+    least = f", {doubtful:,} of them below {percent(min_confidence)}" if min_confidence else ""
+    if len(files) == 1 and doubtful and min_confidence:
+        say(f"{count:,} {'number' if count == 1 else 'numbers'}{least}")
+    elif len(files) > 1:
         say(f"{len(left) - failed:,} files, {count:,} numbers{least}" + (f"; {failed:,} not read" if failed else ""))
     if failed:
         raise typer.Exit(2)
@@ -194,7 +203,7 @@ def _bar(files: int) -> Iterator[Callable[[str], None]]:
         yield advance
 
 
-def evaluate_reading(model: str | None, data: str | None, single: bool, as_json: bool) -> None:
+def evaluate_reading(model: str | None, data: str | None, single: bool, rules: Rules | None, as_json: bool) -> None:
     """Score the reader on a folder of pictures with a truth.csv: what `digitnet evaluate --read` does."""
     from digitnet.batch import score_reading
     from digitnet.files import to_json
@@ -203,19 +212,20 @@ def evaluate_reading(model: str | None, data: str | None, single: bool, as_json:
 
     if data is None:
         raise DataError("--read needs --data, a folder with pictures and truth.csv (columns file and digits)")
-    scores, files = score_reading(Reader(model or LINE), Path(data), single=single)
+    scores, files = score_reading(Reader(model or LINE), Path(data), single=single, rules=rules)
     if as_json:
         found = scores.to_dict()
         for wrong in found["worst"]:
             wrong["file"] = files[wrong["index"]]
-        print(to_json({"data": data, **found}))
+        print(to_json({"data": data, "rules": str(rules) if rules else None, **found}))
         return
-    print_line_scores(f"Pictures of {data}", scores)
+    kept = f", with the rules {rules}" if rules else ""
+    print_line_scores(f"Pictures of {data}{kept}", scores)
     if worst := scores.worst():
         print("Worst errors, by file:")
     for wrong in worst:
         true, said = (text or "nothing" for text in (wrong.true, wrong.read))
-        print(f"  {files[wrong.index]}: {true} read as {said}, {percent(wrong.confidence)} sure")
+        put(f"  {files[wrong.index]}: {true} read as {said}, {percent(wrong.confidence)} sure")
 
 
 def print_line_scores(heading: str, scores: LineScores) -> None:
@@ -223,7 +233,7 @@ def print_line_scores(heading: str, scores: LineScores) -> None:
     from digitnet.evaluate import LINE_SHARES
 
     low, high = scores.interval
-    print(f"{heading}: {percent(scores.accuracy)} read exactly  (95 % interval {percent(low)} to {percent(high)})")
+    put(f"{heading}: {percent(scores.accuracy)} read exactly  (95 % interval {percent(low)} to {percent(high)})")
     characters = percent(scores.character_error_rate)
     print(f"{scores.n - scores.correct:,} of {scores.n:,} read wrong; {characters} of the characters")
     print_sending(scores, LINE_SHARES)
@@ -263,4 +273,4 @@ def compose(
         write_atomic(out / name, cv2.imencode(".png", image)[1].tobytes())
         lines.append(f"{name},{' '.join(texts)}")
     write_atomic(out / "truth.csv", "".join(line + "\n" for line in lines).encode())
-    print(f"{out}: {len(lines) - 1:,} pictures and truth.csv; try: digitnet evaluate --read --data {out}")
+    put(f"{out}: {len(lines) - 1:,} pictures and truth.csv; try: digitnet evaluate --read --data {out}")

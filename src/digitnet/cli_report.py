@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from digitnet.terminal import say
+from digitnet.terminal import put, say
 
 
 def report(
@@ -52,9 +52,9 @@ def report(
 
     with _status() as tell:
         path = report(model, data or (), compare=compare, out=out, figures=figures, data_dir=data_dir, tell=tell)
-    print(f"Report: {path}")
+    put(f"Report: {path}")
     if figures is not None:
-        print(f"Figures: {figures}")
+        put(f"Figures: {figures}")
     if open_it and typer.launch(str(path)):
         say(f"No viewer could be opened; the report is {path}")
 

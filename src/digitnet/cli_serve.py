@@ -24,6 +24,7 @@ def serve(
     ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one.")] = 8000,
     model: Annotated[str, typer.Option(help="A built-in model (strong, digitnet) or an .onnx file.")] = "strong",
+    line: Annotated[str, typer.Option(help="What reads numbers: the built-in line, or an .onnx file.")] = "line",
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes, each with models of its own.")] = 1,
     report: Annotated[
         Path | None, typer.Option(show_default=False, help="A run's folder: its errors are shown on the page.")
@@ -65,7 +66,8 @@ def serve(
         shown = f"[{host}]" if ":" in host else {"0.0.0.0": "127.0.0.1"}.get(host, host)  # noqa: S104
         print(f"Open http://{shown}:{listening.getsockname()[1]} (stop with Ctrl+C)", flush=True, file=out)
 
-    run(Settings(model, report, token, hosts, access_log=access_log), partial(_listen, host, port), opened, workers)
+    settings = Settings(model, report, token, hosts, access_log=access_log, line=line)
+    run(settings, partial(_listen, host, port), opened, workers)
 
 
 def _is_local(host: str) -> bool:

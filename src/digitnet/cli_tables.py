@@ -34,6 +34,7 @@ def read_tables(
     engine: str,
     address: str | None,
     jobs: int | None,
+    line: str,
 ) -> None:
     """Read into tables: what `digitnet read --format parquet` and `--engine ray` do."""
     if out is None:
@@ -51,16 +52,16 @@ def read_tables(
     from digitnet.scale import read_in_processes, read_on_ray
     from digitnet.store import files
 
-    reader = Reader(threads=1)  # more of them save time and cost cores: for that there is --jobs
+    reader = Reader(line, threads=1)  # more of them save time and cost cores: for that there is --jobs
     job = begin(out, files(paths, out), reader.hashes(), single, rules, resume)
     total = job.manifest.inputs
     done = total - sum(job.size(part) for part in job.left())
     if done:
         say(f"{done:,} of {total:,} inputs are in {job.folder} already")
     if engine == "ray":
-        reading = read_on_ray(job, address, jobs)
+        reading = read_on_ray(job, address, jobs, line)
     elif (jobs or 1) > 1 and total - done >= WORTH:
-        reading = read_in_processes(job, jobs or 1)
+        reading = read_in_processes(job, jobs or 1, line)
     else:
         reading = read_here(job, reader, jobs or 1)
     try:

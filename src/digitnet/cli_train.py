@@ -12,7 +12,7 @@ import typer
 
 from digitnet import cli_read
 from digitnet.errors import TrainingError
-from digitnet.terminal import console, percent, program, say
+from digitnet.terminal import console, percent, program, put, say
 
 if TYPE_CHECKING:
     from digitnet.digits import Digits
@@ -102,7 +102,7 @@ def train(
 
 def _train(run: Run, first: bool) -> None:
     config = run.config
-    print(
+    put(
         f"Training {config.model} by the recipe {config.recipe!r} on {len(run.parts.train):,} digits of {config.data},"
         f" {config.epochs} epochs ({config.device}, {config.precision}) into {run.folder}"
     )
@@ -123,17 +123,20 @@ def _finish(run: Run) -> None:
 
     scores = run.finish()
     if isinstance(scores, LineScores):
-        cli_read.print_line_scores("\nNumbers composed from test digits", scores)
+        print()
+        cli_read.print_line_scores("Numbers composed from test digits", scores)
         return
     print_scores("\nTest accuracy", scores, run.parts.test)
-    print(f"Confusion matrix: {run.folder / PICTURE}")
+    put(f"Confusion matrix: {run.folder / PICTURE}")
     if (run.folder / REPORT).is_file():
-        print(f"Report: {run.folder / REPORT}")
+        put(f"Report: {run.folder / REPORT}")
     print()
     evaluate = f"{program()} evaluate" + ("" if run.folder.parent == RUNS else f" --model {run.folder}")
     print("Next:")
-    print(f"  {evaluate} --show\n      opens the confusion matrix and lists the worst errors")
-    print(f"  {evaluate} --data PATH\n      scores the network on digits of your own")
+    put(f"  {evaluate} --show")
+    print("      opens the confusion matrix and lists the worst errors")
+    put(f"  {evaluate} --data PATH")
+    print("      scores the network on digits of your own")
     if run.config.recipe == "best":
         print(f"  {program()} train --recipe quick\n      learns nearly as well in seconds")
     else:

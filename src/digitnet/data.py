@@ -100,7 +100,7 @@ def _files(
             names = ", ".join(file.name for file in dataset.files[:4])
             names += f" and {len(dataset.files) - 4} more" if len(dataset.files) > 4 else ""
             raise DataError(
-                f"{error}\nWithout a network: put {names} (plain or .gz) into {folder}, "
+                f"{error}. Without a network: put {names} (plain or .gz) into {folder}, "
                 "or name a folder that has them with --data-dir or DIGITNET_DATA."
             ) from error
         found |= {file: (folder / file.name, (folder / file.name).read_bytes()) for file in missing}

@@ -10,6 +10,7 @@ Every message names the thing, the fact and the next step.
 """
 
 from collections.abc import Iterable
+from unicodedata import category
 
 
 def listed(names: Iterable[str], most: int = 20) -> str:
@@ -29,9 +30,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"choose one of {', '.join(names)}" if names else "leave it out"
 
 
-def printable(words: str) -> str:
-    """Return words that may quote a file, with what would steer a terminal told by its number instead."""
-    return words if words.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
+def printable(words: str, surrogates: bool = False) -> str:
+    r"""Return words that may quote a file, with what would steer a terminal or break the line escaped: `\x1b`.
+
+    surrogates: whether to leave those as they are; they stand for bytes that are not Unicode.
+    """
+    steering = {"Cc", "Cf", "Cn", "Co", "Zl", "Zp", *(() if surrogates else ("Cs",))}
+    if words.isprintable():
+        return words
+    return "".join(ascii(c)[1:-1] if category(c) in steering else c for c in words)
 
 
 class DigitNetError(Exception):

@@ -85,8 +85,7 @@ def fetch(files: Sequence[File], sources: Sequence[Source], folder: Path) -> Non
             faults.append(f"{source.name}: {_reason(error)}")
         if not missing:
             return
-    tried = "\n  ".join(faults)
-    raise DataError(f"{', '.join(file.name for file in missing)} could not be fetched:\n  {tried}")
+    raise DataError(f"{', '.join(file.name for file in missing)} could not be fetched: {'; '.join(faults)}")
 
 
 def _reason(error: Exception) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.evaluate import Scores
-from digitnet.files import write_atomic
+from digitnet.files import cell, write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -117,7 +117,8 @@ class Drawing:
     def csv(self) -> bytes:
         """Return the figure's data as CSV."""
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(self.rows)
+        rows = ([cell(value) if isinstance(value, str) else value for value in row] for row in self.rows)
+        csv.writer(text, lineterminator="\n").writerows(rows)
         return text.getvalue().encode()
 
 

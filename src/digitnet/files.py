@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import os
+import re
 import time
 import zipfile
 import zlib
@@ -19,6 +20,8 @@ from digitnet.errors import DataError
 
 CHUNK = 1 << 20
 """Most bytes that are asked of a stream at a time."""
+
+_FORMULA = re.compile("['=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20].", re.DOTALL)  # the last four are = + - @, full width
 
 STALE_SECONDS = 3600
 """Age after which a part file belongs to a process that was killed, seconds."""
@@ -82,6 +85,19 @@ class ZipBytes(io.FileIO):
         if size is not None and size > CHUNK:
             raise zipfile.BadZipFile("its list of members is too long")
         return super().read(size)
+
+
+def cell(text: str) -> str:
+    """Return text as a cell of CSV: after an apostrophe where a spreadsheet would take it for a formula.
+
+    So it is with what begins with = + - @, a tab or a line break, and with an apostrophe, so that `cell_text` can tell.
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def cell_text(content: str) -> str:
+    """Return the text that `cell` made a cell of."""
+    return content[1:] if content.startswith("'") and _FORMULA.match(content[1:]) else content
 
 
 def gunzip(data: bytes, limit: int) -> bytes:

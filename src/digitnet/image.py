@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from digitnet import extras
+from digitnet import extras, pipes
 from digitnet.errors import ImageError
 
 FORMATS = {
@@ -190,7 +190,7 @@ def _file(source: Any, stack: ExitStack) -> BinaryIO:
         return io.BytesIO(source)
     if isinstance(source, str | os.PathLike):
         source = file = stack.enter_context(_opened(os.fsdecode(source)))
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        if isinstance(file, io.BytesIO) or stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return file
     if not hasattr(source, "read"):
         what = type(source).__name__
@@ -210,8 +210,12 @@ def _opened(path: str) -> BinaryIO:
     try:
         if not path or Path(path).is_dir():
             raise ImageError("a folder; name a picture in it")
-        return Path(path).open("rb")
+        return pipes.content(path, MOST_BYTES) if Path(path).is_fifo() else Path(path).open("rb")
     except FileNotFoundError as error:
+        if Path(path).is_symlink():
+            raise ImageError(
+                f"a link to {str(Path(path).readlink())!r}, which does not exist; correct the link"
+            ) from error
         raise ImageError("no such file; check its name and folder") from error
     except PermissionError as error:
         raise ImageError("you may not read it; change its permissions") from error

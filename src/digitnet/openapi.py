@@ -13,6 +13,7 @@ from digitnet.digits import SIDE
 from digitnet.guard import needs_token
 from digitnet.intake import FIELD, Limits
 from digitnet.problems import PROBLEM
+from digitnet.reading import STATUSES
 from digitnet.service import Service
 
 TAGS = [
@@ -87,11 +88,22 @@ _NUMBER = _named(
         alternatives=_list(_object(text=_TEXT, confidence=_SHARE)),
         reasons=_list(_object(code=_TEXT, advice=_TEXT)),
         seen=_PERHAPS,
+        status={"type": "string", "enum": [*STATUSES]},
+        rules_applied={"type": ["boolean", "null"], "description": "null without rules"},
         accepted=_YES,
     ),
 )
 _PAGE = _named(
-    "Page", _object(text=_TEXT, confidence=_SHARE, width=_WHOLE, height=_WHOLE, rules=_PERHAPS, numbers=_list(_NUMBER))
+    "Page",
+    _object(
+        text=_TEXT,
+        confidence=_SHARE,
+        width=_WHOLE,
+        height=_WHOLE,
+        rules=_PERHAPS,
+        left_out=_WHOLE | {"description": "places with ink that were not taken for numbers"},
+        numbers=_list(_NUMBER),
+    ),
 )
 _RESULT = _named("FileResult", _object(False, name=_PERHAPS, pages=_list(_PAGE), error=_PROBLEM))
 _READ = _named("ReadAnswer", _object(results=_list(_RESULT), model=_object(line=_MODEL, digits=_MODEL)))

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet import image
+from digitnet.blank import has_writing, nothing_written, unread
 from digitnet.decode import Path, align, decode, digit_probs
 from digitnet.digits import SIDE, STRIP
 from digitnet.find import Region, find, whole
@@ -35,6 +36,9 @@ ALTERNATIVES = 5
 
 BROKEN = 0.01
 """Share of fields that are taken to break the rule they should keep: a digit forgotten, a check miscalculated."""
+
+OTHERS = 0.1
+"""Share of a page's numbers to which the rules are taken not to apply: dates, page numbers, totals."""
 
 LEAST = 0.2
 """Confidence below which a region of a page is taken for no number."""
@@ -83,8 +87,10 @@ class Reader:
 
         source: whatever `image.page` takes: a path, bytes, a stream, a Pillow image or an array.
         single: the picture holds one number and nothing else; then there is one number in the answer, without text
-            where nothing could be read. Else numbers are looked for, and what is none is left out.
-        rules: what every number must be. The answer says where they changed what the image says.
+            where nothing is written or it cannot be read. Else numbers are looked for, and other ink is left out.
+        rules: what a number must be. With `single` they hold without exception. On a page they apply to the numbers
+            that can keep them (`Number.rules_applied`); the others are read as without rules. The answer says where
+            they changed what the image says.
 
         Raises ImageError as `image.page` does.
         """
@@ -99,11 +105,11 @@ class Reader:
 
     def read_page(self, page: NDArray[np.uint8], *, single: bool = False, rules: Rules | None = None) -> Reading:
         """Read a page (h, w) uint8, 0 black .. 255 white; otherwise as `read`."""
+        said = str(rules) if rules else None
         regions, _, answers = self._look(page, single)
-        if single and not regions[0].parts:
-            nothing = Number("", 0.0, (0, 0, page.shape[1], page.shape[0]), reasons=("not_a_digit",))
-            return Reading((nothing,), page, str(rules) if rules else None)
-        drafts = [_draft(region, columns, rules) for region, columns in zip(regions, answers, strict=True)]
+        if single and not has_writing(regions[0]):
+            return Reading((unread(page, rules),), page, said)
+        drafts = [_draft(region, columns, rules, single) for region, columns in zip(regions, answers, strict=True)]
         # Where a number is known to be, nobody asks whether it is one; only a lone digit takes two opinions.
         asked = [draft for draft in drafts if not single or len(draft.text) == 1]
         opinions = self._opinions(asked)
@@ -112,11 +118,11 @@ class Reader:
         numbers = []
         for draft, share in zip(drafts, real, strict=True):
             if single or draft.boxes:
-                number = self._number(draft, page, rules, opinions.get(id(draft)), share)
+                number = self._number(draft, page, opinions.get(id(draft)), share)
                 # By the image alone: a rule that is broken must not make a number vanish.
                 if single or max(share * draft.alone.probability, number.confidence) >= LEAST:
                     numbers.append(number)
-        return Reading(tuple(numbers), page, str(rules) if rules else None)
+        return Reading(tuple(numbers), page, said, len(drafts) - len(numbers))
 
     def _opinions(self, drafts: Sequence[_Draft]) -> dict[int, _Opinion]:
         """Ask the classifier about the digits of all drafts at once; return each draft's answers by its id."""
@@ -144,17 +150,17 @@ class Reader:
         self,
         draft: _Draft,
         page: NDArray[np.uint8],
-        rules: Rules | None,
         opinion: _Opinion | None,
         real: float,
     ) -> Number:
         """Return a number with all that is known of it; real: the probability that it is one."""
         region, text, sure = draft.region, draft.text, draft.sure
         if not text:
-            return Number("", sure, region.box, reasons=("not_a_digit",), seen=draft.alone.text or None)
+            sure, seen = nothing_written(page, region.box, True), draft.alone.text or None
+            return Number("", sure, region.box, (), (), ("not_a_digit",), seen, "unreadable", draft.ruled)
         shares = digit_probs(draft.log_probs, text)
-        others = tuple((path.text, path.probability) for path in draft.paths[1:])
-        if len(text) == 1 and opinion is not None and not rules:
+        others = tuple((path.text, path.probability) for path in draft.paths[1:] if path.text)
+        if len(text) == 1 and opinion is not None and not draft.ruled:
             # Two opinions on a lone digit, of the line reader and of the classifier, are better than either.
             lone = sure / max(float(shares[0, int(text)]), sure)  # that it is one digit at all
             shares = np.sqrt(shares * opinion.probs)
@@ -173,7 +179,8 @@ class Reader:
         sure, others = sure * real, tuple((other, p * real) for other, p in others)
         doubts = () if sure >= TRUSTED else self._reasons(draft, page, opinion)
         seen = draft.alone.text if draft.alone.text != draft.text else None
-        return Number(text, sure, _around([digit.box for digit in digits]), tuple(digits), others, doubts, seen)
+        box = _around([digit.box for digit in digits])
+        return Number(text, sure, box, tuple(digits), others, doubts, seen, "read", draft.ruled)
 
     def _reasons(self, draft: _Draft, page: NDArray[np.uint8], opinion: _Opinion | None) -> tuple[str, ...]:
         """Return why a number should not be trusted, as far as that can be told."""
@@ -283,7 +290,8 @@ class _Draft:
     """What a region says: the texts it may show, most probable first, what it says without rules, where digits are.
 
     alone: the best text without rules. boxes: of the best text's digits, in pixels of the region's ink. presence: (n,)
-    float32, the probability of there being a digit at each.
+    float32, the probability of there being a digit at each. ruled: whether rules were applied; None without rules.
+    sure: the best text's probability, see `_draft`.
     """
 
     region: Region
@@ -292,34 +300,35 @@ class _Draft:
     alone: Path
     boxes: list[Box]
     presence: NDArray[np.float32]
+    ruled: bool | None
+    sure: float
 
     @property
     def text(self) -> str:
         return self.paths[0].text if self.paths else ""
 
-    @property
-    def sure(self) -> float:
-        """The best text's probability; with rules among those that keep them, if they hold at all.
 
-        Of fields with a rule `BROKEN` are taken to break it: what the image says against it counts for that.
-        """
-        if not self.paths:
-            return 0.0
-        path = self.paths[0]
-        permitted = path.alone / path.probability if path.probability else 0.0
-        kept, broken = (1 - BROKEN) * permitted, BROKEN * (1 - permitted)
-        return path.probability * kept / (kept + broken)
+def _draft(region: Region, columns: Columns, rules: Rules | None, single: bool) -> _Draft:
+    """Return what a region says.
 
-
-def _draft(region: Region, columns: Columns, rules: Rules | None) -> _Draft:
+    With rules its probability is among the texts that keep them, times that of the rules holding: a share of numbers,
+    `BROKEN` or on a page `OTHERS`, does not keep them, and what the image says against the rules counts for that. On a
+    page they are applied where they are more likely to hold than not.
+    """
     log_probs = columns.log_probs
     paths = decode(log_probs, rules, ALTERNATIVES)
+    holding, ruled = 1.0, None
+    if rules:
+        holding = _holding(paths, BROKEN if single else OTHERS)
+        ruled = single or holding >= 0.5
+        if not ruled:
+            paths, holding = decode(log_probs, None, ALTERNATIVES), 1.0
     if len(region.parts) == 1 and paths and not paths[0].text:
         # One piece of ink that may be a digit: the classifier will say whether it is one.
         lone = [path for path in paths if len(path.text) == 1 and path.probability >= DOUBTFUL]
         paths = [*lone[:1], *(path for path in paths if path not in lone[:1])]
     text = paths[0].text if paths else ""
-    alone = decode(log_probs, None, 1)[0] if rules or not paths else paths[0]
+    alone = decode(log_probs, None, 1)[0] if ruled or not paths else paths[0]
     boxes, present = [], []
     height, width = region.ink.shape
     down = height / STRIP
@@ -331,7 +340,17 @@ def _draft(region: Region, columns: Columns, rules: Rules | None) -> _Draft:
         x0, x1 = (min(max(round(float(x) * across), 0), width) for x in (left, right))
         y0, y1 = (min(max(round(float(y) * down), 0), height) for y in (top, bottom))
         boxes.append((min(x0, width - 1), min(y0, height - 1), max(x1, x0 + 1), max(y1, y0 + 1)))
-    return _Draft(region, log_probs, paths, alone, boxes, np.array(present, np.float32))
+    sure = holding * paths[0].probability if paths else 0.0
+    return _Draft(region, log_probs, paths, alone, boxes, np.array(present, np.float32), ruled, sure)
+
+
+def _holding(paths: list[Path], broken: float) -> float:
+    """Return the probability that a number keeps the rules, where a share `broken` does not; paths: those that do."""
+    if not paths or not paths[0].probability:
+        return 0.0
+    permitted = paths[0].alone / paths[0].probability
+    kept, other = (1 - broken) * permitted, broken * (1 - permitted)
+    return kept / (kept + other)
 
 
 def _glyphs(draft: _Draft) -> list[NDArray[np.uint8]]:

@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels of the page; right and bottom are outside."""
 
+STATUSES = ("read", "empty", "unreadable")
+"""What became of a field: digits were read; nothing is written there; there is ink, but no number could be read."""
+
 REASONS = {
+    "empty": "nothing seems to be written there; if something is, use a darker pen, more light or another scan",
     "not_a_digit": "something in it is not like a digit; look at it, or cut the number out alone",
     "touching": "digits touch or overlap; write them apart",
     "blurred": "the picture is not sharp; hold the camera still or scan it again",
@@ -40,11 +44,14 @@ class Digit:
 class Number:
     """One number on a page.
 
-    text: its digits; separators, signs and currencies are left out. Empty where a page that should hold a number holds
-    none. confidence: that all of `text` is right, 0..1; with rules, among the numbers that keep them.
+    text: its digits; separators, signs and currencies are left out. Empty unless `status` is "read".
+    confidence: that all of `text` is right, 0..1; with rules, among the numbers that keep them. Where `text` is empty,
+    the probability that nothing is written.
     box: around its digits. digits: left to right. alternatives: other texts, most probable first, with confidences.
-    reasons: codes of `REASONS`; only where `confidence` is below `reader.TRUSTED`. seen: what the image alone says,
-    where a rule changed it; else None.
+    reasons: codes of `REASONS`; only where `text` is empty or `confidence` below `reader.TRUSTED`. seen: what the image
+    alone says, where a rule changed it; else None. status: one of `STATUSES`; only a picture that should hold one
+    number can be "empty" or "unreadable". rules_applied: whether the rules were applied to this number: on a page they
+    are not to one that cannot keep them; None without rules.
     """
 
     text: str
@@ -54,6 +61,12 @@ class Number:
     alternatives: tuple[tuple[str, float], ...] = ()
     reasons: tuple[str, ...] = ()
     seen: str | None = None
+    status: str = "read"
+    rules_applied: bool | None = None
+
+    def accepted(self, least: float) -> bool:
+        """Return whether the number can do without a manual review: it is at least `least` confident, 0..1."""
+        return self.status != "unreadable" and self.confidence >= least
 
     def to_dict(self) -> dict[str, Any]:
         """Return the number as plain values, ready for JSON; each reason with what can be done about it."""
@@ -70,11 +83,13 @@ class Reading:
     """A page's numbers in reading order: lines from top to bottom, each from left to right.
 
     page: (h, w) uint8, 0 black .. 255 white, what was read. rules: what the numbers had to keep, in words.
+    left_out: how many places with ink on the page were not taken for numbers.
     """
 
     numbers: tuple[Number, ...]
     page: NDArray[np.uint8] = field(repr=False)
     rules: str | None = None
+    left_out: int = 0
 
     @property
     def text(self) -> str:
@@ -108,6 +123,7 @@ class Reading:
             "width": width,
             "height": height,
             "rules": self.rules,
+            "left_out": self.left_out,
             "numbers": [number.to_dict() for number in self.numbers],
         }
 
@@ -130,7 +146,8 @@ class Reading:
             for digit in number.digits:
                 cv2.rectangle(picture, digit.box[:2], (digit.box[2] - 1, digit.box[3] - 1), (90, 150, 255), 1)
             cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), colour, line)
-            label = f"{number.text or '?'} {100 * sure:.0f}%"
+            shown = {"empty": "empty", "unreadable": "?"}.get(number.status, number.text)
+            label = f"{shown} {100 * sure:.0f}%"
             (wide, high), below = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, size, line)
             y = top - 3 * line if top - 3 * line - high >= 0 else min(bottom + high + 3 * line, height - below)
             where = (max(0, min(left, width - wide)), y)

@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from digitnet.batch import Read
-from digitnet.errors import DataError
-from digitnet.files import write_atomic
+from digitnet.errors import DataError, printable
+from digitnet.files import cell, cell_text, write_atomic
 from digitnet.reading import Reading
 
 COLUMNS = (
     *("file", "page", "number", "text", "confidence", "accepted"),
     *("left", "top", "right", "bottom", "reasons", "seen", "error"),
+    *("status", "rules_applied"),
 )
 """The columns of CSV: a row a number, and one for a page without numbers or a file that could not be read."""
+
+_ERROR = COLUMNS.index("error")
 
 _HEAD, _OPENING = ",".join(COLUMNS) + "\n", '{"file": "'
 
@@ -29,9 +32,10 @@ _HEAD, _OPENING = ",".join(COLUMNS) + "\n", '{"file": "'
 def writer(out: Path | None, form: str, many: bool, least: float) -> Iterator[Callable[[Read], None]]:
     """Give the function that writes one page after the other to a file, at its end, or to standard output.
 
-    form: text, json, jsonl or csv. many: whether text names the files. least: numbers less sure are for a person: ? in
-    text, not `accepted` elsewhere. Names that are no Unicode are written as the bytes they are. The function raises
-    DataError where the disk is full.
+    form: text, json, jsonl or csv. many: whether text names the files. least: numbers that are less confident, and
+    unreadable ones, are for a manual review: ? in text, not `accepted` elsewhere. Names that are not Unicode are
+    written as the bytes they are; text escapes control characters in them, CSV what a spreadsheet takes for a formula
+    (`files.cell`). The function raises DataError where the disk is full.
     """
     if out is None:
         stream: Any = sys.stdout
@@ -115,7 +119,7 @@ def _csv_records(text: str) -> list[tuple[str, bool, str]]:
             raise ValueError
         line = io.StringIO()
         csv.writer(line, lineterminator="\n").writerow(row)
-        records.append((row[0], bool(row[-1]), line.getvalue()))
+        records.append((cell_text(row[0]), bool(row[_ERROR]), line.getvalue()))
     return records
 
 
@@ -136,9 +140,10 @@ def _text(each: Read, many: bool, least: float) -> str:
     numbers = iter(each.reading.numbers)
     lines = []
     for line in each.reading.text.split("\n"):
-        shown = (number.text if number.confidence >= least else "?" for _, number in zip(line.split(" "), numbers))  # noqa: B905
+        shown = (number.text if number.accepted(least) else "?" for _, number in zip(line.split(" "), numbers))  # noqa: B905
         lines.append(" ".join(shown))
-    return "".join(f"{each.file}\t{line}\n" if many else f"{line}\n" for line in lines)
+    name = printable(each.file, surrogates=True)
+    return "".join(f"{name}\t{line}\n" if many else f"{line}\n" for line in lines)
 
 
 def _plain(each: Read, least: float) -> dict[str, Any]:
@@ -149,19 +154,21 @@ def _plain(each: Read, least: float) -> dict[str, Any]:
 
 
 def judged(reading: Reading, least: float) -> dict[str, Any]:
-    """Return a reading as `to_dict` does, each number with `accepted`: whether it is at least `least` sure, 0..1."""
+    """Return a reading as `to_dict` does, each number with `accepted`, see `Number.accepted`."""
     said = reading.to_dict()
-    for number in said["numbers"]:
-        number["accepted"] = number["confidence"] >= least
+    for plain, number in zip(said["numbers"], reading.numbers, strict=True):
+        plain["accepted"] = number.accepted(least)
     return said
 
 
 def _rows(each: Read, least: float) -> Iterator[list[Any]]:
+    file = cell(each.file)
     if each.reading is None or not each.reading.numbers:
-        yield [each.file, each.page, *[""] * (len(COLUMNS) - 3), each.error or ""]
+        yield [file, each.page, *[""] * (_ERROR - 2), cell(each.error or ""), "", ""]
         return
     for place, number in enumerate(each.reading.numbers, 1):
         yield [
-            *(each.file, each.page, place, number.text, f"{number.confidence:.4f}", int(number.confidence >= least)),
-            *(*number.box, " ".join(number.reasons), number.seen or "", ""),
+            *(file, each.page, place, number.text, f"{number.confidence:.4f}", int(number.accepted(least))),
+            *(*number.box, " ".join(number.reasons), number.seen or "", "", number.status),
+            "" if number.rules_applied is None else int(number.rules_applied),
         ]

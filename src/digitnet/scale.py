@@ -25,7 +25,7 @@ from digitnet import __version__
 from digitnet.errors import DataError, DigitNetError
 from digitnet.manifest import Job
 from digitnet.reader import Reader
-from digitnet.runtime import cores
+from digitnet.runtime import LINE, cores
 
 BLOCKS = 10_000
 """Most pieces of work that Ray Data keeps books on; beyond, a piece is several parts."""
@@ -39,8 +39,11 @@ FAR = "no job is seen there from this machine; --out must be a folder that all m
 class PartReader:
     """What runs on every core: one `Reader` of one thread, which reads part after part, `pages` at the same time."""
 
-    def __init__(self, place: str, parts: Sequence[int], pages: int = 1) -> None:
-        """Open the job and the models. What is wrong with that is told by the first call: Ray would retry for ever."""
+    def __init__(self, place: str, parts: Sequence[int], pages: int = 1, line: str = LINE) -> None:
+        """Open the job and the models; line: as for `Reader`.
+
+        What is wrong with that is told by the first call: Ray would retry for ever.
+        """
         import cv2
 
         cv2.setNumThreads(1)
@@ -48,13 +51,14 @@ class PartReader:
         self.wrong = None
         try:
             self.job = Job(place)
-            self.reader = Reader(threads=1)
+            self.reader = Reader(line, threads=1)
         except DigitNetError as error:
             self.wrong = f"{error} ({FAR})"
             return
-        mine = self.reader.hashes()
-        if (__version__, mine) != (self.job.manifest.digitnet, self.job.manifest.models):
+        if __version__ != self.job.manifest.digitnet:
             self.wrong = f"a machine of the cluster has another digitnet, {__version__}; install the same on all"
+        elif self.reader.hashes() != self.job.manifest.models:
+            self.wrong = "a machine of the cluster has other models; install the same digitnet and --line file on all"
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Read the part that a row names by its place among those left; say how many inputs that were.
@@ -70,7 +74,7 @@ class PartReader:
         return {"inputs": 0 if self.wrong else self.job.size(part), "wrong": self.wrong}
 
 
-def read_in_processes(job: Job, jobs: int) -> Iterator[int]:
+def read_in_processes(job: Job, jobs: int, line: str = LINE) -> Iterator[int]:
     """Read the parts that are left in processes of this machine; yield how many inputs are done with each.
 
     jobs: pages read at the same time, by as many processes, or by one a core where there are fewer cores. Raises
@@ -85,7 +89,7 @@ def read_in_processes(job: Job, jobs: int) -> Iterator[int]:
             for place in range(count):
                 here, there = spawn.Pipe()
                 process = spawn.Process(
-                    target=_read_for, args=(there, job.folder.place, left, jobs // count), daemon=True
+                    target=_read_for, args=(there, job.folder.place, left, jobs // count, line), daemon=True
                 )
                 process.start()
                 there.close()
@@ -131,10 +135,10 @@ def _ctrl_c_held_back() -> Iterator[None]:
         signal.raise_signal(signal.SIGINT)
 
 
-def _read_for(pipe: Connection, place: str, parts: Sequence[int], pages: int) -> None:
+def _read_for(pipe: Connection, place: str, parts: Sequence[int], pages: int, line: str) -> None:
     """Read the parts that a pipe names, until nobody is at its other end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that began this one
-    reader = PartReader(place, parts, pages)
+    reader = PartReader(place, parts, pages, line)
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
             pipe.send(reader({"id": pipe.recv()}))
@@ -147,7 +151,7 @@ def _inputs(row: dict[str, Any]) -> int:
     return int(row["inputs"])
 
 
-def read_on_ray(job: Job, address: str | None, jobs: int | None) -> Iterator[int]:
+def read_on_ray(job: Job, address: str | None, jobs: int | None, line: str = LINE) -> Iterator[int]:
     """Read the parts that are left on Ray; yield how many inputs are done with each.
 
     address: of a cluster, or "auto"; None starts Ray on this machine, and stops it at the end. jobs: actors, each on a
@@ -177,14 +181,14 @@ def read_on_ray(job: Job, address: str | None, jobs: int | None) -> Iterator[int
                 f"Ray at {address or 'this machine'}: {words}; is the cluster up, and reachable?"
             ) from error
     try:
-        yield from _run(job, left, jobs or max(1, int(ray.cluster_resources().get("CPU", 1))))
+        yield from _run(job, left, line, jobs or max(1, int(ray.cluster_resources().get("CPU", 1))))
     finally:
         if begun:
             with contextlib.suppress(Exception):
                 ray.shutdown()
 
 
-def _run(job: Job, left: list[int], actors: int) -> Iterator[int]:
+def _run(job: Job, left: list[int], line: str, actors: int) -> Iterator[int]:
     import ray.data
 
     context = ray.data.DataContext.get_current()
@@ -194,7 +198,7 @@ def _run(job: Job, left: list[int], actors: int) -> Iterator[int]:
     places = ray.data.range(len(left), override_num_blocks=min(len(left), BLOCKS))
     done = places.map(
         PartReader,
-        fn_constructor_args=(job.folder.place, left),
+        fn_constructor_args=(job.folder.place, left, 1, line),
         compute=ray.data.ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=2),
         num_cpus=1,
     )

@@ -34,7 +34,7 @@ from digitnet.mistakes import load_report
 from digitnet.reader import Reader
 from digitnet.results import judged
 from digitnet.rules import Rules, parse_lengths, parse_range
-from digitnet.runtime import BATCH, DEFAULT, OnnxClassifier, built_in, classifier, cores
+from digitnet.runtime import BATCH, DEFAULT, LINE, OnnxClassifier, built_in, classifier, cores
 from digitnet.terminal import say
 
 SLICE = 0.1
@@ -48,7 +48,8 @@ ABOUT = ("recipe", "temperature", "threshold", "test", "digitnet", "revision")
 class Settings:
     """How to serve.
 
-    model: a built-in name or an `.onnx` file, for reading and where a request names none. report: a run's folder.
+    model: a built-in name or an `.onnx` file, for reading and where a request names none. line: what reads numbers, the
+    built-in name or an `.onnx` file. report: a run's folder.
     token: what requests must name, see `guard.Guard`. hosts: names that requests may be addressed to, None for any.
     threads: pages or batches worked on at a time, 0 for as many as there are cores. access_log: write an `AccessLog`.
     """
@@ -60,6 +61,7 @@ class Settings:
     threads: int = 0
     limits: Limits = field(default_factory=Limits)
     access_log: bool = False
+    line: str = LINE
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Models:
         """Open them. Raises ModelError or DataError if one is missing or damaged."""
         self.default = settings.model if settings.model in built_in() else Path(settings.model).stem
         self.report = None if settings.report is None else json.dumps(load_report(settings.report))
-        self.reader = Reader(digits=settings.model, threads=1)
+        self.reader = Reader(settings.line, settings.model, threads=1)
         others = {name: classifier(name, 1) for name in built_in() if name != self.default}
         self.by_name: dict[str, OnnxClassifier] = {self.default: self.reader.digits} | others
         # One function a model, always the same: by it the batcher knows what goes together.

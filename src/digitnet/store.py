@@ -77,13 +77,13 @@ def files(paths: Iterable[str], out: str) -> list[File]:
     out: the folder of the results, which must not be among them.
 
     Raises DataError or ImageError where a folder or a pattern holds none, an address cannot be listed, a Parquet file
-    holds no pictures, or standard input is named, which cannot be gone on with.
+    holds no pictures, or standard input or a pipe is named, from which a job cannot resume.
     """
     place = Folder(out).place.split("?")[0].rstrip("/") + "/"
     found: set[str] = set()
     for path in paths:
-        if path == "-":
-            raise DataError("-: standard input cannot be gone on with; save it as a file and name that")
+        if path == "-" or Path(path).is_fifo():
+            raise DataError(f"{path}: a job cannot resume from standard input or a pipe; name a file")
         if is_address(path):
             found.update(_listed(path))
         else:

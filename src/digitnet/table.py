@@ -13,6 +13,7 @@ from typing import Any
 from digitnet.baselines import BASELINES
 from digitnet.benchmark import Cell, Entry
 from digitnet.corrupt import CORRUPTIONS
+from digitnet.files import cell as csv_cell
 from digitnet.measures import A_BATCH, REFUSED, SENT, TURNS
 from digitnet.testbed import MADE, MADE_COUNT, SOURCE, SUITES
 
@@ -167,7 +168,14 @@ def to_csv(table: Table) -> str:
         numbers = [each for column in columns for each in mean_and_std(row.values.get(column.key, [None]))]
         said = ["" if number is None else repr(number) for number in numbers]
         lines.writerow(
-            [row.entry.name, row.entry.title, row.entry.kind, len(row.seeds), *said, "; ".join(row.commands)]
+            [
+                csv_cell(row.entry.name),
+                csv_cell(row.entry.title),
+                row.entry.kind,
+                len(row.seeds),
+                *said,
+                "; ".join(row.commands),
+            ]
         )
     return out.getvalue()
 

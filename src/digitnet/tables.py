@@ -22,6 +22,7 @@ def schemas() -> tuple[Any, Any]:
         *(("confidence", real), ("left", whole), ("top", whole), ("right", whole), ("bottom", whole)),
         ("alternatives", pa.list_(pa.struct([("text", text), ("confidence", real)]))),
         *(("reasons", pa.list_(text)), ("seen", text), ("model", text)),
+        *(("status", text), ("rules_applied", pa.bool_())),
     ]
     pages = [
         *(("input", pa.int64()), ("source", text), ("page", whole), ("width", whole), ("height", whole)),
@@ -71,6 +72,7 @@ def tables(inputs: Sequence[Input], reads: Iterable[Read], model: str) -> tuple[
                 **{"left": left, "top": top, "right": right, "bottom": bottom},
                 "alternatives": [{"text": text, "confidence": sure} for text, sure in number.alternatives],
                 **{"reasons": list(number.reasons), "seen": number.seen, "model": model},
+                **{"status": number.status, "rules_applied": number.rules_applied},
             }
             begun[0].append(row)
         pack(ROWS)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from digitnet.errors import printable
+
 if TYPE_CHECKING:
     from digitnet.evaluate import Answers
 
@@ -26,8 +28,13 @@ def console() -> Any:
 
 
 def say(message: str) -> None:
-    """Print a note to standard error, where it never mixes with results."""
-    print(message, file=sys.stderr, flush=True)
+    """Print a note to standard error, where it never mixes with results; control characters in it are escaped."""
+    print(printable(message), file=sys.stderr, flush=True)
+
+
+def put(message: str) -> None:
+    """Print a line of results to standard output, control characters in it escaped."""
+    print(printable(message, surrogates=True), flush=True)
 
 
 def program() -> str:

@@ -1,6 +1,6 @@
 // A page as it was read: the picture, or paper of its proportion where the browser cannot show it, and boxes over it.
 
-import { grade, make, percent } from "./words.js";
+import { doubtful, gradeOf, make, percent, shownText } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -9,8 +9,8 @@ export function overlay(reading, picture, { least, choose, point }) {
   const { width, height, numbers } = reading;
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": true });
   numbers.forEach((number, i) => {
-    const group = draw("g", { class: "number", "data-grade": grade(number.confidence).name });
-    group.classList.toggle("doubted", number.confidence < least);
+    const group = draw("g", { class: "number", "data-grade": gradeOf(number).name });
+    group.classList.toggle("doubted", doubtful(number, least));
     group.append(
       draw("title", {}, tip(number)),
       ...(picture ? [] : written(number)),
@@ -45,11 +45,12 @@ function box([left, top, right, bottom]) {
   });
 }
 
-function label({ text, confidence, box: [left, top, , bottom] }, { width, height }) {
+function label(number, { width, height }) {
+  const { text, box: [left, top, , bottom] } = number;
   const size = Math.max(Math.min((bottom - top) * 0.45, width / 28), Math.max(width, height) / 75);
   const above = top - size * 0.45 > size;
   const y = above ? top - size * 0.45 : Math.min(bottom + size * 1.2, height - 2);
-  const { icon } = grade(confidence);
+  const { icon } = gradeOf(number);
   return draw(
     "text",
     { x: Math.max(left, 2), y, "font-size": size },
@@ -73,11 +74,13 @@ const written = ({ digits }) =>
     ),
   );
 
-const tip = ({ text, confidence, alternatives, reasons }) =>
+const tip = (number) =>
   [
-    `${text || "nothing"}, ${percent(confidence)}`,
-    ...alternatives
+    number.status === "read"
+      ? `${number.text}, ${percent(number.confidence)}`
+      : `${shownText(number)}; nothing is written there: ${percent(number.confidence)}`,
+    ...number.alternatives
       .filter(({ confidence }) => confidence >= 0.001)
       .map((other) => `or ${other.text || "nothing"}, ${percent(other.confidence)}`),
-    ...reasons.map(({ advice }) => advice),
+    ...number.reasons.map(({ advice }) => advice),
   ].join("\n");

@@ -4,7 +4,7 @@ import { read } from "./api.js";
 import { pill } from "./answer.js";
 import { overlay } from "./overlay.js";
 import { asCsv, asJson, asText, pagesOf } from "./results.js";
-import { grade, make, percent, sentence } from "./words.js";
+import { doubtful, gradeOf, make, percent, sentence, shownText } from "./words.js";
 
 const FLAT = 2.2; // times as wide as high: such a page has its numbers below, not beside it
 
@@ -112,7 +112,7 @@ function count() {
   const pages = pagesOf(items);
   const whole = pages.filter(({ reading }) => reading);
   const numbers = whole.flatMap(({ reading }) => reading.numbers);
-  const doubted = numbers.filter(({ confidence }) => confidence < least()).length;
+  const doubted = numbers.filter((number) => doubtful(number, least())).length;
   const waiting = items.filter(({ pages, error }) => !pages && !error).length;
   const many = (n, one) => `${n.toLocaleString("en")} ${one}${n === 1 ? "" : "s"}`;
   element("summary").hidden = !items.length;
@@ -160,7 +160,7 @@ function pageView(reading, picture) {
   rows.forEach((each, i) => {
     for (const event of ["pointerenter", "focusin"]) each.addEventListener(event, () => point(i));
     for (const event of ["pointerleave", "focusout"]) each.addEventListener(event, () => point(null));
-    each.hidden = only && reading.numbers[i].confidence >= least();
+    each.hidden = only && !doubtful(reading.numbers[i], least());
   });
   const nothing = make(
     "p",
@@ -180,15 +180,15 @@ function table(rows, { rules }) {
   return make(
     "div",
     { className: "numbers" },
-    ...(rules ? [make("p", { className: "muted", textContent: `Every number kept: ${rules}.` })] : []),
+    ...(rules ? [make("p", { className: "muted", textContent: `Rules, where a number can keep them: ${rules}.` })] : []),
     make("ol", {}, ...rows),
   );
 }
 
 /** One number: its picture, what it reads, how sure, and under it what else it may be and what can be done. */
 function row(number, picture, choose) {
-  const { text, confidence, alternatives, reasons, seen } = number;
-  const doubted = confidence < least();
+  const { confidence, alternatives, reasons, seen, status, rules_applied } = number;
+  const doubted = doubtful(number, least());
   const others = alternatives
     .filter((other) => other.confidence >= 0.0005)
     .map((other) => `${other.text || "nothing"} (${percent(other.confidence)})`)
@@ -196,20 +196,22 @@ function row(number, picture, choose) {
   const button = make("button", {
     type: "button",
     className: "number-button",
-    textContent: text || "nothing",
+    textContent: shownText(number),
     aria: { expanded: false },
   });
   button.addEventListener("click", choose);
   const lines = [
     ...(doubted ? reasons.map(({ advice }) => sentence(advice)) : []),
+    ...(status === "read" ? [] : [`Nothing is written there: ${percent(confidence)} sure.`]),
+    ...(rules_applied === false ? ["Read as it is: it cannot keep the rules."] : []),
     ...(seen === null ? [] : [`The picture alone says ${seen || "nothing"}.`]),
   ];
   const made = make(
     "li",
-    { className: "row", data: { grade: grade(confidence).name } },
+    { className: "row", data: { grade: gradeOf(number).name } },
     ...(picture ? [make("div", { className: "crop" }, picture)] : []),
     button,
-    pill({ ...grade(confidence), sure: confidence }),
+    pill({ ...gradeOf(number), sure: status === "unreadable" ? undefined : confidence }),
     make(
       "div",
       { className: "more-of-it" },

@@ -1,5 +1,7 @@
 // What was read, as text, CSV and JSON: column by column what the command line writes (results.py).
 
+import { doubtful } from "./words.js";
+
 const COLUMNS = [
   "file",
   "page",
@@ -14,6 +16,8 @@ const COLUMNS = [
   "reasons",
   "seen",
   "error",
+  "status",
+  "rules_applied",
 ];
 
 /** Every page as {file, page, reading} or {file, page, error}. */
@@ -32,7 +36,10 @@ export function asText(pages, least) {
     .flatMap(({ file, reading }) => {
       let next = 0;
       return reading.text.split("\n").map((line) => {
-        const shown = line.split(" ").map((text) => (reading.numbers[next++]?.confidence >= least ? text : "?"));
+        const shown = line.split(" ").map((text) => {
+          const number = reading.numbers[next++];
+          return number && !doubtful(number, least) ? text : "?";
+        });
         return `${many ? `${file}\t` : ""}${reading.numbers.length ? shown.join(" ") : ""}\n`;
       });
     })
@@ -46,31 +53,33 @@ export function asCsv(pages, least) {
 export function asJson(pages, least) {
   const plain = pages.map(({ file, page, reading, error }) => {
     if (error) return { file, page, error };
-    const numbers = reading.numbers.map((number) => ({ ...number, accepted: number.confidence >= least }));
+    const numbers = reading.numbers.map((number) => ({ ...number, accepted: !doubtful(number, least) }));
     return { file, page, ...reading, numbers };
   });
   return `${JSON.stringify(plain)}\n`;
 }
 
 function rows({ file, page, reading, error }, least) {
-  if (!reading?.numbers.length) return [[file, page, ...Array(COLUMNS.length - 3).fill(""), error ?? ""]];
-  return reading.numbers.map(({ text, confidence, box, reasons, seen }, i) => [
+  if (!reading?.numbers.length) return [[file, page, ...Array(COLUMNS.length - 5).fill(""), error ?? "", "", ""]];
+  return reading.numbers.map((number, i) => [
     file,
     page,
     i + 1,
-    text,
-    confidence.toFixed(4),
-    Number(confidence >= least),
-    ...box,
-    reasons.map(({ code }) => code).join(" "),
-    seen ?? "",
+    number.text,
+    number.confidence.toFixed(4),
+    Number(!doubtful(number, least)),
+    ...number.box,
+    number.reasons.map(({ code }) => code).join(" "),
+    number.seen ?? "",
     "",
+    number.status,
+    number.rules_applied === null ? "" : Number(number.rules_applied),
   ]);
 }
 
 /** A name such as =HYPERLINK(...) must stay a name in a spreadsheet: an apostrophe before it keeps it one. */
 function cell(value) {
   const text = String(value);
-  const plain = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const plain = /^['=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]./s.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
 }

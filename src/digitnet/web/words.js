@@ -18,6 +18,16 @@ const GRADES = [
 /** The grade of a confidence: its name for the style sheet, an icon and a word, so that colour never speaks alone. */
 export const grade = (p) => GRADES.find(({ least }) => p >= least) ?? GRADES.at(-1);
 
+/** What a number reads: its digits, or that its field is empty or unreadable. */
+export const shownText = ({ text, status }) => (status === "read" ? text : status);
+
+/** The grade of a number: an unreadable one is never sure, whatever its confidence says of there being nothing. */
+export const gradeOf = ({ confidence, status }) =>
+  status === "unreadable" ? { ...GRADES.at(-1), word: "Unreadable" } : grade(confidence);
+
+/** Whether a number is for a person; as `Number.accepted` has it. */
+export const doubtful = ({ confidence, status }, least) => status === "unreadable" || confidence < least;
+
 export const sentence = (words) => `${words[0].toUpperCase()}${words.slice(1)}.`;
 
 /** Make an element: properties as they are named in the DOM, `data` and `aria` as objects, then what is in it. */

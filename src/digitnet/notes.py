@@ -1,0 +1,44 @@
+"""What a reading leaves open, in words: what is empty, unreadable, left out, or read without the rules."""
+
+from __future__ import annotations
+
+from digitnet.batch import Read
+from digitnet.errors import listed
+from digitnet.reading import Number, Reading
+from digitnet.terminal import percent
+
+
+def note(each: Read) -> str | None:
+    """Return one line about what is empty or partial in what was read of a page; None where nothing is."""
+    if each.reading is None:
+        return None
+    open_ends = [*_fields(each.reading), *_page(each.reading)]
+    name = "standard input" if each.file == "-" else each.file
+    page = f", page {each.page}" if each.page > 1 else ""
+    return f"{name}{page}: {'; '.join(open_ends)}" if open_ends else None
+
+
+def _fields(reading: Reading) -> list[str]:
+    return [_field(number, reading.rules) for number in reading.numbers if number.status != "read"]
+
+
+def _field(number: Number, rules: str | None) -> str:
+    blank = f"{percent(number.confidence)} sure that nothing is written"
+    if number.status == "empty":
+        return f"empty, {blank}"
+    if number.seen:
+        return f"unreadable, shows no number that keeps {rules}; without rules it reads {number.seen}"
+    return f"unreadable, there is ink but no number ({blank}); check it by eye"
+
+
+def _page(reading: Reading) -> list[str]:
+    found = []
+    if not reading.numbers:
+        found.append("no numbers found; if the image holds one number and nothing else, add --single")
+    if reading.left_out:
+        places = "1 place" if reading.left_out == 1 else f"{reading.left_out:,} places"
+        found.append(f"left out {places} with ink that is probably not a number")
+    free = [number.text for number in reading.numbers if number.rules_applied is False]
+    if free:
+        found.append(f"read without rules, since not of {reading.rules}: {listed(free, 5)}")
+    return found
