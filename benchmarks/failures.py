@@ -10,8 +10,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from digitnet import classifier, data, evaluate
+from digitnet import data, evaluate
 from digitnet.mnist import WRONG_TEST_LABELS
+from digitnet.runtime import classifier
 
 COLUMNS = 10
 

@@ -101,6 +101,7 @@ def _alone(request, monkeypatch, tmp_path):
     """Keep every test in its own folder, away from the user's cache and from the network."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("DIGITNET_TRUST", str(tmp_path / "trusted"))
     if "mnist" not in request.keywords:
         monkeypatch.setenv("DIGITNET_DATA", str(tmp_path / "cache"))
 

@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from conftest import draw_digits
 
 from digitnet import DataError, ModelError, baselines, benchmark, data, evaluate, formats, measures, runtime, testbed
 from digitnet.benchmark import begin, cells, entries, measure
 from digitnet.corrupt import CORRUPTIONS, corrupt
+from digitnet.export import calibrate
+from digitnet.models import TorchClassifier
 from digitnet.score import open_model, score
 from digitnet.testbed import Plan, Sets, Suite
 from digitnet.train import RECIPES
@@ -244,12 +247,42 @@ def test_files_and_runs_are_measured_as_they_are(done, plan, folder):
     fitted = [benchmark.prepare(row, 0, sets, out) for row in rows]
     assert fitted[0].cost["bytes"] == (run / "model.safetensors").stat().st_size
     assert fitted[1].cost["bytes"] == file.stat().st_size
-    test = sets.parts.test
-    accuracy = [evaluate(each.classifier, test).accuracy for each in fitted]
-    assert accuracy[0] == accuracy[1]
-    assert (fitted[0].digitness is None, fitted[1].digitness is None) == (True, False)
+    test = sets.parts.test.images
+    assert fitted[0].classifier(test) == pytest.approx(fitted[1].classifier(test), abs=1e-4), "calibrated alike"
+    assert fitted[0].digitness(test) == pytest.approx(fitted[1].digitness(test), abs=1e-4)
     named = replace(plan, models=(str(file),))
     assert benchmark.settings(named, sets)["models"][str(file)] == fitted[1].classifier.sha256
+
+
+def test_weights_are_calibrated_on_validation_digits_and_never_on_test_digits(done, taught, tmp_path, monkeypatch):
+    sets, out, _ = done
+    torch.save(taught.state_dict(), tmp_path / "their.pt")
+    used, real = [], benchmark.CalibratedClassifier
+    monkeypatch.setattr(
+        benchmark, "CalibratedClassifier", lambda network, digits: used.append(digits) or real(network, digits)
+    )
+    fitted = benchmark.prepare(entries((str(tmp_path / "their.pt"),))[0], 0, sets, out)
+    assert [digits.images.tobytes() for digits in used] == [sets.parts.valid.images.tobytes()]
+    valid = sets.parts.valid
+    calibration = calibrate(taught, valid)
+    with torch.no_grad():
+        logits = taught(torch.tensor(valid.images)[:, None] / 255)
+        probs = calibration.probs(logits, logits.logsumexp(1)).numpy()
+    assert fitted.classifier(valid.images) == pytest.approx(probs, abs=1e-5)
+    plain = TorchClassifier(taught)(valid.images)
+    rows = np.arange(len(valid))
+    likelihood = [np.log(each[rows, valid.labels]).mean() for each in (fitted.classifier(valid.images), plain)]
+    assert likelihood[0] > likelihood[1] + 0.01
+    assert fitted.classifier(valid.images[:0]).shape == (0, 10)
+
+
+def test_a_run_whose_data_has_moved_cannot_be_calibrated_and_says_how_to_go_on(done, tmp_path):
+    sets, out, _ = done
+    shutil.copytree(out / "runs" / "quick-0", tmp_path / "moved")
+    config = json.loads((tmp_path / "moved/config.json").read_text())
+    (tmp_path / "moved/config.json").write_text(json.dumps(config | {"data": "/gone"}))
+    with pytest.raises(DataError, match=r"/gone: no such file .* digitnet export .* --data PATH"):
+        benchmark.prepare(entries((str(tmp_path / "moved"),))[0], 0, sets, out)
 
 
 def test_of_fonts_that_a_model_learnt_from_nothing_is_told(done, plan, drawn):

@@ -1,4 +1,7 @@
 import json
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -212,7 +215,7 @@ def test_a_run_without_scores_is_exported_without_them(run, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"data_sha256": "0" * 64}, "drawn.npz: no longer the digits that "),
+        ({"data_sha256": "0" * 64}, "drawn.npz: not the digits that "),
         ({"data": "nowhere.npz"}, "nowhere.npz: no such file or folder"),
         (None, "not a run's configuration"),
     ],
@@ -228,6 +231,57 @@ def test_a_run_whose_data_is_not_what_it_was_is_not_exported(run, tmp_path, chan
     assert message in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
     assert not (tmp_path / "mine.onnx").exists()
+
+
+def test_a_run_whose_digits_have_moved_is_exported_with_where_they_are_now(run, digitnet, drawn, tmp_path):
+    folder = tmp_path / "moved"
+    shutil.copytree(run.folder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"data": "/gone/drawn.npz"}))
+    status, _, err = digitnet("export", folder, "--out", "mine.onnx")
+    assert (status, f"digitnet export {folder} --data PATH" in err) == (1, True)
+    np.savez(tmp_path / "here.npz", images=drawn.images, labels=drawn.labels)
+    assert digitnet("export", folder, "--data", "here.npz", "--out", "mine.onnx")[0] == 0
+    expected = export.export_run(run.folder, tmp_path / "expected.onnx")
+    for name in ("temperature", "doubt", "data_sha256", "test"):
+        assert classifier(tmp_path / "mine.onnx").about[name] == expected.about[name]
+    np.savez(tmp_path / "others.npz", images=drawn.images[::-1], labels=drawn.labels)
+    status, _, err = digitnet("export", folder, "--data", "others.npz", "--out", "other.onnx")
+    assert (status, "others.npz: not the digits that" in err) == (1, True)
+    assert not (tmp_path / "other.onnx").exists()
+
+
+def test_where_the_file_cannot_go_is_told_before_the_work(run, digitnet, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "export_run", lambda *_: pytest.fail("exported"))
+    (tmp_path / "file").write_text("")
+    assert "is a folder; name a file in it" in digitnet("export", run.folder, "--out", tmp_path)[2]
+    assert "cannot be written" in digitnet("export", run.folder, "--out", "file/mine.onnx")[2]
+
+
+@pytest.mark.parametrize("kind", ["run", "safetensors"])
+def test_a_classifier_is_whatever_evaluate_takes(kind, run, drawn):
+    path = run.folder if kind == "run" else run.folder / checkpoint.WEIGHTS
+    found = classifier(path)(drawn.images)
+    assert (found == open_model(path).classifier(drawn.images)).all()
+    assert found == pytest.approx(softmax(logits(checkpoint.load_network(run.folder), drawn.images), axis=1), abs=1e-6)
+
+
+def test_a_tutorials_state_dict_is_a_classifier_too(taught, drawn, tmp_path):
+    torch.save(taught.state_dict(), tmp_path / "their.pt")
+    (tmp_path / "their").write_bytes((tmp_path / "their.pt").read_bytes())
+    for name in ("their.pt", "their"):
+        assert (classifier(name)(drawn.images) == open_model(name).classifier(drawn.images)).all()
+
+
+def test_a_run_without_pytorch_is_an_error_that_says_so(run, environment):
+    code = (
+        "import sys; sys.modules['torch'] = None; import digitnet\n"
+        f"try: digitnet.classifier({str(run.folder)!r})\n"
+        "except digitnet.ModelError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout.startswith(f"{run.folder}: needs PyTorch, and torch is not installed; install digitnet with ")
+    assert done.stderr == ""
 
 
 def test_what_is_no_run_is_not_exported(tmp_path):

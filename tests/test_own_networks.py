@@ -1,6 +1,10 @@
 """Networks of people's own, the tutorial's first: digitnet takes any nn.Module and changes nothing but its weights."""
 
 import copy
+import json
+import logging
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +13,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from digitnet import ModelError, TrainingError, evaluate
+from digitnet import ModelError, TrainingError, classifier, evaluate, trust
+from digitnet.export import BATCHES, TOLERANCE, calibrate, export
 from digitnet.models import MODELS, TorchClassifier
 from digitnet.train import RECIPES, TrainConfig, train
 
@@ -232,3 +237,126 @@ def test_answers_that_are_no_logits_are_told(network, given, drawn, tmp_path):
 def test_an_average_of_torchs_is_a_network_too(drawn):
     averaged = AveragedModel(Tutorial())
     assert TorchClassifier(averaged)(drawn.images[:3]).shape == (3, 10)
+
+
+def test_any_network_is_exported_equal_to_torch_and_left_as_it_was(network, drawn, tmp_path):
+    network.train()
+    kept, weights = nature(network), copy.deepcopy(network.state_dict())
+    exported = export(network, drawn[:100], {"name": "mine"}, tmp_path / "mine.onnx")
+    assert nature(network) == kept
+    assert same(network, weights)
+    fitted = calibrate(network, drawn[:100])
+    network.eval()
+    for size in BATCHES:
+        images = np.resize(drawn.images, (size, 28, 28))
+        with torch.no_grad():
+            logits = network(torch.tensor(images)[:, None] / 255)
+            probs = fitted.probs(logits, logits.logsumexp(1)).numpy()
+        assert exported(images) == pytest.approx(probs, abs=TOLERANCE)
+
+
+@pytest.fixture
+def elsewhere(monkeypatch, tmp_path):
+    """Another machine: nothing was exported here, and the list of trusted files is empty."""
+
+    def leave():
+        monkeypatch.setattr(trust, "_made_here", set())
+        monkeypatch.setenv("DIGITNET_TRUST", str(tmp_path / "elsewhere" / "trusted"))
+
+    return leave
+
+
+@pytest.mark.parametrize("name", ["tutorial", "gelu", "attention", "interpolate"])
+def test_own_files_are_opened_here_and_elsewhere_once_they_are_trusted(
+    name, drawn, tmp_path, elsewhere, digitnet, caplog
+):
+    path = tmp_path / "mine.onnx"
+    with caplog.at_level(logging.INFO):
+        export(OWN[name](), drawn[:100], {"name": "mine"}, path)
+    assert caplog.messages == [
+        f"{path}: is more than digitnet opens of unknown origin; trusted, as your own, for this user"
+    ]
+    trust._made_here.clear()  # as in the next process
+    assert classifier(path)(drawn.images[:3]).shape == (3, 10)
+    elsewhere()
+    with pytest.raises(ModelError, match=f"which no model of digitnet's needs; .* digitnet trust {path}"):
+        classifier(path)
+    status, out, _ = digitnet("trust", path)
+    assert (status, out.startswith(f"{path}: trusted, sha256 ")) == (0, True)
+    assert classifier(path)(drawn.images[:3]).shape == (3, 10)
+    path.write_bytes(path.read_bytes() + b"\x32\x01x")
+    with pytest.raises(ModelError, match="digitnet trust"):
+        classifier(path)
+
+
+def test_a_trusted_file_is_opened_by_every_command(drawn, drawn_npz, tmp_path, environment):
+    from digitnet.reader import Reader
+
+    path = tmp_path / "mine.onnx"
+    export(OWN["gelu"](), drawn[:100], {"name": "mine"}, path)
+    trust._made_here.clear()
+    assert Reader(digits=path).digits.name == "mine"
+    command = [sys.executable, "-m", "digitnet", "evaluate", "--model", str(path), "--data", str(drawn_npz), "--json"]
+    where = environment | {"DIGITNET_TRUST": str(tmp_path / "trusted")}
+    done = subprocess.run(command, env=where, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["n"] == 600
+    refused = subprocess.run(command, env=where | {"DIGITNET_TRUST": "none"}, capture_output=True, text=True)
+    assert (refused.returncode, "digitnet trust" in refused.stderr) == (1, True)
+
+
+def test_what_is_built_as_digitnets_own_needs_no_trust(drawn, tmp_path, elsewhere):
+    export(OWN["linear"](), drawn[:100], {"name": "mine"}, tmp_path / "mine.onnx")
+    assert not trust.trust_list().exists()
+    elsewhere()
+    assert classifier(tmp_path / "mine.onnx")(drawn.images[:3]).shape == (3, 10)
+
+
+def test_a_list_that_cannot_be_written_is_told_and_the_file_is_kept(drawn, tmp_path, monkeypatch, caplog):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DIGITNET_TRUST", str(tmp_path / "file" / "trusted"))
+    assert export(OWN["gelu"](), drawn[:50], {"name": "mine"}, tmp_path / "mine.onnx").name == "mine"
+    assert "cannot be written" in caplog.text
+    assert "it can be opened in this process alone" in caplog.text
+
+
+def test_only_whole_hashes_are_trusted(tmp_path, monkeypatch):
+    sha256 = "ab" * 32
+    for content, expected in {f"{sha256}  x\n": True, f"{sha256[:-1]}  x\n": False, f"x {sha256}\n": False}.items():
+        (tmp_path / "trusted").write_text(content)
+        assert trust.trusted(sha256) == expected
+    assert not trust.trusted("")
+
+
+class Two(nn.Module):
+    """A network that answers the first two images alone, as a trace with that batch cannot tell."""
+
+    def __init__(self):
+        super().__init__()
+        self.output = nn.Linear(784, 10)
+
+    def forward(self, x):
+        answer = self.output(x.flatten(1))
+        return answer * 2 if len(x) == 2 else answer
+
+
+class Unknown(nn.Module):
+    """What ONNX has no operator for."""
+
+    def __init__(self):
+        super().__init__()
+        self.output = nn.Linear(784, 10)
+
+    def forward(self, x):
+        return self.output(torch.special.bessel_j0(x.flatten(1)))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [(Two, "its answers differ from torch's"), (Unknown, "PyTorch cannot write the network as ONNX")],
+)
+def test_a_network_that_onnx_cannot_hold_is_not_written(make, words, drawn, tmp_path):
+    with pytest.raises(ModelError, match=rf"mine\.onnx: not written, for {words}") as caught:
+        export(make(), drawn[:50], {"name": "mine"}, tmp_path / "mine.onnx")
+    assert len(str(caught.value).splitlines()) == 1
+    assert not list(tmp_path.glob("*"))

@@ -10,7 +10,7 @@ import digitnet
 PACKAGE = Path(digitnet.__file__).parent
 
 MAY_IMPORT = {
-    "__init__": {"data", "digits", "errors", "evaluate", "frame", "reader", "reading", "rules", "runtime"},
+    "__init__": {"classifiers", "data", "digits", "errors", "evaluate", "frame", "reader", "reading", "rules"},
     "__main__": {"cli", "interrupt"},
     "extras": set(),
     "interrupt": set(),
@@ -52,7 +52,9 @@ MAY_IMPORT = {
     "evaluate": {"digits", "errors", "show"},
     "show": {"digits", "evaluate", "reading", "terminal"},
     "compare": {"errors", "evaluate"},
-    "runtime": {"__init__", "digits", "errors", "vet"},
+    "runtime": {"__init__", "digits", "errors", "trust", "vet"},
+    "trust": {"errors"},
+    "classifiers": {"__init__", "errors", "models", "runtime", "score"},
     "vet": set(),
     "inside": {"digits", "runtime"},
     "check": {"__init__", "compose", "digits", "errors", "extras", "hands", "reader", "runtime"},
@@ -116,7 +118,7 @@ MAY_IMPORT = {
     },
     "export": {
         *{"checkpoint", "compose", "data", "digits", "errors"},
-        *{"files", "frame", "models", "runtime"},
+        *{"files", "frame", "models", "runtime", "trust"},
     },
     "audit": {
         *{"checkpoint", "data", "digits", "errors", "extras", "files"},
@@ -130,7 +132,7 @@ MAY_IMPORT = {
     "testbed": {"corrupt", "data", "digits", "errors", "files", "fonts", "formats", "models", "negatives"},
     "benchmark": {
         *{"baselines", "checkpoint", "data", "digits", "errors", "export", "files"},
-        *{"measures", "run", "runtime", "score", "testbed", "train"},
+        *{"measures", "models", "run", "runtime", "score", "testbed", "train"},
     },
     "measures": {"corrupt", "data", "digits", "evaluate", "runtime", "score", "testbed"},
     "table": {"baselines", "benchmark", "corrupt", "measures", "testbed"},
@@ -195,6 +197,7 @@ HEAVY = {
         ["train"],
         ["evaluate"],
         ["export"],
+        ["trust"],
         ["check"],
         ["data"],
         ["read"],
@@ -242,8 +245,8 @@ def test_every_public_name_is_there_and_listed():
 
 
 def test_the_models_and_the_frame_are_at_hand():
+    from digitnet.classifiers import classifier
     from digitnet.frame import frame
-    from digitnet.runtime import classifier
 
     assert digitnet.classifier is classifier
     assert digitnet.frame is frame

@@ -116,7 +116,9 @@ def refused(path):
 
 def test_a_file_that_is_not_there_or_a_folder_is_said(tmp_path):
     assert "cannot be read (No such file or directory)" in refused(tmp_path / "nowhere.onnx")
-    assert "a run's folder; write it as a file first" in refused(tmp_path)
+    assert "is it a run's folder, with an epoch done?" in refused(tmp_path)
+    with pytest.raises(ModelError, match="a run's folder; write it as a file first: digitnet export"):
+        runtime.classifier(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x08\x08\x12\x00" * 100])

@@ -55,7 +55,7 @@ def refused(made, tmp_path):
     message = str(caught.value)
     assert message.isprintable()
     assert message.startswith(f"{path}: ")
-    return message.removeprefix(f"{path}: ")
+    return message.removeprefix(f"{path}: ").removesuffix(f"; if it is your own: digitnet trust {path}")
 
 
 def accepted(made, tmp_path):

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from digitnet.classifiers import classifier
     from digitnet.data import load
     from digitnet.digits import Classifier, Digits
     from digitnet.errors import DataError, DigitNetError, ImageError, ModelError, TrainingError
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from digitnet.reader import Reader, read
     from digitnet.reading import Number, Reading
     from digitnet.rules import Rules
-    from digitnet.runtime import classifier
 
 # ONNX Runtime keeps a device's number and a store of events to send in the cache folder, unless told before its import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -61,7 +61,7 @@ _HOMES = {
     "Rules": "rules",
     "Scores": "evaluate",
     "TrainingError": "errors",
-    "classifier": "runtime",
+    "classifier": "classifiers",
     "evaluate": "evaluate",
     "frame": "frame",
     "load": "data",

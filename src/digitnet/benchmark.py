@@ -10,7 +10,8 @@ gone on with. The folder belongs to the settings it was begun with, which `setti
         benchmark.md, .csv, .tex
 
 Every model is trained on the training digits alone and calibrated on the validation digits alone, which also set the
-confidence below which an image is refused as no digit. The test digits decide nothing.
+confidence below which an image is refused as no digit. The test digits decide nothing. A user's run is calibrated on
+its own validation digits, as `digitnet export` does; a file of weights on the benchmark's.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.optim import Adam
@@ -33,9 +34,10 @@ from digitnet.baselines import BASELINES, calibrated, fit, size
 from digitnet.data import fingerprint
 from digitnet.digits import Digits
 from digitnet.errors import DataError, ModelError
-from digitnet.export import export_run
+from digitnet.export import CalibratedClassifier, export_run, valid_of_run
 from digitnet.files import to_json, write_atomic
 from digitnet.measures import Fitted, Numbers, measures
+from digitnet.models import TorchClassifier
 from digitnet.run import environment, reopen, start
 from digitnet.score import open_model
 from digitnet.testbed import MADE, SETTINGS, SOURCE, Plan, Sets
@@ -186,8 +188,11 @@ def prepare(row: Entry, seed: int, sets: Sets, folder: Path) -> Fitted:
         costs = {"wall": None, "cpu": None}
         if row.name not in runtime.built_in() and Path(row.name).suffix != ".onnx":
             opened = open_model(row.name)
-            weights = Path(row.name) / checkpoint.WEIGHTS if Path(row.name).is_dir() else Path(row.name)
-            return Fitted(opened.classifier, None, {**costs, "bytes": float(weights.stat().st_size)}, opened.about)
+            folder = Path(row.name)
+            weights = folder / checkpoint.WEIGHTS if folder.is_dir() else folder
+            valid = valid_of_run(folder, sets.plan.data_dir)[0] if folder.is_dir() else sets.parts.valid
+            fitted = CalibratedClassifier(cast(TorchClassifier, opened.classifier).network, valid)
+            return Fitted(fitted, fitted.digitness, {**costs, "bytes": float(weights.stat().st_size)}, opened.about)
         model = runtime.classifier(row.name, threads=1)
         path = runtime.WEIGHTS / f"{row.name}.onnx" if row.name in runtime.built_in() else Path(row.name)
     return Fitted(model, model.digitness, {**costs, "bytes": float(path.stat().st_size)}, model.about)

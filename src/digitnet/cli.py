@@ -194,6 +194,10 @@ def _evaluate_corrupted(model: Model, name: str, data: str | None, data_dir: Pat
 def export(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
     out: Annotated[Path, typer.Option(help="The .onnx file to write.")],
+    data: Annotated[
+        str | None,
+        typer.Option(show_default="where they were", help="Where the digits that the run was trained on are now."),
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Write a trained network as one .onnx file, calibrated, that answers without torch.
@@ -201,13 +205,31 @@ def export(
     Example: digitnet export run/best-1 --out mine.onnx; then: digitnet evaluate --model mine.onnx.
     """
     from digitnet.export import export_run
+    from digitnet.files import require_writable
 
-    model = export_run(run, out, data_dir)
+    if out.is_dir():
+        raise DataError(f"{out}: is a folder; name a file in it: --out {out / 'mine.onnx'}")
+    require_writable(out.parent)
+    model = export_run(run, out, data_dir, data)
     print(f"{out}: {out.stat().st_size:,} bytes, sha256 {model.sha256}")
     refused = (
         f", images with a digit-ness below {model.about['threshold']:g} refused" if "threshold" in model.about else ""
     )
     print(f"temperature {model.about['temperature']:.3f}{refused}")
+
+
+@app.command()
+def trust(
+    file: Annotated[Path, typer.Argument(help="An .onnx file that you exported yourself, or whose maker you trust.")],
+) -> None:
+    """Open a model file from now on although it holds more than digitnet's own models do.
+
+    digitnet opens model files of any origin, as long as they are built of what its own are built of. Your own networks
+    may hold more: on the machine where you exported them they are trusted already, elsewhere by this command.
+    """
+    from digitnet import trust as trusts
+
+    print(f"{file}: trusted, sha256 {trusts.trust(file)}, in {trusts.trust_list()}")
 
 
 @app.command()

@@ -10,9 +10,12 @@ means what it says.
 
 from __future__ import annotations
 
+import copy
 import json
+import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,10 +32,10 @@ from digitnet import checkpoint
 from digitnet.compose import Line, unseen
 from digitnet.data import splits
 from digitnet.digits import SIDE, STRIP, Digits
-from digitnet.errors import DataError, ModelError
+from digitnet.errors import DataError, ModelError, printable
 from digitnet.files import write_atomic
 from digitnet.frame import strip
-from digitnet.models import BATCH, LINE_BLANK, REACHES, to_input
+from digitnet.models import BATCH, LINE_BLANK, REACHES, logits_of
 from digitnet.runtime import (
     DIGITNESS,
     INPUT,
@@ -47,6 +50,9 @@ from digitnet.runtime import (
     OnnxClassifier,
     padded,
 )
+from digitnet.trust import trust, trust_here
+
+log = logging.getLogger("digitnet")
 
 REFUSED = 0.002
 """Share of validation digits below the threshold of digit-ness, 0..1."""
@@ -122,7 +128,7 @@ class Calibrated(nn.Module):
 
 def calibrate(network: nn.Module, digits: Digits) -> Calibration:
     """Fit temperature, doubt and digit-ness to a network's logits on labelled digits that it has not learnt from."""
-    logits = _logits(network, digits.images)
+    logits = logits_of(network, digits.images)
     labels = torch.tensor(digits.labels).long()
     energy = logits.logsumexp(1)
     middle = float(energy.quantile(REFUSED))
@@ -134,6 +140,33 @@ def calibrate(network: nn.Module, digits: Digits) -> Calibration:
         for temperature in torch.linspace(-1.6, 1.6, 129).exp().tolist()
     )
     return min(grid, key=lambda fit: float(nll_loss(fit.probs(logits, energy).clamp(1e-30).log(), labels)))
+
+
+class CalibratedClassifier:
+    """A network, calibrated, as a `Classifier` that also tells digit-ness; it answers as its exported file would."""
+
+    def __init__(self, network: nn.Module, digits: Digits) -> None:
+        """Calibrate a copy of a network, as `export` takes it, on digits that it has not learnt from."""
+        network = _copy(network)
+        self.model = Calibrated(network, calibrate(network, digits)).eval()
+
+    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the probabilities, (n, 10) float32, each row summing to 1."""
+        return self.classify(images)[0]
+
+    def digitness(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return how digit-like each image is, (n,) float32 in 0..1."""
+        return self.classify(images)[1]
+
+    def classify(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return probabilities and digit-ness together, of images (n, 28, 28) uint8."""
+        probs, digitness = [np.empty((0, 10), np.float32)], [np.empty(0, np.float32)]
+        with torch.inference_mode():
+            for start in range(0, len(images), BATCH):
+                answers = self.model(torch.tensor(np.ascontiguousarray(images[start : start + BATCH])))
+                probs.append(answers[0].numpy())
+                digitness.append(answers[1].numpy())
+        return np.concatenate(probs), np.concatenate(digitness)
 
 
 class CalibratedLine(nn.Module):
@@ -152,36 +185,58 @@ class CalibratedLine(nn.Module):
         return log_probs, answer[..., REACHES:-1], answer[..., -1].sigmoid()
 
 
-def export_run(folder: Path, path: Path, data_dir: str | Path | None = None) -> OnnxClassifier | LineReader:
+def export_run(
+    folder: Path, path: Path, data_dir: str | Path | None = None, data: str | Path | None = None
+) -> OnnxClassifier | LineReader:
     """Export a run: its weights, calibrated on its own validation digits, with its settings and scores as metadata.
 
-    Raises ModelError where `folder` is no run or the file would not equal torch, DataError where the run's data
-    cannot be had or is no longer what it was.
+    data: where the run's digits are now, if they have moved. Raises ModelError where `folder` is no run or the file
+    would not equal torch, DataError where the run's data cannot be had or is no longer what it was.
     """
     network = checkpoint.load_network(folder)
-    config = checkpoint.load_json(folder / checkpoint.CONFIG)
-    if not {"data", "data_sha256"} <= config.keys():
-        raise ModelError(f"{folder / checkpoint.CONFIG}: not a run's configuration (no data or data_sha256)")
-    parts = splits(str(config["data"]), data_dir)
-    if parts.sha256 != config["data_sha256"]:
-        raise DataError(f"{config['data']}: no longer the digits that {folder} was trained on; export needs those")
+    valid, config = valid_of_run(folder, data_dir, data)
     about = {"name": path.stem, **config}
     if (folder / checkpoint.SCORES).is_file():
         scores = checkpoint.load_json(folder / checkpoint.SCORES)
         about["test"] = {name: scores[name] for name in ("accuracy", "n", "errors", "interval")}
     if config.get("lines"):
-        return export_lines(network, unseen(parts.valid), about, path)
-    return export(network, parts.valid, about, path)
+        return export_lines(network, unseen(valid), about, path)
+    return export(network, valid, about, path)
+
+
+def valid_of_run(
+    folder: Path, data_dir: str | Path | None = None, data: str | Path | None = None
+) -> tuple[Digits, dict[str, Any]]:
+    """Return a run's validation digits and its configuration. Takes `data` and raises as `export_run` does."""
+    if not (folder / checkpoint.CONFIG).is_file():
+        raise ModelError(
+            f"{folder}: no {checkpoint.CONFIG} in it, which says what it was trained on; `digitnet train` and "
+            "digitnet.run.start make whole runs"
+        )
+    config = checkpoint.load_json(folder / checkpoint.CONFIG)
+    if not {"data", "data_sha256"} <= config.keys():
+        raise ModelError(f"{folder / checkpoint.CONFIG}: not a run's configuration (no data or data_sha256)")
+    source = str(data or config["data"])
+    advice = f"name the digits that {folder} was trained on: digitnet export {folder} --data PATH --out FILE.onnx"
+    try:
+        parts = splits(source, data_dir)
+    except DataError as error:
+        raise DataError(f"{error}; {advice}") from error
+    if parts.sha256 != config["data_sha256"]:
+        raise DataError(f"{source}: not the digits that {folder} was trained on; {advice}")
+    return parts.valid, config
 
 
 def export(network: nn.Module, digits: Digits, about: dict[str, Any], path: Path) -> OnnxClassifier:
     """Calibrate a network on validation digits and write it as one ONNX file, atomically.
 
+    network: any `nn.Module` from (n, 1, 28, 28) floats in 0..1 to (n, 10) logits; it is left as it was. A file that
+        digitnet would refuse from anybody else is put on this user's list of trusted files, see `trust`.
     about: goes into the metadata, with temperature, threshold and versions added; must have a `name`.
-    Returns the file as a classifier. Raises ModelError, and writes nothing, where the file's answers differ from
-    torch's by more than `TOLERANCE` at any of `BATCHES`.
+    Returns the file as a classifier. Raises ModelError, and writes nothing, where PyTorch cannot write the network as
+    ONNX, or where the file's answers differ from torch's by more than `TOLERANCE` at any of `BATCHES`.
     """
-    network = network.cpu().float().eval()
+    network = _copy(network)
     model = Calibrated(network, calibrate(network, digits)).eval()
     about = about | {
         "temperature": model.calibration.temperature,
@@ -191,43 +246,67 @@ def export(network: nn.Module, digits: Digits, about: dict[str, Any], path: Path
     }
     with TemporaryDirectory() as folder:
         trial = Path(folder) / "trial.onnx"
-        _write_onnx(model, (INPUT,), (PROBABILITIES, DIGITNESS), about, trial)
-        difference = _difference(model, _opened(OnnxClassifier, trial, path), digits.images)
-        content = trial.read_bytes()
-    if not difference <= TOLERANCE:
-        raise ModelError(f"{path}: not written, for its answers differ from torch's by {difference:.2g}")
-    write_atomic(path, content)
+        _write_onnx(model, (INPUT,), (PROBABILITIES, DIGITNESS), about, trial, path)
+        with _told_of(path, trial):
+            opened, strange = _opened(OnnxClassifier, trial)
+            difference = _difference(model, opened, digits.images)
+        _keep(trial, path, difference, strange)
     return OnnxClassifier(path)
 
 
 def export_lines(network: nn.Module, lines: Sequence[Line], about: dict[str, Any], path: Path) -> LineReader:
     """Calibrate a line reader on numbers that it has not learnt from and write it as one file, as `export` does."""
-    network = network.cpu().float().eval()
+    network = _copy(network)
     strips = [strip(255 - line.image) for line in lines]
     model = CalibratedLine(network, _line_temperature(network, strips, [line.text for line in lines])).eval()
     about = about | {"temperature": model.temperature, "onnx": onnx.__version__}
     with TemporaryDirectory() as folder:
-        trial = Path(folder) / "trial.onnx"
-        _write_onnx(model, (STRIPS,), (LOG_PROBS, REACH, PRESENCE), about, trial)
-        exported, differences = _opened(LineReader, trial, path), []
-        for one, said in zip(strips[:20], exported(strips[:20]), strict=True):
-            with torch.inference_mode():
+        trial, differences = Path(folder) / "trial.onnx", []
+        _write_onnx(model, (STRIPS,), (LOG_PROBS, REACH, PRESENCE), about, trial, path)
+        with _told_of(path, trial), torch.inference_mode():
+            opened, strange = _opened(LineReader, trial)
+            for one, said in zip(strips[:20], opened(strips[:20]), strict=True):
                 answer = model(torch.tensor(padded([one])))[0][0].exp().numpy()
-            differences.append(np.abs(answer - np.exp(said.log_probs)).max())
-        content = trial.read_bytes()
-    if not np.max(differences) <= TOLERANCE:
-        raise ModelError(f"{path}: not written, for its answers differ from torch's by {np.max(differences):.2g}")
-    write_atomic(path, content)
+                differences.append(np.abs(answer - np.exp(said.log_probs)).max())
+        _keep(trial, path, float(np.max(differences)), strange)
     return LineReader(path)
 
 
-def _opened(kind: Callable[[Path], _Opened], trial: Path, path: Path) -> _Opened:
-    """Open the file on trial; what is wrong with it is told of the one that was asked for."""
+def _copy(network: nn.Module) -> nn.Module:
+    """Return a copy of a network for the CPU, in float32 and evaluation mode."""
+    return copy.deepcopy(network).cpu().float().eval()
+
+
+def _opened(kind: Callable[[Path], _Opened], trial: Path) -> tuple[_Opened, bool]:
+    """Open the file on trial, and return whether anybody else's digitnet would refuse it."""
     try:
-        return kind(trial)
+        return kind(trial), False
+    except ModelError:
+        trust_here(trial)
+    return kind(trial), True
+
+
+@contextmanager
+def _told_of(path: Path, trial: Path) -> Iterator[None]:
+    """Tell what is wrong with the file on trial of the one that was asked for."""
+    try:
+        yield
     except ModelError as error:
         fault = str(error).removeprefix(f"{trial}: ")
         raise ModelError(f"{path}: not written, for {fault}") from error
+
+
+def _keep(trial: Path, path: Path, difference: float, strange: bool) -> None:
+    """Write the file that was on trial to its place, if it answers as torch; trust it where it is strange."""
+    if not difference <= TOLERANCE:
+        raise ModelError(f"{path}: not written, for its answers differ from torch's by {difference:.2g}")
+    write_atomic(path, trial.read_bytes())
+    if strange:
+        try:
+            trust(path)
+            log.info("%s: is more than digitnet opens of unknown origin; trusted, as your own, for this user", path)
+        except ModelError as error:
+            log.warning("%s; it can be opened in this process alone", error)
 
 
 def _line_temperature(network: nn.Module, strips: Sequence[NDArray[np.uint8]], texts: Sequence[str]) -> float:
@@ -247,28 +326,35 @@ def _line_temperature(network: nn.Module, strips: Sequence[NDArray[np.uint8]], t
 
 
 def _write_onnx(
-    model: nn.Module, inputs: Sequence[str], outputs: Sequence[str], about: dict[str, Any], path: Path
+    model: nn.Module, inputs: Sequence[str], outputs: Sequence[str], about: dict[str, Any], trial: Path, path: Path
 ) -> None:
+    """Write a model to `trial`; errors are told of `path`."""
+    example = torch.zeros(2, STRIP, 64) if STRIPS in inputs else torch.zeros(2, SIDE, SIDE)
     with warnings.catch_warnings():
-        # The exporter by tracing is the one that needs no further packages; it is announced as the older one.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.onnx.export(
-            model,
-            (torch.zeros(2, STRIP, 64, dtype=torch.uint8) if STRIPS in inputs else torch.zeros(2, SIDE, SIDE).byte(),),
-            path,
-            input_names=inputs,
-            output_names=outputs,
-            dynamic_axes={name: _AXES.get(name, {0: "n"}) for name in (*inputs, *outputs)},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    proto = onnx.load(path)
+        # The exporter by tracing is the one that needs no further packages; it is announced as the older one. What it
+        # warns of, a trace that holds for some batches alone, the comparison with torch finds out.
+        warnings.simplefilter("ignore")
+        try:
+            torch.onnx.export(
+                model,
+                (example.byte(),),
+                trial,
+                input_names=inputs,
+                output_names=outputs,
+                dynamic_axes={name: _AXES.get(name, {0: "n"}) for name in (*inputs, *outputs)},
+                opset_version=OPSET,
+                dynamo=False,
+            )
+        except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
+            fault = printable((str(error) or type(error).__name__).splitlines()[0])
+            raise ModelError(f"{path}: not written, for PyTorch cannot write the network as ONNX ({fault})") from error
+    proto = onnx.load(trial)
     if INPUT in inputs:
         about = about | {LAYERS: _name_layers(proto.graph)}
-    printable = json.dumps(about, ensure_ascii=False).encode("utf-8", "replace")  # names of files may be no text
-    onnx.helper.set_model_props(proto, {METADATA: json.dumps(json.loads(printable))})
+    text = json.dumps(about, ensure_ascii=False).encode("utf-8", "replace")  # names of files may be no text
+    onnx.helper.set_model_props(proto, {METADATA: json.dumps(json.loads(text))})
     onnx.checker.check_model(proto)
-    onnx.save(proto, path)
+    onnx.save(proto, trial)
 
 
 def _name_layers(graph: onnx.GraphProto) -> list[str]:
@@ -285,7 +371,7 @@ def _name_layers(graph: onnx.GraphProto) -> list[str]:
     for node in graph.node:
         if node.op_type == "MaxPool":
             maps = node.output[0]
-            while len(takers[maps]) == 1 and takers[maps][0].op_type in ("BatchNormalization", "Relu"):
+            while len(takers.get(maps, ())) == 1 and takers[maps][0].op_type in ("BatchNormalization", "Relu"):
                 maps = takers[maps][0].output[0]
             found[maps] = f"layer_{len(found) + 1}"
     for node in [node for node in graph.node if node.op_type == "Gemm"][-1:]:
@@ -306,8 +392,3 @@ def _difference(model: Calibrated, exported: OnnxClassifier, images: NDArray[np.
         for ours, theirs in zip(answers, exported.classify(batch), strict=True):
             differences.append(np.abs(ours.numpy() - theirs).max())
     return float(np.max(differences))  # NaN if any is: unlike the built-in max, numpy's never drops one
-
-
-def _logits(network: nn.Module, images: NDArray[np.uint8]) -> Tensor:
-    with torch.inference_mode():
-        return torch.cat([network(to_input(batch)) for batch in torch.split(torch.tensor(images), BATCH)])

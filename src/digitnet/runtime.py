@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from digitnet import vet
 from digitnet.digits import SIDE, STRIP, Classifier
 from digitnet.errors import DataError, ModelError, listed
+from digitnet.trust import trusted
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Where the built-in models lie."""
@@ -48,6 +49,9 @@ STRIPS, LOG_PROBS, REACH, PRESENCE = "strips", "log_probabilities", "reach", "pr
 
 AGAIN = "; export its run again: digitnet export RUN --out FILE.onnx"
 """What to do where a file has no layers to look into."""
+
+YOURS = "if it is your own: digitnet trust"
+"""What to do where a file is refused that is not damaged."""
 
 LAYERS = "layers"
 """Where a classifier's metadata names the tensors to look into: maps after each pooling, last the hidden units."""
@@ -301,9 +305,10 @@ def _mapping(threads: int) -> Callable[..., Iterable[Any]]:
 def _open(path: Path, threads: int, expected: tuple[str, ...]) -> tuple[Any, dict[str, Any], bytes]:
     """Return a model file's session, its metadata and its content."""
     content = _read(path)
-    foreign = hashlib.sha256(content).hexdigest() not in hashes().values()
+    sha256 = hashlib.sha256(content).hexdigest()
+    foreign = sha256 not in hashes().values() and not trusted(sha256)
     if foreign and (fault := vet.fault(content)):
-        raise ModelError(f"{path}: {fault}")
+        raise ModelError(f"{path}: {fault}" + (f"; {YOURS} {path}" if fault.endswith("not run") else ""))
     try:
         session = vet.careful(content) if foreign else _session(content, threads)
         about: dict[str, Any] = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
@@ -354,7 +359,7 @@ def _try(path: Path, session: Any, expected: tuple[str, ...]) -> None:
             answer = next(answers)
         except Exception as error:
             bounds = f"{vet.SECONDS:g} s and {vet.MEMORY // 10**6} MB"
-            raise ModelError(f"{path}: fails, or takes more than {bounds}, when tried; export it again") from error
+            raise ModelError(f"{path}: fails, or takes more than {bounds}, when tried; {YOURS} {path}") from error
         for name, values, shape in zip(expected[1:], answer, shapes, strict=True):
             if values.shape != shape or values.dtype != np.float32:
                 raise ModelError(f"{path}: its {name} are {values.shape} {values.dtype}, expected {shape} float32")

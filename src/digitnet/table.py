@@ -303,7 +303,7 @@ _HEADLINE_NOTES = f"""\
   digits: smaller differences say nothing.
 - *Labels corrected*: without the fifteen test digits whose labels are known to be wrong.
 - *Calibration error*: expected calibration error over 15 bins. Every model is calibrated on the validation digits, the
-  networks as their files are, the baselines by scikit-learn's temperature scaling.
+  networks as `digitnet export` does it, the baselines by scikit-learn's temperature scaling.
 - *Surest {100 - 100 * SENT:.0f} %*: accuracy once the {100 * SENT:.0f} % that the model is least sure of
   are sent to a person.
 - *To a person*: least share to send so that at most 0.1 % of the rest is wrong with 95 % certainty; a - where no share
