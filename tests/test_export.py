@@ -280,7 +280,9 @@ def test_a_run_without_pytorch_is_an_error_that_says_so(run, environment):
         "except digitnet.ModelError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    assert done.stdout.startswith(f"{run.folder}: needs PyTorch, and torch is not installed; install digitnet with ")
+    assert done.stdout.startswith(
+        f"{run.folder}: needs PyTorch; torch is not installed; install digitnet's extra train: "
+    )
     assert done.stderr == ""
 
 

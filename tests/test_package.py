@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "compare": {"errors", "evaluate"},
     "runtime": {"__init__", "digits", "errors", "trust", "vet"},
     "trust": {"errors"},
-    "classifiers": {"__init__", "errors", "models", "runtime", "score"},
+    "classifiers": {"__init__", "errors", "extras", "models", "runtime", "score"},
     "vet": set(),
     "inside": {"digits", "runtime"},
     "check": {"__init__", "compose", "digits", "errors", "extras", "hands", "reader", "runtime"},

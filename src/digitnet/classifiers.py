@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, overload
 
-from digitnet import runtime
+from digitnet import extras, runtime
 from digitnet.errors import ModelError
 
 if TYPE_CHECKING:
@@ -38,11 +38,10 @@ def classifier(
     try:
         return cast("TorchClassifier", open_model(path).classifier)
     except ModuleNotFoundError as error:
-        if error.name not in ("torch", "safetensors"):
+        if extras.missing(error.name) is None:
             raise
         raise ModelError(
-            f"{path}: needs PyTorch, and {error.name} is not installed; install digitnet with its extra 'train', or "
-            "open the file that digitnet export writes of the run"
+            f"{path}: needs PyTorch; {extras.missing(error.name)}. What digitnet export writes needs none"
         ) from error
 
 
