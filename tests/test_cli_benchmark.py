@@ -1,11 +1,13 @@
 import csv
 import io
+import json
 import shlex
 
 import pytest
 from test_benchmark import _small, done, folder, plan, small  # noqa: F401
 
 from digitnet import benchmark, cli_benchmark
+from digitnet import evaluate as scored
 
 
 @pytest.fixture
@@ -46,6 +48,19 @@ def test_the_commands_of_a_row_give_its_numbers(digitnet, asked, done, monkeypat
             assert status == 0, err
         found.append(float(out.split('"accuracy": ')[1].split(",")[0]))
     assert sum(found) / 2 == float(lines["quick"]["test_accuracy"])
+
+
+def test_the_commands_of_a_users_run_make_the_calibrated_file_that_is_measured(plan, done, digitnet, tmp_path):  # noqa: F811
+    sets, out, _ = done
+    row = benchmark.entries((str(out / "runs" / "quick-0"),))[0]
+    export, evaluate, _ = cli_benchmark._commands(row, 0, plan, tmp_path, sets.source, "")
+    for command in (export, f"{evaluate} --json"):
+        status, said, err = digitnet(*shlex.split(command)[1:])
+        assert status == 0, err
+    scores = scored(benchmark.prepare(row, 0, sets, out).classifier, sets.parts.test)
+    found = json.loads(said)
+    assert found["accuracy"] == scores.accuracy
+    assert found["calibration_error"] == pytest.approx(scores.calibration_error, abs=1e-5)
 
 
 def test_stopping_says_how_to_go_on(digitnet, asked, done, tmp_path, monkeypatch):  # noqa: F811

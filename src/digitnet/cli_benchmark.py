@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -114,6 +115,10 @@ def _commands(entry: Entry, seed: int, plan: Plan, folder: Path, source: str, wh
     """Return what makes one model again and measures it."""
     if entry.kind == "baseline":
         return [whole] if seed == 0 else []
+    if entry.kind == "file" and Path(entry.name).is_dir():
+        file = folder / "models" / f"{entry.name.replace('/', '~')}.onnx"
+        export = shlex.join(["digitnet", "export", entry.name, "--out", str(file)])
+        return [export, *_commands(replace(entry, name=str(file)), seed, plan, folder, source, whole)]
     if entry.kind == "file":
         return [shlex.join(["digitnet", "evaluate", "--model", entry.name, "--data", source, *more]) for more in _KINDS]
     run, file = folder / "runs" / f"{entry.name}-{seed}", folder / "models" / f"{entry.name}-{seed}.onnx"
