@@ -57,6 +57,7 @@ ALL = {
     "host": ("'0.0.0.0'", "0.0.0.0", lambda seen: seen["address"][0], "0.0.0.0"),
     "port": ("8123", "8123", lambda seen: seen["address"][1], 8123),
     "model": ("'digitnet'", "digitnet", lambda seen: seen["settings"].model, "digitnet"),
+    "line": ("'mine.onnx'", "mine.onnx", lambda seen: seen["settings"].line, "mine.onnx"),
     "workers": ("3", "3", lambda seen: seen["workers"], 3),
     "report": ("'run/mine'", "run/mine", lambda seen: seen["settings"].report, Path("run/mine")),
     "name": ("['A.example', 'b']", "A.example b", lambda seen: seen["settings"].hosts, frozenset({"a.example", "b"})),

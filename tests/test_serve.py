@@ -209,7 +209,7 @@ def test_a_line_reader_of_ones_own_reads(tmp_path):
     content = (runtime.WEIGHTS / "line.onnx").read_bytes()
     path.write_bytes(content + b"\x12\x02me")  # the producer's name, in protobuf: another file of the same weights
     service = Service(Settings(line=str(path)))
-    assert service.named()["line"]["sha256"] == runtime.line_reader(path).sha256 != Reader().line.sha256
+    assert service.models.named()["line"]["sha256"] == runtime.line_reader(path).sha256 != Reader().line.sha256
     with pytest.raises(ModelError, match=r"nosuch\.onnx"):
         Service(Settings(line="nosuch.onnx"))
 
