@@ -38,7 +38,10 @@ def test_ctrl_c_while_train_starts_ends_it_in_one_line(module, drawn_npz, tmp_pa
     done = interrupted(environment, module, *words, cwd=tmp_path)
     training = module == "numpy.ctypeslib"
     more = "; every finished epoch is kept. Go on with: digitnet train --resume mine" if training else "."
-    assert (done.returncode, done.stderr) == (130, f"Stopped{more}\n")
+    *warnings, last = done.stderr.splitlines()
+    assert (done.returncode, last) == (130, f"Stopped{more}")
+    assert all("only 459 training digits" in line for line in warnings)
+    assert len(warnings) == training
     assert done.stdout.startswith("Training digitnet") == training
 
 
