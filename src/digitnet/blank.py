@@ -1,8 +1,8 @@
 """Whether anything is written in a picture that should hold one number, and how probable it is that nothing is.
 
-A blank field is not free of contrast: there are rules and boxes to write in, dust, patterns, grain and shadow. Ink that
-is no rule and at least as large as the smallest digit is taken for writing. Whether or not there is any, the stronger
-the contrast left where it would be, the less probable it is that the field is blank.
+A blank field still has contrast: rules and boxes to write in, dust, patterns, grain and shadow. Ink that is not a rule
+and is at least as large as the smallest digit is taken for writing. In either case, the stronger the remaining
+contrast where writing would be, the less probable it is that the field is blank.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ PREFIX = "DIGITNET"
 """The beginning of the variables' names: --port is DIGITNET_PORT."""
 
 TOKEN = "token"  # noqa: S105
-"""The key of the one option that has no flag: other users of a machine can see the flags of its programs."""
+"""The key of the only option without a flag: other users of a machine can see the flags of its programs."""
 
 
 def use_file(context: typer.Context, path: Path | None) -> Path | None:

@@ -1,4 +1,4 @@
-"""Numbers as people write them, drawn anew from pen trajectories and single digits, with signs and what stands around.
+"""Numbers as people write them, drawn anew from pen trajectories and single digits, with signs and surroundings.
 
 One writer's own digits and signs are kept together, perturbed smoothly, set along a baseline, joined or lifted, drawn
 by one pen and put on paper (`paper.py`). All randomness comes from one numpy generator: a seed gives the same bytes.
@@ -57,7 +57,7 @@ ROOM = 1.4
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """A picture of one number, or of what is none.
+    """An image of one number, or of something else.
 
     image: (h, w) uint8, 0 black .. 255 white. written: what is written, of digits, signs and `OTHER`; None where
     nothing but texture is seen, which teaches no reading. boxes: (n, 4) float32 left, top, right, bottom of the ink of
@@ -84,7 +84,7 @@ class Sheet:
 
 
 class Scribe:
-    """Writes numbers with the hands it is given, and things that are none."""
+    """Writes numbers, and things that are not numbers, with the hands it is given."""
 
     def __init__(
         self,
