@@ -34,8 +34,8 @@ def random_style(rng: np.random.Generator) -> Style:
     kind = rng.random()
     gap = rng.uniform(-0.12, 0.04) if kind < 0.3 else rng.uniform(0.02, 0.25) if kind < 0.8 else rng.uniform(0.2, 0.8)
     return Style(
-        slant=float(rng.normal(0.05, 0.2)),
-        wide=float(np.exp(rng.normal(0, 0.2))),
+        slant=float(rng.normal(0.05, 0.2) if rng.random() < 0.75 else rng.uniform(0.2, 0.7)),
+        wide=float(np.exp(rng.normal(0, 0.25))),
         drift=float(rng.normal(0, 0.05)),
         shake=float(rng.uniform(0, 0.07)),
         uneven=float(rng.uniform(0, 0.14)),
@@ -53,6 +53,10 @@ def random_style(rng: np.random.Generator) -> Style:
 def varied(glyph: Strokes, style: Style, rng: np.random.Generator, character: str) -> list[NDArray[np.float32]]:
     """Return strokes perturbed smoothly, by one writer's habits and a little differently each time."""
     strokes = list(glyph)
+    if character in "-=" and rng.random() < 0.3:  # a quick hand closes an amount with a dash that rises
+        angle = rng.normal(0, 0.35)
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]], np.float32)
+        strokes = [stroke @ turn for stroke in strokes]
     if not character.isdigit():
         if character in ".,:;":
             return [stroke * np.float32(rng.uniform(0.8, 1.25)) for stroke in strokes]

@@ -92,7 +92,7 @@ class Scribe:
         signs: Hand,
         letters: Hand,
         seed: int,
-        nothing: float = 0.16,
+        nothing: float = 0.12,
     ) -> None:
         """Take what is written with.
 
@@ -275,11 +275,11 @@ class Scribe:
         rng = self.rng
         if rng.random() < 0.28:
             paper.rules(ink, rng)
-        if len(boxes) and rng.random() < 0.09:
+        if len(boxes) and rng.random() < 0.12:
             paper.comb(ink, boxes, rng)
         if len(boxes) and rng.random() < 0.03:
             paper.ring(ink, boxes, pen.width * tall, rng)
-        if rng.random() < 0.12:
+        if rng.random() < 0.18:
             self._neighbours(ink, tall, pen)
 
     def _neighbours(self, ink: NDArray[np.float32], tall: float, pen: Pen) -> None:

@@ -18,21 +18,21 @@ ALPHABET = "0123456789" + SIGNS + OTHER
 LENGTHS = (0.10, 0.12, 0.16, 0.20, 0.20, 0.11, 0.06, 0.05)
 """How often a plain number has 1, 2, ... digits."""
 
-ENDINGS = ("", "", "", "", ".", ",", ".-", ",-", "-", "=", ".=", ",=", "--", ".--", ",--", "/", "-/", "(", ")", "+")
+ENDINGS = ("", "", "", "", ".", ",", ".-", ",-", "-", "=", ".=", ",=", "--", ".--", ",--")
 """What closes an amount, so that nothing can be added."""
 
 
 def random_text(rng: np.random.Generator) -> str:
     """Return a number as it is written, of the digits, `SIGNS`, `OTHER` for a letter or another mark, and spaces."""
     kinds: tuple[tuple[float, Callable[[np.random.Generator], str]], ...] = (
-        (0.40, plain),
+        (0.44, plain),
         (0.22, amount),
         (0.11, decimal),
         (0.07, date),
         (0.03, time),
         (0.07, phone),
         (0.05, fraction),
-        (0.05, marked),
+        (0.025, marked),
     )
     shares = np.array([share for share, _ in kinds])
     return kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))][1](rng)
@@ -58,7 +58,7 @@ def amount(rng: np.random.Generator) -> str:
     if length > 1 and not digits[0]:
         digits[0] = rng.integers(1, 10)
     text = "".join(map(str, digits))
-    mark = _choice(rng, ".,.,..' ")
+    mark = _choice(rng, ".,.,..,..,..'  ")
     if mark == "'":
         mark = OTHER
     if rng.random() < 0.6:
@@ -69,12 +69,12 @@ def amount(rng: np.random.Generator) -> str:
         text += ("," if mark == "." else ".") + "".join(map(str, rng.integers(0, 10, 2)))
     elif kind < 0.6:
         text += ENDINGS[int(rng.integers(len(ENDINGS)))]
-    if rng.random() < 0.15:
+    if rng.random() < 0.06:
         text = "$" + _choice(rng, ["", "", " "]) + text
-    elif rng.random() < 0.05:
+    elif rng.random() < 0.02:
         text += " $"
     elif rng.random() < 0.05:
-        text = _choice(rng, ["=", "-", "+", "(", OTHER]) + text
+        text = _choice(rng, ["=", "-"]) + text
     return text
 
 
