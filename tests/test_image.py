@@ -458,7 +458,11 @@ def test_limits_that_others_set_for_pillow_do_not_matter(monkeypatch):
         ("ünïcode".encode(), "text that begins "),
         (
             b"PK\3\4rest of a zip",
-            "no known kind of picture, by its first bytes 50 4b 03 04 72 65 73 74; save it as one ",
+            "a ZIP archive or a document in one; unpack it, or save the document as PDF",
+        ),
+        (
+            b"\0\5\x16\7\0\2\0\0Mac OS X",
+            "holds what macOS notes of another file, and no picture; name the file ",
         ),
         (b"\0\0\0\x18ftypisom\0\0\0\0isommp41", "no known kind of picture, by its first bytes "),
         (bytes(100), "no known kind of picture, by its first bytes 00 00 00 00 00 00 00 00; save it as one "),
@@ -671,3 +675,23 @@ def test_avif_is_read():
     if not pytest.importorskip("PIL.AvifImagePlugin").SUPPORTED:
         pytest.skip("this Pillow was built without AVIF")
     assert np.abs(page(encode(L, "AVIF", quality=95)).astype(int) - GREY).mean() < 4
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "told"),
+    [
+        (39_000_000, 1, "39000000x1 pixels, at most 30,000 on a side are read"),
+        (300, 30_001, "300x30001 pixels, at most 30,000 on a side are read"),
+        (10, 1001, "10x1001 pixels, more than 100 times as long as wide; cut it up"),
+        (30_000, 299, "30000x299 pixels, more than 100 times as long as wide; cut it up"),
+    ],
+)
+def test_very_long_pages_are_refused_before_decoding(width, height, told, monkeypatch):
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
+    assert told in message(b"P5 %d %d 255\n" % (width, height))
+    assert told in message(np.broadcast_to(np.uint8(255), (height, width)))
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1000), (20, 2000), (944, 23_600), (30_000, 300)])
+def test_receipts_long_numbers_and_small_strips_are_read(width, height):
+    assert page(encode(Image.new("1", (width, height), 1), "PNG")).shape == (height, width)

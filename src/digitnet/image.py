@@ -1,14 +1,15 @@
 """Whatever a user has, to upright grey pages: files, bytes, streams, Pillow images and arrays.
 
 A picture becomes grey by ITU-R BT.601 luma (as Pillow has it: 0.299 R + 0.587 G + 0.114 B), is turned as its EXIF
-orientation says, and shows white paper where it is transparent. Values of more than eight bits are scaled linearly, and
-so that nothing is cut off: `_eight_bits` has the rule.
+orientation says, and lies on white where it is transparent; on black, where all it shows is light ink. Values of more
+than eight bits are scaled linearly, and so that nothing is cut off: `grey.eight_bits` has the rule.
 
 Kinds are told by first bytes, never by the file's name; only those in `FORMATS` reach a decoder, and no page is decoded
-before its size is known to be within the limits. A TIFF or PDF gives all its pages, an animation its first frame.
+before its size, and the memory and work that decoding it takes, are known to be within the limits. A TIFF or PDF gives
+all its pages, an animation its first frame.
 
 Not covered: a program that sets Pillow's `ImageFile.LOAD_TRUNCATED_IMAGES` gets half pictures from here too, and a PDF
-made to be slow or large inside takes the time and memory that PDFium gives it.
+made to be slow inside takes the time that PDFium gives it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import io
 import os
 import re
 import stat
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -26,10 +26,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageFile, TiffImagePlugin
 
 from digitnet import extras, pipes
+from digitnet.decoding import CountedFile, cost
 from digitnet.errors import ImageError
+from digitnet.grey import of_array, upright
+from digitnet.pdf import open_pdf
 
 FORMATS = {
     "PNG": rb"\x89PNG\r\n\x1a\n",
@@ -48,14 +51,21 @@ FORMATS = {
 MOST_PIXELS = 100_000_000
 """Pixels of a page beyond which it is refused: A4 at 1000 dpi has 97 million."""
 
+MAX_SIDE = 30_000
+"""Pixels of a page's longer side beyond which it is refused: a receipt of one metre at 600 dpi has 23,600."""
+
+MAX_ASPECT = 100
+"""Longer side in shorter sides beyond which a page is refused, if it is longer than 1,000 pixels: a line of fifty
+digits has some 40."""
+
+MAX_MEMORY = 300_000_000
+"""Bytes that decoding a page may take beyond which it is refused: in colour, 60 million pixels of a PNG."""
+
 MOST_BYTES = 200_000_000
 """Bytes of a file, a stream or a bytes object beyond which it is refused."""
 
 MOST_PAGES = 1000
 """Pages of a TIFF or PDF beyond which it is refused."""
-
-DPI = 300
-"""Dots per inch at which the pages of a PDF are drawn: a digit 2 mm high is 24 pixels high, enough for its frame."""
 
 Source = str | Path | bytes | Image.Image | NDArray[Any] | BinaryIO
 """What pages come from: a path, a file's bytes or a binary stream of them, a Pillow image, an array."""
@@ -75,20 +85,7 @@ _OPENERS = {
 }
 _INSTALL = {"AVIF": "run: pip install -U pillow", "HEIF": "run: pip install pillow-heif", "PDF": extras.add("pdf")}
 
-_ORIENTATION = 0x0112  # the EXIF tag
-_UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
-    2: lambda page: page[:, ::-1],
-    3: lambda page: page[::-1, ::-1],
-    4: lambda page: page[::-1],
-    5: lambda page: page.T,
-    6: lambda page: np.rot90(page, -1),
-    7: lambda page: page[::-1, ::-1].T,
-    8: lambda page: np.rot90(page),
-}
-_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # a TIFF tag and its value
 _SUBFILE, _NO_PAGE = 254, 0b101  # TIFF 6.0, page 36: a smaller copy of another page, or its mask
-
-_PDFIUM = threading.RLock()  # PDFium may be in use by one thread at a time, whatever the documents
 
 _Read = Callable[[int], NDArray[np.uint8]]
 
@@ -175,13 +172,15 @@ def _book(source: Any, stack: ExitStack) -> tuple[int, _Read]:
     if isinstance(source, Image.Image):
         return 1, lambda number: _from_picture(source)
     file = _file(source, stack)
-    kind = _kind(file)
+    kind, length = _kind(file)
     module, opener = _OPENERS[kind]
     try:
         opened = getattr(importlib.import_module(module), opener)
     except ImportError as error:
         raise ImageError(f"{kind} is not read yet; {_INSTALL[kind]}") from error
-    return _pdf(opened, file, stack) if kind == "PDF" else _picture(opened(file, ""), file, stack)
+    if kind == "PDF":
+        return open_pdf(opened, file, stack, _of_pdf)
+    return _picture(opened(CountedFile(file, length), ""), file, length, stack)
 
 
 def _file(source: Any, stack: ExitStack) -> BinaryIO:
@@ -223,8 +222,8 @@ def _opened(path: str) -> BinaryIO:
         raise ImageError(f"cannot be opened ({_reason(error)}); check its name") from error
 
 
-def _kind(file: BinaryIO) -> str:
-    """Return which of `FORMATS` a file's first bytes are of, once its length is known to be within `MOST_BYTES`."""
+def _kind(file: BinaryIO) -> tuple[str, int]:
+    """Return which of `FORMATS` a file's first bytes are of, and its length, which is within `MOST_BYTES`."""
     length = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(1024)
@@ -235,7 +234,11 @@ def _kind(file: BinaryIO) -> str:
         raise ImageError(f"more than {MOST_BYTES // 10**6} MB; save it smaller or split its pages")
     for kind, start in FORMATS.items():
         if re.match(start, head, re.DOTALL):
-            return kind
+            return kind, length
+    if head.startswith(b"PK\3\4"):
+        raise ImageError("a ZIP archive or a document in one; unpack it, or save the document as PDF")
+    if head.startswith(b"\0\5\x16\7"):
+        raise ImageError("holds what macOS notes of another file, and no picture; name the file without ._")
     if re.fullmatch(rb"[\t\n\f\r -~\x80-\xff]+", head):
         fact = f"text that begins {head[:20].decode('ascii', 'replace').strip()!r}"
     else:
@@ -243,32 +246,38 @@ def _kind(file: BinaryIO) -> str:
     raise ImageError(f"{fact}; save it as one of {', '.join(FORMATS)}")
 
 
-def _check_size(width: float, height: float) -> None:
-    if min(width, height) < 1:
-        raise ImageError(f"{width:.0f}x{height:.0f} pixels; give a picture that has some")
+def _check_size(width: float, height: float, each: float = 1, beside: float = 0) -> None:
+    """Raise ImageError for a page of a size that is not read.
+
+    each, beside: bytes that decoding it takes for each pixel, and beside these.
+    """
+    size, short, long = f"{width:.0f}x{height:.0f} pixels", min(width, height), max(width, height)
+    if short < 1:
+        raise ImageError(f"{size}; give a picture that has some")
     if not width * height <= MOST_PIXELS:
-        most = f"at most {MOST_PIXELS // 10**6} million are read"
-        raise ImageError(f"{width:.0f}x{height:.0f} pixels, {most}; scale it down or cut it up")
+        raise ImageError(f"{size}, at most {MOST_PIXELS // 10**6} million are read; scale it down or cut it up")
+    if long > MAX_SIDE:
+        raise ImageError(f"{size}, at most {MAX_SIDE:,} on a side are read; scale it down or cut it up")
+    if long > max(MAX_ASPECT * short, 1000):
+        raise ImageError(f"{size}, more than {MAX_ASPECT} times as long as wide; cut it up")
+    if (needed := width * height * each + beside) > MAX_MEMORY:
+        most = f"takes {needed / 10**6:,.0f} MB to decode, at most {MAX_MEMORY // 10**6} MB are given"
+        raise ImageError(f"{size}, {most}; scale it down, or save it in grey as PNG or JPEG")
 
 
-def _check_scans(picture: Image.Image, file: BinaryIO) -> None:
-    """Refuse a JPEG that goes over its pixels so often that a few bytes take minutes; common ones do ten times."""
-    if "progressive" in picture.info:
-        file.seek(0)
-        scans = file.read().count(b"\xff\xda")  # starts of scan: the data between cannot hold these bytes
-        if scans * picture.width * picture.height > 40 * MOST_PIXELS:
-            raise ImageError(f"a JPEG of {scans} scans; save it again, not as progressive")
-
-
-def _picture(picture: Image.Image, file: BinaryIO, stack: ExitStack) -> tuple[int, _Read]:
+def _picture(picture: ImageFile.ImageFile, file: BinaryIO, length: int, stack: ExitStack) -> tuple[int, _Read]:
     stack.callback(picture.close)
-    _check_scans(picture, file)
     numbers = _page_numbers(picture)
     picture.draft("L", None)  # a colour JPEG holds its luma: as good, faster, and a quarter of the memory
 
+    def release() -> None:
+        picture.im = Image.new("1", (1, 1)).im
+
     def read(number: int) -> NDArray[np.uint8]:
         picture.seek(numbers[number])
-        return _from_picture(picture)
+        _check_size(*picture.size)
+        _check_size(*picture.size, *cost(picture, file, length))
+        return upright(picture, release)
 
     return len(numbers), read
 
@@ -291,70 +300,14 @@ def _page_numbers(picture: Image.Image) -> list[int]:
     return list(range(MOST_PAGES + 1))  # too many already: a small file may chain millions
 
 
-def _pdf(opener: Callable[[BinaryIO], Any], file: BinaryIO, stack: ExitStack) -> tuple[int, _Read]:
-    with _PDFIUM:
-        try:
-            document = opener(file)
-        except RuntimeError as error:
-            if "password" in str(error):
-                raise ImageError("locked by a password; save a copy without one") from error
-            raise
-        stack.callback(_close, document)
-        document.init_forms()  # without, what was typed into the fields of a form is not drawn
-        count = len(document)
-
-    def read(number: int) -> NDArray[np.uint8]:
-        with _PDFIUM:
-            leaf = document[number]
-            try:
-                width, height = leaf.get_size()
-                _check_size(width / 72 * DPI, height / 72 * DPI)
-                drawn = leaf.render(scale=DPI / 72, grayscale=True).to_numpy()
-                return np.array(drawn.reshape(drawn.shape[:2]), np.uint8)
-            finally:
-                leaf.close()
-
-    return count, read
-
-
-def _close(document: Any) -> None:
-    with _PDFIUM:
-        document.close()
+def _of_pdf(width: float, height: float, beside: float) -> None:
+    _check_size(width, height, 2, beside)
 
 
 def _from_picture(picture: Image.Image) -> NDArray[np.uint8]:
-    """Return the current frame of a Pillow image as an upright grey page."""
+    """Return the current frame of a caller's Pillow image as an upright grey page."""
     _check_size(*picture.size)
-    picture.load()
-    grey = _grey(picture)
-    return np.array(_UPRIGHT.get(_orientation(picture), np.asarray)(grey), order="C")
-
-
-def _orientation(picture: Image.Image) -> int:
-    try:
-        return int(picture.getexif().get(_ORIENTATION, 1))
-    except Exception:  # damaged EXIF says nothing about the picture: it is shown as it is stored
-        return 1
-
-
-def _grey(picture: Image.Image) -> NDArray[np.uint8]:
-    if picture.mode.startswith("I") or picture.mode == "F":
-        deep = np.asarray(picture)
-        grey = _eight_bits(deep)
-        if isinstance(picture, TiffImagePlugin.TiffImageFile) and picture.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
-            grey = 255 - grey  # Pillow does so for up to eight bits only
-        if (clear := picture.info.get("transparency")) is not None:
-            grey[deep == clear] = 255
-        return grey
-    if picture.mode == "LAB":
-        picture = picture.convert("RGB")
-    if not picture.has_transparency_data:
-        return np.asarray(picture.convert("L"))
-    if picture.mode not in ("LA", "RGBA"):
-        picture = picture.convert("LA" if picture.mode == "La" else "RGBA")
-    paper = Image.new("L", picture.size, 255)
-    paper.paste(picture.convert("L"), mask=picture.getchannel("A"))
-    return np.asarray(paper)
+    return upright(picture)
 
 
 def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
@@ -365,29 +318,4 @@ def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
         expected = "(h, w), (h, w, 3) or (h, w, 4) of uint8, uint16, bool or floats 0..1"
         raise ImageError(f"an array {shape} {dtype}, expected {expected}")
     _check_size(shape[1], shape[0])
-    eight = array.astype(np.uint8) * np.uint8(255) if dtype.kind == "b" else _eight_bits(array)
-    return eight if eight.ndim == 2 else np.array(_grey(Image.fromarray(eight)))
-
-
-def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return the values of a page, scaled linearly to 0..255, in an array of its own.
-
-    White is the least of 255, 1023, 4095, 16383 and 65535 that no value exceeds, because files of 8, 10, 12 and 14 bits
-    come in 16 or more and seldom say so. Where paper is brighter than a quarter of a full 16 bits' white, this divides
-    by 257; a darker page becomes brighter. Whatever was meant, no page loses what it shows: values up to 255 stay
-    themselves, where a division by 257 would leave only 0.
-    Floats are of 0..1; of 0..255 and so on if their brightest is 128 or more. Between the two they may be either, and
-    one guess would make a black page: they raise ImageError, and so do negative, larger and not finite values.
-    """
-    if values.dtype == np.uint8:
-        return np.array(values, order="C")
-    low, high = values.min(), values.max()
-    whites = [1] if values.dtype.kind == "f" and high < 128 else [255, 1023, 4095, 16383, 65535]
-    white = next((white for white in whites if low >= 0 and high <= white), None)
-    if white is None:
-        raise ImageError(f"{values.dtype} values from {low:g} to {high:g}; scale them to 0..255, white at 255")
-    grey = np.empty(values.shape, np.uint8)
-    step = max(1, len(values) * 2**20 // values.size)  # rows: a page's floats all at once would fill the memory
-    for top in range(0, len(values), step):
-        grey[top : top + step] = np.rint(values[top : top + step] * np.float32(255 / white))
-    return grey
+    return of_array(array)
