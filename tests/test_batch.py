@@ -67,12 +67,16 @@ def test_files_come_in_the_order_they_are_named_and_whatever_their_suffix():
 
 def test_a_folder_means_all_pictures_below_it_sorted_and_nothing_else():
     inside = [f"scans/{name}" for name in ("b.PNG", "a.jpg", "deep/er/c.tif", "d.pdf", "e.heic")]
-    for name in (*inside, "scans/notes.txt", "scans/truth.csv", "scans/no_suffix"):
+    resources = "scans/._a.jpg", "scans/__MACOSX/deep/._c.tif"
+    for name in (*inside, *resources, "scans/notes.txt", "scans/truth.csv", "scans/no_suffix"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
     Path("scans/folder.png").mkdir()
     assert pictures(["scans"]) == sorted(inside)
     assert pictures(["scans/", "x.png"]) == [*sorted(inside), "x.png"]
+    assert pictures(["scans/._a.jpg"]) == ["scans/._a.jpg"]
+    with pytest.raises(ImageError, match="a folder without pictures"):
+        pictures(["scans/__MACOSX"])
 
 
 def test_a_pattern_means_the_files_that_match_it_sorted():

@@ -103,7 +103,7 @@ def test_names_that_are_no_unicode_are_found_and_sorted_by_their_bytes():
 
 
 def test_addresses_are_listed_by_folder_by_pattern_and_alone(memory):
-    for name in ("a.png", "b c.jpg", "deep/d.tif", "notes.txt"):
+    for name in ("a.png", "b c.jpg", "deep/d.tif", "notes.txt", "._a.png", "deep/._d.tif"):
         memory.pipe_file(f"/scans/{name}", b"x")
     base = "memory:///scans"
     all_files = [File(f"{base}/{name}", None) for name in ("a.png", "b c.jpg", "deep/d.tif")]

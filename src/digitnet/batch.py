@@ -32,6 +32,9 @@ PICTURES = frozenset(
 )
 """Suffixes of the files that are read of a folder."""
 
+RESOURCE = "._"
+"""How the names begin of the files that macOS lays beside others on foreign disks and in archives: never pictures."""
+
 TRUTH = "truth.csv"
 """The file in a folder of pictures that says what is written on each: columns `file` and `digits`."""
 
@@ -53,14 +56,15 @@ class Read:
 def pictures(paths: Iterable[str], suffixes: Collection[str] = PICTURES) -> list[str]:
     """Return the files that paths mean: files, "-" for standard input, folders with all pictures below, patterns.
 
-    A folder's and a pattern's files come sorted, dead links among them, pipes and devices not; a file that is named is
-    taken whatever its suffix. suffixes: of the files that are taken of a folder, in small letters. Raises ImageError
-    where a folder or a pattern holds no picture.
+    A folder's and a pattern's files come sorted, dead links among them, pipes and devices not, nor a folder's `._*` files
+    of macOS; a file that is named is taken whatever its suffix. suffixes: of the files that are taken of a folder, in
+    small letters. Raises ImageError where a folder or a pattern holds no picture.
     """
     found: list[str] = []
     for path in paths:
         if path != "-" and Path(path).is_dir():
-            inside = sorted(str(p) for p in Path(path).rglob("*") if p.suffix.lower() in suffixes and _is_named(p))
+            below = (p for p in Path(path).rglob("*") if p.suffix.lower() in suffixes)
+            inside = sorted(str(p) for p in below if not p.name.startswith(RESOURCE) and _is_named(p))
             if not inside:
                 raise ImageError(f"{path}: a folder without pictures; expected files such as .png, .jpg, .tif or .pdf")
             found += inside

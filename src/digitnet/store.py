@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from digitnet.batch import PICTURES, pictures
+from digitnet.batch import PICTURES, RESOURCE, pictures
 from digitnet.errors import DataError, ImageError
 from digitnet.files import write_atomic
 from digitnet.image import MOST_BYTES, Source
@@ -243,6 +243,7 @@ def _listed(address: str) -> list[str]:
             return [address]
     except OSError as error:
         raise DataError(f"{address}: cannot be listed ({_reason(error)}); check it and your rights") from error
+    inside = [found for found in inside if not found.rpartition("/")[2].startswith(RESOURCE)]
     if not inside:
         raise ImageError(f"{address}: no picture or Parquet file there; expected files such as .png or .parquet")
     kind = address.split(":")[0]
