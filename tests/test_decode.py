@@ -1,4 +1,5 @@
 import itertools
+import sys
 from functools import cache
 
 import numpy as np
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from digitnet import DataError
 from digitnet.decode import BLANK, FAINT, NOTICEABLE, Path, align, decode, digit_probs
 from digitnet.rules import Rules
+
+decode_module = sys.modules["digitnet.decode"]
 
 RULES = [
     Rules(),
@@ -280,3 +283,21 @@ def test_a_text_that_cannot_be_there_is_refused(refuses):
 def test_no_count_is_refused():
     with pytest.raises(DataError, match=r"^count 0: at least 1 string$"):
         decode(random_strip(0, 4, 1), None, 0)
+
+
+@pytest.mark.parametrize("rules", [None, Rules(lengths=(300, 600)), Rules(checksum="luhn")])
+def test_a_long_strip_that_says_nothing_is_searched_within_bounds(rules, monkeypatch):
+    followed = []
+    extend = decode_module._extend
+    monkeypatch.setattr(decode_module, "_extend", lambda *given: followed.append(1) or extend(*given))
+    strip = random_strip(0, 600, 1.0)
+    paths = decode(strip, rules)
+    assert paths
+    assert len(followed) <= decode_module.MAX_PREFIXES + len(strip)
+
+
+def test_an_honest_strip_is_searched_as_far_as_ever(monkeypatch):
+    strips = [written_strip("1984" * 6, 300, seed, doubt=10) for seed in range(5)]
+    expected = [decode(strip) for strip in strips]
+    monkeypatch.setattr(decode_module, "MAX_PREFIXES", 10**9)
+    assert [decode(strip) for strip in strips] == expected

@@ -7,9 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_ink import NO_PAGES
 
-from digitnet import ImageError
-from digitnet.find import Region, find, whole
+from digitnet import ImageError, group
+from digitnet.find import Region, find, search, whole
 from digitnet.hands import hands
+
+find_module = sys.modules["digitnet.find"]
+
 
 DIGITS = hands(40, seed=3).images
 """Drawn digits, 28x28."""
@@ -406,3 +409,73 @@ def test_a_fine_pen_is_not_scaled_away():
     cv2.line(page, (250, 100), (200, 180), 0, 2)
     (region,) = find(page)
     assert len(region.ink) > 250
+
+
+# What bounds the work
+
+
+def test_a_page_of_very_many_parts_is_looked_at_in_part_and_says_so(monkeypatch):
+    page = written().page()
+    assert search(page).limits == ()
+    parts = len(group.candidates(*_components(page)))
+    monkeypatch.setattr(find_module, "MOST", parts - 1)
+    assert search(page).limits == ("too_many_parts",)
+
+
+def _components(page):
+    ink = find_module.without_rules(find_module.ink_of(page))
+    return find_module._components(ink, find_module.STRONG)[1:]
+
+
+def panels(count):
+    """Dark squares of growing size, each with light digits."""
+    page = np.full((300, 200 * count), 235, np.uint8)
+    for place in range(count):
+        side = 120 + 8 * place
+        page[20 : 20 + side, 200 * place + 10 : 200 * place + 10 + side] = 40
+        glyph = digit(place, 60)
+        corner = page[50 : 50 + len(glyph), 200 * place + 50 : 200 * place + 50 + glyph.shape[1]]
+        np.copyto(corner, 235, where=glyph > 127)
+    return page
+
+
+def test_only_the_largest_boxes_of_another_paper_are_looked_into(monkeypatch):
+    page = panels(6)
+    looked = []
+    inside = find_module._inside
+    monkeypatch.setattr(find_module, "_inside", lambda *given: looked.append(given[1]) or inside(*given))
+    assert len(find(page)) == 6
+    assert len(looked) == 6
+    looked.clear()
+    monkeypatch.setattr(find_module, "MAX_PANELS", 2)
+    find(page)
+    assert len(looked) == 2
+    assert min(box[2] - box[0] for box in looked) > 150
+
+
+def test_boxes_in_boxes_are_looked_into_once_over():
+    page, side = np.full((900, 900), 235, np.uint8), 840.0
+    while side > 60:
+        for part, grey in ((1.0, 40), (0.88, 235)):
+            low, high = round(450 - side * part / 2), round(450 + side * part / 2)
+            page[low:high, low:high] = grey
+        side *= 0.8
+    worked = []
+    inner = find_module._find
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(find_module, "_find", lambda page, *rest: worked.append(page.size) or inner(page, *rest))
+        find(page)
+    assert sum(worked) <= 3 * page.size
+
+
+def test_a_large_image_of_one_number_is_looked_at_in_a_smaller_copy(monkeypatch):
+    sheet = Sheet(300, 400)
+    sheet.write(60, 80, 120, range(3))
+    page = sheet.page()
+    before = whole(page)
+    monkeypatch.setattr(find_module, "LARGEST", page.size // 4)
+    after = whole(page)
+    assert after.ink.size < before.ink.size / 3
+    assert np.abs(np.subtract(after.box, before.box)).max() <= 3
+    corners = after.to_page @ np.array([0, 0, 1])
+    assert np.abs(corners - before.to_page @ np.array([0, 0, 1])).max() <= 4

@@ -1,5 +1,6 @@
 import io
 import json
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,6 +17,7 @@ from PIL import Image
 import digitnet
 from digitnet import reader as module
 from digitnet.errors import ImageError, ModelError
+from digitnet.find import Region
 from digitnet.reader import Reader
 from digitnet.reading import REASONS
 from digitnet.rules import Rules
@@ -720,3 +722,30 @@ def test_reading_a_picture_again_and_again_takes_no_more_memory(reader):
     for _ in range(300):
         reader.read(data)
     assert resident() - before < 10
+
+
+def test_a_page_that_is_too_much_work_is_read_from_its_top_and_says_so(reader, page, clear, monkeypatch):
+    assert clear.limits == ()
+    efforts = [module._effort(region) for region in module.search(page).regions]
+    monkeypatch.setattr(module, "MAX_EFFORT", sum(efforts[:3]) + 1)
+    part = reader.read(page)
+    assert part.limits == ("too_many_numbers",)
+    assert texts(part) == texts(clear)[:3]
+
+
+def test_long_strips_are_more_effort_than_their_length():
+    def effort(width):
+        return module._effort(Region((0, 0, width, 40), np.zeros((40, width), np.uint8), (), np.eye(2, 3)))
+
+    assert effort(2000) > 4 * effort(1000) / 2
+    assert effort(8000) == effort(4000)  # it is squeezed
+    assert effort(1) == effort(8)
+
+
+def test_a_number_alone_is_found_in_a_smaller_copy_and_boxed_on_the_page(reader, monkeypatch):
+    page = write("1984", tall=200, pen=20, room=160)[0]
+    before = reader.read(page, single=True).numbers[0]
+    monkeypatch.setattr(sys.modules["digitnet.find"], "LARGEST", page.size // 6)
+    after = reader.read(page, single=True).numbers[0]
+    assert after.text == before.text == "1984"
+    assert np.abs(np.subtract(after.box, before.box)).max() <= 12

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitnet.reading import REASONS, Digit, Number, Reading
+from digitnet.reading import LIMITS, REASONS, Digit, Number, Reading
 
 PAGE = np.full((200, 300), 230, np.uint8)
 GREEN, ORANGE, RED, BLUE = (0, 140, 60), (220, 120, 0), (210, 0, 0), (90, 150, 255)
@@ -74,7 +74,7 @@ def test_a_reading_is_plain_values_that_survive_json():
     )
     doubted = replace(doubted, digits=(replace(doubted.digits[0], alternatives=((9, 0.2),)), doubted.digits[1]))
     plain = json.loads(json.dumps(reading(doubted, number("7"), rules="length 1-2").to_dict()))
-    assert set(plain) == {"text", "confidence", "width", "height", "rules", "left_out", "numbers"}
+    assert set(plain) == {"text", "confidence", "width", "height", "rules", "left_out", "limits", "numbers"}
     assert (plain["text"], plain["width"], plain["height"], plain["rules"]) == ("42 7", 300, 200, "length 1-2")
     assert plain["confidence"] == pytest.approx(0.6 * 0.99)
     first, second = plain["numbers"]
@@ -174,3 +174,9 @@ def test_a_number_that_could_not_be_read_is_drawn_with_a_question_mark():
     assert unread.text == ""
     assert not np.array_equal(unread.draw(), read.draw())
     assert not unread.to_dict()["numbers"][0]["digits"]
+
+
+def test_a_page_read_in_part_says_why_and_what_to_do():
+    part = replace(reading(number("7")), limits=("too_many_numbers",))
+    assert part.to_dict()["limits"] == [{"code": "too_many_numbers", "advice": LIMITS["too_many_numbers"]}]
+    assert reading(number("7")).to_dict()["limits"] == []

@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from digitnet import ruling
 from digitnet.ruling import levelled, without_rules
 
 
@@ -121,3 +122,14 @@ def test_level_lines_and_ink_without_lines_are_not_turned():
         same, back = levelled(ink)
         assert same is ink
         assert (back == np.eye(2, 3)).all()
+
+
+def test_of_very_many_lines_the_longest_are_taken_away(monkeypatch):
+    ink = np.zeros((400, 900), np.uint8)
+    lengths = [150 + 30 * place for place in range(20)]
+    for place, length in enumerate(lengths):
+        ink[20 * place + 5 : 20 * place + 7, 100 : 100 + length] = 200
+    monkeypatch.setattr(ruling, "MAX_RULES", 5)
+    left = without_rules(ink)
+    gone = [not left[20 * place + 5 : 20 * place + 7].any() for place in range(20)]
+    assert gone == [False] * 15 + [True] * 5

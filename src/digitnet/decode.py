@@ -43,6 +43,12 @@ the best string of searches 8 to 32 times as wide each time, and 8 nearly.
 EFFORT = 1_000
 """Prefixes of each length times frames that a search follows at least: short strips are searched more widely."""
 
+MAX_PREFIXES, MAX_STEPS = 400, 20_000
+"""Prefixes that a search follows at this width, or prefixes times frames, whichever are more; then one of each length.
+
+Long strips that say nothing would take seconds; of honest ones of up to 25 digits none comes near.
+"""
+
 _LEAST_LOG = -1e4  # stands for the logarithm of 0, so that no alignment is worth less than nothing
 
 
@@ -70,7 +76,8 @@ def decode(log_probs: NDArray[Any], rules: Rules | None = None, count: int = 5) 
     The search is Graves's prefix search: always the prefix next that most probability lies behind, all permitted
     strings that begin with it. It ends when no prefix left can beat the strings found, which are then the best there
     are. On strips that say nothing, prefixes without end are equally good: of each length only the first few are
-    followed (`WIDTH`, `EFFORT`; "best-first beam search", Meister et al., 2020), and a better string may be missed.
+    followed (`WIDTH`, `EFFORT`, `MAX_PREFIXES`; "best-first beam search", Meister et al., 2020), and a better string
+    may be missed.
 
     Raises DataError where log_probs is of another shape or holds no log-probabilities, or count is below 1.
     """
@@ -241,7 +248,7 @@ def _search(
     """Return the `count` most probable accepted strings but for faint ones, and their probabilities, falling."""
     columns = probs.T.tolist()
     steps, accepts = automaton.steps.tolist(), automaton.accepts.tolist()
-    width = max(WIDTH, EFFORT // len(probs), count)
+    width, most = max(WIDTH, EFFORT // len(probs), count), max(MAX_PREFIXES, MAX_STEPS // len(probs))
     least = 0.0  # what a string must exceed
     found: list[tuple[float, str]] = []  # a heap, the least probable first
     followed: Counter[int] = Counter()
@@ -249,7 +256,7 @@ def _search(
     prefixes: list[tuple[float, str, int, list[float]]] = [(-np.inf, "", 0, [])]
     while prefixes and -prefixes[0][0] > least:
         _, text, state, enter = heappop(prefixes)
-        if followed[len(text)] == width:
+        if followed[len(text)] >= (width if followed.total() < most else 1):
             continue
         followed[len(text)] += 1
         if text:

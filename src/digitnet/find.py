@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.group import SMALLEST, groups
+from digitnet.group import MOST, SMALLEST, at_most, candidates, groups
 from digitnet.ink import FAINT, INK, SHARE, Gray, checked, ink_of, quantiles
 from digitnet.reading import Box
 from digitnet.ruling import Affine, levelled, without_rules
@@ -46,6 +46,9 @@ MARGIN = 0.12
 DEEPEST = 2
 """How often a dark box in a box is looked into."""
 
+MAX_PANELS = 30
+"""Boxes of another paper that are looked into at each depth of a page, the largest ones."""
+
 
 @dataclass(frozen=True, eq=False)
 class Region:
@@ -63,22 +66,39 @@ class Region:
     to_page: Affine
 
 
+class Found(NamedTuple):
+    """What was found on a page: its regions in reading order, and codes of `reading.LIMITS` where it is not all."""
+
+    regions: list[Region]
+    limits: tuple[str, ...]
+
+
 def find(page: Gray) -> list[Region]:
+    """Return the regions of `search`."""
+    return search(page).regions
+
+
+def search(page: Gray) -> Found:
     """Find the numbers on a page: lines from top to bottom, in a line from left to right.
 
     page: (h, w) uint8, 0 black .. 255 white. Ink may be darker or lighter than the paper, and both on one page.
-    A blank page gives an empty list. Raises ImageError for anything but a (h, w) uint8 array with pixels.
+    A blank page gives no regions. Raises ImageError for anything but a (h, w) uint8 array with pixels.
     """
     page = checked(page)
-    height, width = page.shape
-    (left, top, right, bottom), times = _enough(page)
+    small, back = _smaller(page, *_enough(page))
+    limits: set[str] = set()
+    regions = _ordered(_find(small, 0, limits))
+    return Found([_moved(region, back, page.shape) for region in regions], tuple(sorted(limits)))
+
+
+def _smaller(page: Gray, box: Box, times: float) -> tuple[Gray, Affine]:
+    """Return a part of a page, scaled down to `times` its size, and the map from its pixels to the page's."""
+    left, top, right, bottom = box
     page = page[top:bottom, left:right]
     if times < 1:
         size = max(1, round((right - left) * times)), max(1, round((bottom - top) * times))
-        small = cv2.resize(page, size, interpolation=cv2.INTER_AREA)
-        page = small.astype(np.uint8, copy=False)
-    back = np.array([[(right - left) / page.shape[1], 0, left], [0, (bottom - top) / page.shape[0], top]])
-    return [_moved(region, back, (height, width)) for region in _ordered(_find(page, 0))]
+        page = cv2.resize(page, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return page, np.array([[(right - left) / page.shape[1], 0, left], [0, (bottom - top) / page.shape[0], top]])
 
 
 def _enough(page: Gray) -> tuple[Box, float]:
@@ -88,7 +108,7 @@ def _enough(page: Gray) -> tuple[Box, float]:
     is of another level is ink, so that place and size of every piece are known beforehand.
     """
     height, width = page.shape
-    everything = (0, 0, width, height), math.sqrt(min(1.0, LARGEST / page.size))
+    everything = (0, 0, width, height), _times(page)
     paper = page[0, 0]
     if any((side != paper).any() for side in (page[0], page[-1], page[:, 0], page[:, -1])):
         return everything
@@ -110,13 +130,24 @@ def _enough(page: Gray) -> tuple[Box, float]:
     return box, min(1.0, max(AMPLE / high_each.min(), BROAD / pen.min()))
 
 
+def _times(page: Gray) -> float:
+    """Return the scale, 0..1, at which a page has at most `LARGEST` pixels."""
+    return math.sqrt(min(1.0, LARGEST / page.size))
+
+
 def whole(page: Gray) -> Region:
     """Take a whole image for one number: the region of all its ink, rules and specks aside.
 
-    page: as for `find`. An image without ink gives a region of zeros as large as the image, without parts.
+    page: as for `find`. An image without ink gives a region of zeros, without parts.
     Raises ImageError as `find` does.
     """
     page = checked(page)
+    height, width = page.shape
+    small, back = _smaller(page, (0, 0, width, height), _times(page))
+    return _moved(_whole(small), back, page.shape)
+
+
+def _whole(page: Gray) -> Region:
     ink = ink_of(page)
     ink = without_rules(ink)
     labels, boxes, areas = _components(ink, STRONG)
@@ -139,8 +170,11 @@ def _of_one_number(boxes: Ints, areas: Ints) -> Rows:
     return np.flatnonzero((areas > 0) & (sizes.max(1) > 0.08 * tallest) & (middle > top) & (middle < bottom))
 
 
-def _find(page: Gray, depth: int) -> list[Region]:
-    """Find the numbers on a page of the size that is worked at, then those in boxes of the other polarity on it."""
+def _find(page: Gray, depth: int, limits: set[str]) -> list[Region]:
+    """Find the numbers on a page of the size that is worked at, then those in boxes of the other polarity on it.
+
+    limits: codes of `reading.LIMITS` are added.
+    """
     ink = ink_of(page)
     ink, turn = levelled(ink)
     ink = without_rules(ink)
@@ -148,12 +182,16 @@ def _find(page: Gray, depth: int) -> list[Region]:
     regions = []
     if depth < DEEPEST:
         for row, shape in _panels(labels, boxes, areas):
-            if inside := _inside(page, boxes[row], shape, turn, depth):
+            if inside := _inside(page, boxes[row], shape, turn, depth, limits):
                 regions += inside
                 left, top, right, bottom = boxes[row]
                 within = (boxes[:, :2] >= (left, top)).all(1) & (boxes[:, 2:] <= (right, bottom)).all(1)
                 areas[within] = 0  # the paper around its ink, and the paper in the loops of its ink
-    for rows in groups(boxes, areas):
+    if len(candidates(boxes, areas)) > MOST:
+        limits.add("too_many_parts")
+    numbers, more = at_most(groups(boxes, areas), boxes, LARGEST)
+    limits |= more
+    for rows in numbers:
         largest = max(rows, key=lambda row: int(areas[row]))
         if areas[largest] > 0.8 * areas[rows].sum() and _solid(labels, boxes[largest], largest + 1):
             continue
@@ -181,11 +219,18 @@ def _solid(labels: NDArray[Any], box: Ints, label: int) -> bool:
 
 
 def _panels(labels: NDArray[Any], boxes: Ints, areas: Ints) -> list[tuple[int, Gray]]:
-    """Return parts so large, full and rectangular that they may be other paper, written on: their rows and shapes."""
+    """Return parts so large, full and rectangular that they may be other paper, written on: their rows and shapes.
+
+    There are at most `MAX_PANELS`, and all together they are at most as large as the page.
+    """
     wide, high = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    full = (areas > 0.4 * wide * high) & (wide >= 24) & (high >= 20) & (high < 3 * wide)
-    panels = []
-    for row in np.flatnonzero(full).tolist():
+    full = np.flatnonzero((areas > 0.4 * wide * high) & (wide >= 24) & (high >= 20) & (high < 3 * wide))
+    sizes = wide[full].astype(np.int64) * high[full]
+    panels: list[tuple[int, Gray]] = []
+    room, tries = labels.size, 10 * MAX_PANELS
+    for row in full[np.argsort(-sizes, kind="stable")[:tries]].tolist():
+        if len(panels) == MAX_PANELS:
+            break
         left, top, right, bottom = boxes[row].tolist()
         shape = (labels[top:bottom, left:right] == row + 1).astype(np.uint8)
         outlines = cv2.findContours(shape, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
@@ -203,12 +248,13 @@ def _panels(labels: NDArray[Any], boxes: Ints, areas: Ints) -> list[tuple[int, G
         if cv2.contourArea(outline) > max(0.93 * sides[0] * sides[1], 0.5 * wide[row] * high[row]):
             shape = cv2.erode(shape, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8)).astype(np.uint8, copy=False)
             shape = shape[rim:-rim, rim:-rim]
-            if (labels[top:bottom, left:right][shape > 0] != row + 1).mean() > 0.01:
+            if shape.size <= room and (labels[top:bottom, left:right][shape > 0] != row + 1).mean() > 0.01:
                 panels.append((row, shape))
-    return panels
+                room -= shape.size
+    return sorted(panels, key=lambda panel: panel[0])
 
 
-def _inside(page: Gray, box: Ints, shape: Gray, turn: Affine, depth: int) -> list[Region]:
+def _inside(page: Gray, box: Ints, shape: Gray, turn: Affine, depth: int, limits: set[str]) -> list[Region]:
     """Find the numbers in a part of the page; `box` and `shape` are of the page turned upright."""
     left, top, right, bottom = _bounds(turn, box, page.shape)
     back = turn.copy()
@@ -219,7 +265,7 @@ def _inside(page: Gray, box: Ints, shape: Gray, turn: Affine, depth: int) -> lis
         return []
     inner = np.where(shape > 0, inner, np.uint8(np.median(inner[shape > 0])))
     shift = np.array([[1.0, 0, left], [0, 1, top]])
-    return [_moved(region, shift, page.shape) for region in _find(inner, depth + 1)]
+    return [_moved(region, shift, page.shape) for region in _find(inner, depth + 1, limits)]
 
 
 def _components(ink: Gray, strong: Gray | int) -> tuple[NDArray[Any], Ints, Ints]:

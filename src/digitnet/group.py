@@ -20,8 +20,17 @@ SMALLEST = 7
 MOST = 3000
 """Parts a page may have: beyond it, in a photo of gravel say, the largest are looked at."""
 
+MAX_NUMBERS = 800
+"""Groups that a page may have, from its top; pages of words have some 600."""
+
 GAP, WIDEST_GAP = 0.85, 1.2
 """Between two digits of a number at most, in digit heights: as a rule, and where all its gaps are as wide."""
+
+
+def candidates(boxes: Ints, areas: Ints) -> Rows:
+    """Return the rows of `boxes` that are more than specks; as for `groups`, which looks at the largest `MOST`."""
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    return np.flatnonzero((sizes.max(1, initial=0) >= 3) & (areas >= 4))
 
 
 def groups(boxes: Ints, areas: Ints) -> list[list[int]]:
@@ -29,8 +38,7 @@ def groups(boxes: Ints, areas: Ints) -> list[list[int]]:
 
     boxes: (n, 4) int32 left, top, right, bottom, pixels. areas: (n,) pixels of ink; parts of less than 4 are left out.
     """
-    sizes = boxes[:, 2:] - boxes[:, :2]
-    rows = np.flatnonzero((sizes.max(1, initial=0) >= 3) & (areas >= 4))
+    rows = candidates(boxes, areas)
     if len(rows) > MOST:
         rows = rows[np.argsort(-areas[rows], kind="stable")[:MOST]]
     rows = rows[np.argsort(boxes[rows, 0], kind="stable")]
@@ -42,27 +50,30 @@ def groups(boxes: Ints, areas: Ints) -> list[list[int]]:
     digit = np.flatnonzero((high >= SMALLEST) & ~dash & ~blob & (wide < 15 * high))
     if not len(digit):
         return []
-    # To the right of each digit its nearest neighbour of like size on the same line.
     lefts, tops, rights, bottoms, highs = (side[digit] for side in (left, top, right, bottom, high))
-    larger, smaller = np.maximum(highs[:, None], highs), np.minimum(highs[:, None], highs)
-    beside = np.minimum(bottoms[:, None], bottoms) - np.maximum(tops[:, None], tops) > 0.4 * smaller
-    gap = lefts[None] - rights[:, None]
-    after = (lefts + rights)[None] > (lefts + rights)[:, None]
-    near = after & beside & (gap < 2 * WIDEST_GAP * larger) & (smaller > 0.4 * larger)
-    apart = np.where(near, gap, np.inf)
-    pairs = [(digit[one], digit[other]) for one, other in enumerate(apart.argmin(1)) if near[one, other]]
+    pairs = []
+    # To the right of each digit its nearest neighbour of like size on the same line.
+    for some in _slices(len(digit)):
+        larger, smaller = np.maximum(highs[some, None], highs), np.minimum(highs[some, None], highs)
+        beside = np.minimum(bottoms[some, None], bottoms) - np.maximum(tops[some, None], tops) > 0.4 * smaller
+        gap = lefts[None] - rights[some, None]
+        after = (lefts + rights)[None] > (lefts + rights)[some, None]
+        near = after & beside & (gap < 2 * WIDEST_GAP * larger) & (smaller > 0.4 * larger)
+        nearest = np.where(near, gap, np.inf).argmin(1)
+        pairs += [(digit[some][one], digit[nearest[one]]) for one in np.flatnonzero(near.any(1))]
     # Flags, broken pieces, dots and dashes go with the digit they are nearest to.
-    small = (high[:, None] < 0.6 * highs) & (np.maximum(wide, high)[:, None] < 1.2 * highs)
-    small &= np.maximum(wide, high)[:, None] > 0.06 * highs
-    dx = np.maximum(left[:, None] - rights, lefts - right[:, None]).clip(0)
-    dy = np.maximum(top[:, None] - bottoms, tops - bottom[:, None]).clip(0)
-    mine = small & (dx < 0.6 * highs) & (dy < 0.25 * highs)
-    shared = np.minimum(right[:, None], rights) - np.maximum(left[:, None], lefts)
-    stacked = (dy < 0.1 * np.maximum(high[:, None], highs)) & (shared > 0.5 * np.minimum(wide[:, None], rights - lefts))
-    stacked[digit, np.arange(len(digit))] = False
-    mine |= stacked
-    far = np.where(mine, (dx + dy) / highs, np.inf)
-    pairs += [(one, digit[other]) for one, other in enumerate(far.argmin(1)) if mine[one, other]]
+    for some in _slices(len(rows)):
+        small = (high[some, None] < 0.6 * highs) & (np.maximum(wide, high)[some, None] < 1.2 * highs)
+        small &= np.maximum(wide, high)[some, None] > 0.06 * highs
+        dx = np.maximum(left[some, None] - rights, lefts - right[some, None]).clip(0)
+        dy = np.maximum(top[some, None] - bottoms, tops - bottom[some, None]).clip(0)
+        mine = small & (dx < 0.6 * highs) & (dy < 0.25 * highs)
+        shared = np.minimum(right[some, None], rights) - np.maximum(left[some, None], lefts)
+        over = shared > 0.5 * np.minimum(wide[some, None], rights - lefts)
+        other = np.arange(len(rows))[some, None] != digit
+        mine |= (dy < 0.1 * np.maximum(high[some, None], highs)) & over & other
+        nearest = np.where(mine, (dx + dy) / highs, np.inf).argmin(1)
+        pairs += [(some.start + one, digit[nearest[one]]) for one in np.flatnonzero(mine.any(1))]
     is_digit = np.zeros(len(rows), bool)
     is_digit[digit] = True
     numbers = []
@@ -71,6 +82,29 @@ def groups(boxes: Ints, areas: Ints) -> list[list[int]]:
             if is_digit[piece].any():
                 numbers.append(rows[piece].tolist())
     return numbers
+
+
+def at_most(numbers: list[list[int]], boxes: Ints, pixels: int) -> tuple[list[list[int]], set[str]]:
+    """Return the groups of a page that are looked at, and codes of `reading.LIMITS` where these are not all.
+
+    The largest are left out where the boxes of all together have more than so many pixels, which those of numbers never
+    have, as they hardly overlap; then those that come last on the page.
+    """
+    ends = np.array([(*boxes[rows, :2].min(0), *boxes[rows, 2:].max(0)) for rows in numbers], np.int64).reshape(-1, 4)
+    sizes = (ends[:, 2] - ends[:, 0]) * (ends[:, 3] - ends[:, 1])
+    order = np.argsort(sizes, kind="stable")
+    kept, limits = order[sizes[order].cumsum() <= pixels], set()
+    if len(kept) < len(numbers):
+        limits.add("too_many_parts")
+    if len(kept) > MAX_NUMBERS:
+        limits.add("too_many_numbers")
+        kept = kept[np.argsort(ends[kept, 1], kind="stable")[:MAX_NUMBERS]]
+    return [numbers[place] for place in np.sort(kept).tolist()], limits
+
+
+def _slices(count: int, size: int = 256) -> list[slice]:
+    """Return slices of 0 .. count: tables of all parts beside all would fill the memory."""
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def _split(
@@ -86,7 +120,7 @@ def _split(
     return np.split(members, np.flatnonzero(gaps > limit) + 1)
 
 
-def _teams(n: int, pairs: list[tuple[int, int]]) -> list[Rows]:
+def _teams(n: int, pairs: list[tuple[Any, Any]]) -> list[Rows]:
     """Part 0 .. n - 1 into teams, so that both of every pair are in one (union-find)."""
     leader = list(range(n))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from digitnet.batch import Read
 from digitnet.errors import listed
-from digitnet.reading import Number, Reading
+from digitnet.reading import LIMITS, Number, Reading
 from digitnet.terminal import percent
 
 
@@ -32,7 +32,7 @@ def _field(number: Number, rules: str | None) -> str:
 
 
 def _page(reading: Reading) -> list[str]:
-    found = []
+    found = [f"read in part: {LIMITS[code]}" for code in reading.limits]
     if not reading.numbers:
         found.append("no numbers found; if the image holds one number and nothing else, add --single")
     if reading.left_out:

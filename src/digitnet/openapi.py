@@ -102,6 +102,7 @@ _PAGE = _named(
         height=_WHOLE,
         rules=_PERHAPS,
         left_out=_WHOLE | {"description": "places with ink that were not taken for numbers"},
+        limits=_list(_object(code=_TEXT, advice=_TEXT)),
         numbers=_list(_NUMBER),
     ),
 )

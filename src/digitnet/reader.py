@@ -21,7 +21,7 @@ from digitnet import image
 from digitnet.blank import has_writing, nothing_written, unread
 from digitnet.decode import Path, align, decode, digit_probs
 from digitnet.digits import SIDE, STRIP
-from digitnet.find import Region, find, whole
+from digitnet.find import Found, Region, search, whole
 from digitnet.frame import frame, strip
 from digitnet.ink import INK, quantiles
 from digitnet.reading import Box, Digit, Number, Reading
@@ -60,6 +60,9 @@ COARSE = 1.5
 
 WIDEST = 4_000
 """Width to which longer strips are squeezed, pixels: a hundred digits."""
+
+MAX_EFFORT = 32_000
+"""Effort that a page's strips may take (`_effort`), some 1.5 s of a core: 200 numbers of four digits."""
 
 
 Floats = NDArray[np.float64]
@@ -106,7 +109,7 @@ class Reader:
     def read_page(self, page: NDArray[np.uint8], *, single: bool = False, rules: Rules | None = None) -> Reading:
         """Read a page (h, w) uint8, 0 black .. 255 white; otherwise as `read`."""
         said = str(rules) if rules else None
-        regions, _, answers = self._look(page, single)
+        (regions, limits), _, answers = self._look(page, single)
         if single and not has_writing(regions[0]):
             return Reading((unread(page, rules),), page, said)
         drafts = [_draft(region, columns, rules, single) for region, columns in zip(regions, answers, strict=True)]
@@ -122,7 +125,7 @@ class Reader:
                 # By the image alone: a rule that is broken must not make a number vanish.
                 if single or max(share * draft.alone.probability, number.confidence) >= LEAST:
                     numbers.append(number)
-        return Reading(tuple(numbers), page, said, len(drafts) - len(numbers))
+        return Reading(tuple(numbers), page, said, len(drafts) - len(numbers), limits)
 
     def _opinions(self, drafts: Sequence[_Draft]) -> dict[int, _Opinion]:
         """Ask the classifier about the digits of all drafts at once; return each draft's answers by its id."""
@@ -139,12 +142,10 @@ class Reader:
         _, strips, answers = self._look(page, single)
         return list(zip(strips, answers, strict=True))
 
-    def _look(
-        self, page: NDArray[np.uint8], single: bool
-    ) -> tuple[list[Region], list[NDArray[np.uint8]], list[Columns]]:
-        regions = [_roomier(whole(page), page)] if single else find(page)
-        strips = [strip(_picture(region, page), WIDEST) for region in regions]
-        return regions, strips, self.line(strips)
+    def _look(self, page: NDArray[np.uint8], single: bool) -> tuple[Found, list[NDArray[np.uint8]], list[Columns]]:
+        found = Found([_roomier(whole(page), page)], ()) if single else _within(search(page))
+        strips = [strip(_picture(region, page), WIDEST) for region in found.regions]
+        return found, strips, self.line(strips)
 
     def _number(
         self,
@@ -193,8 +194,8 @@ class Reader:
         left, top, right, bottom = region.box
         ink = region.ink
         strong = ink > 127
-        slope = cv2.magnitude(cv2.Sobel(ink, cv2.CV_32F, 1, 0), cv2.Sobel(ink, cv2.CV_32F, 0, 1)) / 8
-        if strong.any() and np.quantile(slope[strong], 0.9) < 25 * max(1.0, float(np.hypot(*region.to_page[:, 0]))):
+        sharp = 8 * 25 * max(1.0, float(np.hypot(*region.to_page[:, 0])))
+        if strong.any() and np.quantile(_slope(ink)[strong], 0.9, overwrite_input=True) < sharp:
             found.append("blurred")
         if left <= 0 or top <= 0 or right >= page.shape[1] or bottom >= page.shape[0]:
             found.append("cut_off")
@@ -204,6 +205,12 @@ class Reader:
         if np.median([box[3] - box[1] for box in boxes]) < 14:
             found.append("too_small")
         return tuple(found)
+
+
+def _slope(ink: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return how steeply ink rises and falls at each pixel, eight times its grey levels for each pixel."""
+    across, down = cv2.Sobel(ink, cv2.CV_32F, 1, 0), cv2.Sobel(ink, cv2.CV_32F, 0, 1)
+    return np.asarray(cv2.magnitude(across, down, across), np.float32)
 
 
 def _likeness(draft: _Draft, opinions: dict[int, _Opinion]) -> float:
@@ -234,17 +241,37 @@ def _prevalent(like: Floats) -> Floats:
     return _given(share, like)
 
 
+def _effort(region: Region) -> float:
+    """Return how much work a region is, in pixels of its strip: long strips are searched for longer ones of digits."""
+    height, width = region.ink.shape
+    wide: float = min(max(8.0, width * STRIP / height), float(WIDEST))
+    return 40 + wide + wide * wide / 1000
+
+
+def _within(found: Found) -> Found:
+    """Leave out the last regions of a page where all together are more work than `MAX_EFFORT`."""
+    ends = np.cumsum([_effort(region) for region in found.regions])
+    count = int(np.searchsorted(ends, MAX_EFFORT, side="right"))
+    if count == len(found.regions):
+        return found
+    return Found(found.regions[:count], tuple(sorted({*found.limits, "too_many_numbers"})))
+
+
 def _roomier(region: Region, page: NDArray[np.uint8]) -> Region:
     """Return the only number of a picture with more of the paper around it, as far as there is any."""
     height, width = region.ink.shape
-    room = round(ROOM * (region.box[3] - region.box[1]))
-    x, y = (round(float(v)) for v in region.to_page[:, 2])  # `whole` moves ink and does not turn it
+    scale, offset = np.diag(region.to_page), region.to_page[:, 2]  # `whole` scales and moves ink and does not turn it
+    room = round(ROOM * (region.box[3] - region.box[1]) / float(scale[1]))
+    x, y = (round(float(v)) for v in offset / scale)
+    wide, high = (round(float(v)) for v in (page.shape[1], page.shape[0]) / scale)
     left, top = min(room, max(0, x)), min(room, max(0, y))
-    right = min(room, max(0, page.shape[1] - x - width))
-    bottom = min(room, max(0, page.shape[0] - y - height))
+    right = min(room, max(0, wide - x - width))
+    bottom = min(room, max(0, high - y - height))
     ink = cv2.copyMakeBorder(region.ink, top, bottom, left, right, cv2.BORDER_CONSTANT, value=0)
     parts = tuple((x0 + left, y0 + top, x1 + left, y1 + top) for x0, y0, x1, y1 in region.parts)
-    return Region(region.box, np.asarray(ink, np.uint8), parts, region.to_page - np.array([[0, 0, left], [0, 0, top]]))
+    to_page = region.to_page.copy()
+    to_page[:, 2] -= (left, top) * scale
+    return Region(region.box, np.asarray(ink, np.uint8), parts, to_page)
 
 
 def _picture(region: Region, page: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -25,6 +25,12 @@ REASONS = {
 }
 """Why a number should not be trusted, by code, and what can be done about it."""
 
+LIMITS = {
+    "too_many_parts": "the page has more separate marks than are looked at, some were left out; cut it up",
+    "too_many_numbers": "the page holds more than is read of one page, what comes last was left out; cut it up",
+}
+"""Why a page was read in part, by code, and what can be done about it."""
+
 
 @dataclass(frozen=True)
 class Digit:
@@ -84,12 +90,14 @@ class Reading:
 
     page: (h, w) uint8, 0 black .. 255 white, what was read. rules: what the numbers had to keep, in words.
     left_out: how many places with ink on the page were not taken for numbers.
+    limits: codes of `LIMITS`, where the page was read in part.
     """
 
     numbers: tuple[Number, ...]
     page: NDArray[np.uint8] = field(repr=False)
     rules: str | None = None
     left_out: int = 0
+    limits: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -124,6 +132,7 @@ class Reading:
             "height": height,
             "rules": self.rules,
             "left_out": self.left_out,
+            "limits": [{"code": code, "advice": LIMITS[code]} for code in self.limits],
             "numbers": [number.to_dict() for number in self.numbers],
         }
 

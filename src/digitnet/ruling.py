@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from digitnet.ink import INK, Gray
 from digitnet.reading import Box
 
+MAX_RULES = 2000
+"""Lines of each direction that are looked at, the longest ones: forms and squared paper have some 100."""
+
 Affine = NDArray[np.float64]
 """(2, 3): the map from (x, y, 1) to (x, y)."""
 
@@ -115,18 +118,21 @@ def _rules(stroke: Gray) -> list[_Rule]:
     least = max(5, -(-max(32, max(height, width) // 70) // cell))  # cells
     if width < least * cell:
         return []
-    thick = cv2.dilate(stroke, np.ones((3, 1), np.uint8))
-    small = cv2.resize(thick[:, : width // cell * cell] * 255, (width // cell, height), interpolation=cv2.INTER_AREA)
+    grown = cv2.dilate(stroke, np.ones((3, 1), np.uint8))
+    small = cv2.resize(grown[:, : width // cell * cell] * 255, (width // cell, height), interpolation=cv2.INTER_AREA)
     runs = cv2.threshold(small, 200, 1, cv2.THRESH_BINARY)[1].astype(np.uint8, copy=False)
     runs = cv2.morphologyEx(runs, cv2.MORPH_OPEN, np.ones((1, least), np.uint8)).astype(np.uint8, copy=False)
     if not cv2.hasNonZero(runs):
         return []
     _, labels, stats, _ = cv2.connectedComponentsWithStats(runs, connectivity=8)
+    lengths, heights, areas = stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_AREA]].T
+    thick = np.maximum(1.0, areas / lengths - 2)
+    straight = np.flatnonzero((lengths * cell >= 12 * thick) & (heights <= thick + 3 + 0.02 * lengths * cell))
+    longest = np.sort(straight[np.argsort(-lengths[straight], kind="stable")[:MAX_RULES]])
     rules = []
-    for label, (left, top, wide, high, area) in enumerate(stats[1:].tolist(), 1):
+    for label in (longest + 1).tolist():
+        left, top, wide, high, area = stats[label].tolist()
         thickness = max(1.0, area / wide - 2)
-        if wide * cell < 12 * thickness or high > thickness + 3 + 0.02 * wide * cell:
-            continue
         mask = labels[top : top + high, left : left + wide] == label
         mask = np.repeat(mask[:, [0, *range(wide), wide - 1]], cell, axis=1)  # a cell more at either end
         start, stop = max(0, left * cell - cell), min(width, (left + wide + 1) * cell)
