@@ -55,7 +55,7 @@ MAX_SIDE = 30_000
 """Pixels of a page's longer side beyond which it is refused: a receipt of one metre at 600 dpi has 23,600."""
 
 MAX_ASPECT = 100
-"""Longer side in shorter sides beyond which a page is refused, if it is longer than 1,000 pixels: a line of fifty
+"""Longer side in shorter sides beyond which a page is refused, if it is longer than 4,000 pixels: a line of fifty
 digits has some 40."""
 
 MAX_MEMORY = 300_000_000
@@ -258,7 +258,7 @@ def _check_size(width: float, height: float, each: float = 1, beside: float = 0)
         raise ImageError(f"{size}, at most {MOST_PIXELS // 10**6} million are read; scale it down or cut it up")
     if long > MAX_SIDE:
         raise ImageError(f"{size}, at most {MAX_SIDE:,} on a side are read; scale it down or cut it up")
-    if long > max(MAX_ASPECT * short, 1000):
+    if long > max(MAX_ASPECT * short, 4000):
         raise ImageError(f"{size}, more than {MAX_ASPECT} times as long as wide; cut it up")
     if (needed := width * height * each + beside) > MAX_MEMORY:
         most = f"takes {needed / 10**6:,.0f} MB to decode, at most {MAX_MEMORY // 10**6} MB are given"
