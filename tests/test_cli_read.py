@@ -826,7 +826,7 @@ def test_scoring_without_a_folder_or_with_a_bad_truth_is_said(digitnet, marked):
 
 def test_a_page_read_in_part_is_said_on_standard_error(digitnet, monkeypatch):
     path = save("full.png", "1984 7265", "30 416")
-    monkeypatch.setattr(sys.modules["digitnet.reader"], "MAX_EFFORT", 300)
+    monkeypatch.setattr(sys.modules["digitnet.effort"], "MAX_EFFORT", 300)
     code, out, err = digitnet("read", path)
     assert code == 0
     assert out.startswith("1984")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import digitnet
+from digitnet import effort
 from digitnet import reader as module
 from digitnet.errors import ImageError, ModelError
 from digitnet.find import Region
@@ -726,20 +727,20 @@ def test_reading_a_picture_again_and_again_takes_no_more_memory(reader):
 
 def test_a_page_that_is_too_much_work_is_read_from_its_top_and_says_so(reader, page, clear, monkeypatch):
     assert clear.limits == ()
-    efforts = [module._effort(region) for region in module.search(page).regions]
-    monkeypatch.setattr(module, "MAX_EFFORT", sum(efforts[:3]) + 1)
+    efforts = [effort.effort(region) for region in module.search(page).regions]
+    monkeypatch.setattr(effort, "MAX_EFFORT", sum(efforts[:3]) + 1)
     part = reader.read(page)
     assert part.limits == ("too_many_numbers",)
     assert texts(part) == texts(clear)[:3]
 
 
 def test_long_strips_are_more_effort_than_their_length():
-    def effort(width):
-        return module._effort(Region((0, 0, width, 40), np.zeros((40, width), np.uint8), (), np.eye(2, 3)))
+    def needed(width):
+        return effort.effort(Region((0, 0, width, 40), np.zeros((40, width), np.uint8), (), np.eye(2, 3)))
 
-    assert effort(2000) > 4 * effort(1000) / 2
-    assert effort(8000) == effort(4000)  # it is squeezed
-    assert effort(1) == effort(8)
+    assert needed(2000) > 2 * needed(1000)
+    assert needed(8000) == needed(4000)  # it is squeezed
+    assert needed(1) == needed(8)
 
 
 def test_a_number_alone_is_found_in_a_smaller_copy_and_boxed_on_the_page(reader, monkeypatch):

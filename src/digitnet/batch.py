@@ -56,9 +56,9 @@ class Read:
 def pictures(paths: Iterable[str], suffixes: Collection[str] = PICTURES) -> list[str]:
     """Return the files that paths mean: files, "-" for standard input, folders with all pictures below, patterns.
 
-    A folder's and a pattern's files come sorted, dead links among them, pipes and devices not, nor a folder's `._*` files
-    of macOS; a file that is named is taken whatever its suffix. suffixes: of the files that are taken of a folder, in
-    small letters. Raises ImageError where a folder or a pattern holds no picture.
+    The files of a folder or pattern come sorted and include dead links, but no pipes, devices or (of a folder) `._*`
+    files of macOS. A file that is named is taken whatever its suffix. suffixes: of the files taken from a folder, in
+    lower case. Raises ImageError where a folder or a pattern holds no picture.
     """
     found: list[str] = []
     for path in paths:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.find import Region
+from digitnet.find import Region, bounds, reduced
 from digitnet.group import SMALLEST
 from digitnet.ink import INK, ink_of, quantiles
 from digitnet.reading import Box, Number
@@ -46,9 +46,10 @@ def unread(page: NDArray[np.uint8], rules: Rules | None) -> Number:
     page: (h, w) uint8, 0 black .. 255 white. rules: what the number had to keep. It is doubtful where there is a dash,
     which `ruling.without_rules` takes for a rule but is too short for one, and where contrast speaks against it.
     """
-    dashes = _rules(page)[1].astype(np.uint8)
-    left, top, wide, high = cv2.boundingRect(dashes) if dashes.any() else (0, 0, page.shape[1], page.shape[0])
-    box = (left, top, left + wide, top + high)
+    small, back = reduced(page)
+    dashes = _rules(small)[1].astype(np.uint8)
+    left, top, wide, high = cv2.boundingRect(dashes) if dashes.any() else (0, 0, small.shape[1], small.shape[0])
+    box = bounds(back, (left, top, left + wide, top + high), page.shape)
     sure = nothing_written(page, box, bool(dashes.any()))
     empty = sure >= 0.5 and not dashes.any()
     status, reason = ("empty", "empty") if empty else ("unreadable", "not_a_digit")

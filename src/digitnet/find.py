@@ -142,9 +142,14 @@ def whole(page: Gray) -> Region:
     Raises ImageError as `find` does.
     """
     page = checked(page)
-    height, width = page.shape
-    small, back = _smaller(page, (0, 0, width, height), _times(page))
+    small, back = reduced(page)
     return _moved(_whole(small), back, page.shape)
+
+
+def reduced(page: Gray) -> tuple[Gray, Affine]:
+    """Return a page, scaled down to `LARGEST` pixels if it has more, and the map from its pixels to the page's."""
+    height, width = page.shape
+    return _smaller(page, (0, 0, width, height), _times(page))
 
 
 def _whole(page: Gray) -> Region:
@@ -256,7 +261,7 @@ def _panels(labels: NDArray[Any], boxes: Ints, areas: Ints) -> list[tuple[int, G
 
 def _inside(page: Gray, box: Ints, shape: Gray, turn: Affine, depth: int, limits: set[str]) -> list[Region]:
     """Find the numbers in a part of the page; `box` and `shape` are of the page turned upright."""
-    left, top, right, bottom = _bounds(turn, box, page.shape)
+    left, top, right, bottom = bounds(turn, box, page.shape)
     back = turn.copy()
     back[:, 2] += turn[:, :2] @ box[:2] - (left, top)
     shape = cv2.warpAffine(shape, back, (right - left, bottom - top), flags=cv2.INTER_NEAREST).astype(np.uint8)
@@ -340,7 +345,7 @@ def _cut(
     to_page = turn.copy()
     to_page[:, 2] += turn[:, :2] @ (x0, y0)
     parts = tuple((a - x0, b - y0, c - x0, d - y0) for a, b, c, d in _parts(boxes))
-    return Region(_bounds(turn, (left, top, right, bottom), shape), cut, parts, to_page)
+    return Region(bounds(turn, (left, top, right, bottom), shape), cut, parts, to_page)
 
 
 def _parts(boxes: Ints) -> list[Box]:
@@ -357,7 +362,7 @@ def _parts(boxes: Ints) -> list[Box]:
     return parts
 
 
-def _bounds(turn: Affine, box: Any, shape: tuple[int, ...]) -> Box:
+def bounds(turn: Affine, box: Any, shape: tuple[int, ...]) -> Box:
     """Return the box on a page of `shape` around a box that an affine map takes there."""
     left, top, right, bottom = (float(side) for side in box)
     corners = np.array([[left, right, left, right], [top, top, bottom, bottom], [1, 1, 1, 1]])
@@ -374,7 +379,7 @@ def _moved(region: Region, step: Affine, shape: tuple[int, ...]) -> Region:
     """Take a region from one page to another that an affine map leads to."""
     to_page = step[:, :2] @ region.to_page
     to_page[:, 2] += step[:, 2]
-    return replace(region, box=_bounds(step, region.box, shape), to_page=to_page)
+    return replace(region, box=bounds(step, region.box, shape), to_page=to_page)
 
 
 def _ordered(regions: list[Region]) -> list[Region]:

@@ -21,6 +21,7 @@ from digitnet import image
 from digitnet.blank import has_writing, nothing_written, unread
 from digitnet.decode import Path, align, decode, digit_probs
 from digitnet.digits import SIDE, STRIP
+from digitnet.effort import WIDEST, within
 from digitnet.find import Found, Region, search, whole
 from digitnet.frame import frame, strip
 from digitnet.ink import INK, quantiles
@@ -57,13 +58,6 @@ ROOM = 0.25
 
 COARSE = 1.5
 """Pixels of a page to one of a region from which the page is scaled down for reading, not sampled."""
-
-WIDEST = 4_000
-"""Width to which longer strips are squeezed, pixels: a hundred digits."""
-
-MAX_EFFORT = 32_000
-"""Effort that a page's strips may take (`_effort`), some 1.5 s of a core: 200 numbers of four digits."""
-
 
 Floats = NDArray[np.float64]
 
@@ -143,7 +137,7 @@ class Reader:
         return list(zip(strips, answers, strict=True))
 
     def _look(self, page: NDArray[np.uint8], single: bool) -> tuple[Found, list[NDArray[np.uint8]], list[Columns]]:
-        found = Found([_roomier(whole(page), page)], ()) if single else _within(search(page))
+        found = Found([_roomier(whole(page), page)], ()) if single else within(search(page))
         strips = [strip(_picture(region, page), WIDEST) for region in found.regions]
         return found, strips, self.line(strips)
 
@@ -239,22 +233,6 @@ def _prevalent(like: Floats) -> Floats:
     for _ in range(10):
         share = (float(_given(share, like).sum()) + 1) / (len(like) + 2)
     return _given(share, like)
-
-
-def _effort(region: Region) -> float:
-    """Return how much work a region is, in pixels of its strip: long strips are searched for longer ones of digits."""
-    height, width = region.ink.shape
-    wide: float = min(max(8.0, width * STRIP / height), float(WIDEST))
-    return 40 + wide + wide * wide / 1000
-
-
-def _within(found: Found) -> Found:
-    """Leave out the last regions of a page where all together are more work than `MAX_EFFORT`."""
-    ends = np.cumsum([_effort(region) for region in found.regions])
-    count = int(np.searchsorted(ends, MAX_EFFORT, side="right"))
-    if count == len(found.regions):
-        return found
-    return Found(found.regions[:count], tuple(sorted({*found.limits, "too_many_numbers"})))
 
 
 def _roomier(region: Region, page: NDArray[np.uint8]) -> Region:

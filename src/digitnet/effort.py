@@ -1,0 +1,30 @@
+"""How much of a page is read: the places found on it, from its top, up to so much work."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from digitnet.digits import STRIP
+from digitnet.find import Found, Region
+
+WIDEST = 4_000
+"""Width to which longer strips are squeezed, pixels: a hundred digits."""
+
+MAX_EFFORT = 32_000
+"""Effort that a page's strips may take (`effort`), some 1.5 s of a core: 200 numbers of four digits."""
+
+
+def effort(region: Region) -> float:
+    """Return how much work a region is, in pixels of its strip: long strips are searched for longer ones of digits."""
+    height, width = region.ink.shape
+    wide: float = min(max(8.0, width * STRIP / height), float(WIDEST))
+    return 40 + wide + wide * wide / 1000
+
+
+def within(found: Found) -> Found:
+    """Leave out the last regions of a page where all together are more work than `MAX_EFFORT`."""
+    ends = np.cumsum([effort(region) for region in found.regions])
+    count = int(np.searchsorted(ends, MAX_EFFORT, side="right"))
+    if count == len(found.regions):
+        return found
+    return Found(found.regions[:count], tuple(sorted({*found.limits, "too_many_numbers"})))
