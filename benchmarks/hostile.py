@@ -207,10 +207,15 @@ def pdf(count: int) -> bytes:
     return b"\n".join([*parts, b"trailer <</Root 1 0 R>>"])
 
 
-def pdf_scan(side: int) -> bytes:
-    """A PDF of one scan, a pixel a point."""
-    data = zlib.compress(noise(side, side, 4, 0.5).tobytes(), 1)
-    about = f"/Type/XObject/Subtype/Image/Width {side}/Height {side}/ColorSpace/DeviceGray/BitsPerComponent 8"
+def pdf_scan(side: int, jpeg: bool = False) -> bytes:
+    """A PDF of one scan, a pixel a point; in colour, if it is a JPEG."""
+    page = noise(side, side, 4, 0.5)
+    if jpeg:
+        data = saved(np.repeat(page[:, :, None], 3, axis=2), "JPEG", progressive=True, quality=60)
+    else:
+        data = zlib.compress(page.tobytes(), 1)
+    colour, packed = ("/DeviceRGB", "/DCTDecode") if jpeg else ("/DeviceGray", "/FlateDecode")
+    about = f"/Type/XObject/Subtype/Image/Width {side}/Height {side}/ColorSpace{colour}/BitsPerComponent 8"
     body = f"{side} 0 0 {side} 0 0 cm /I Do".encode()
     return b"\n".join(
         [
@@ -218,7 +223,7 @@ def pdf_scan(side: int) -> bytes:
             f"2 0 obj <</Type/Pages/Kids[3 0 R]/Count 1/MediaBox[0 0 {side} {side}]>> endobj".encode(),
             b"3 0 obj <</Type/Page/Parent 2 0 R/Contents 4 0 R/Resources<</XObject<</I 5 0 R>>>>>> endobj",
             b"4 0 obj <</Length %d>> stream\n%s\nendstream endobj" % (len(body), body),
-            f"5 0 obj <<{about}/Filter/FlateDecode/Length {len(data)}>> stream\n".encode() + data,
+            f"5 0 obj <<{about}/Filter{packed}/Length {len(data)}>> stream\n".encode() + data,
             b"endstream endobj\ntrailer <</Root 1 0 R>>",
         ]
     )
@@ -271,7 +276,9 @@ CASES: dict[str, Callable[[], bytes]] = {
     "TIFF of 1,000 tiny pages": lambda: tiff(1000),
     "PDF of 10,000 tiny pages": lambda: pdf(10_000),
     "PDF of 1,000 tiny pages": lambda: pdf(1000),
-    "PDF of one scan": lambda: pdf_scan(SIDE),
+    "PDF of one scan of 100 million pixels": lambda: pdf_scan(SIDE),
+    "PDF of one scan": lambda: pdf_scan(6700),
+    "PDF of one progressive JPEG": lambda: pdf_scan(5900, jpeg=True),
 }
 
 

@@ -80,6 +80,21 @@ def test_a_file_counts_its_small_reads_their_bytes_and_all_bytes(monkeypatch):
     assert large.tell() == 60 * 256  # everything else is the file's own
 
 
+def test_reads_are_counted_for_every_page_alone(monkeypatch):
+    monkeypatch.setattr(decoding, "MAX_SMALL_BYTES", 3000)
+    packed = io.BytesIO()
+    small = Image.new("L", (20, 20), 255)
+    small.save(packed, "TIFF", save_all=True, append_images=[small] * 9)
+    assert len(list(pages(packed.getvalue()))) == 10
+    counted = CountedFile(io.BytesIO(bytes(9000)), 9000)
+    for _ in range(2):
+        for _ in range(30):
+            counted.read(100)
+        with pytest.raises(ImageError):
+            counted.read(1)
+        counted.renew()
+
+
 def test_text_pixels_are_read_up_to_a_length(monkeypatch):
     text = b"P2 3 2 255\n0 9 255\n255 9 0\n"
     assert page(text).tolist() == [[0, 9, 255], [255, 9, 0]]
@@ -150,7 +165,7 @@ def test_an_enormous_tile_of_a_small_tiff_is_refused():
 
 def test_decoded_pixels_are_let_go_before_the_page_is_used():
     with Image.open(io.BytesIO(save(grey().convert("RGB"), "TIFF"))) as picture:
-        _, read = image._picture(picture, io.BytesIO(), 0, image.ExitStack())
+        _, read = image._picture(picture, io.BytesIO(), CountedFile(io.BytesIO(), 0), image.ExitStack())
         assert read(0).shape == (40, 60)
         assert picture.im.size == (1, 1)
         assert read(0).shape == (40, 60)

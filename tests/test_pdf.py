@@ -1,12 +1,14 @@
+import io
 import zlib
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from digitnet import ImageError, image
 from digitnet.image import page, pages
 
-pytest.importorskip("pypdfium2")
+pypdfium2 = pytest.importorskip("pypdfium2")
 
 DRAWN = (167, 251)  # 60 x 40 points at 300 dpi, rounded up
 
@@ -15,10 +17,13 @@ SCAN[20:50, 30:40] = 0
 SCAN[60:70, 90:110] = 100
 
 
-def pdf(body, box, scan=SCAN, extra="", form=None):
-    """A PDF of one page that may show a scan as /I, a font as /F and, with a content, a form as /X."""
+def pdf(body, box, scan=SCAN, extra="", form=None, packed=None):
+    """A PDF of one page that may show a scan as /I, a font as /F and, with a content, a form as /X.
+
+    packed: the bytes and the filter of the scan, if not Flate.
+    """
     height, width = scan.shape
-    data = zlib.compress(scan.tobytes())
+    data, how = packed or (zlib.compress(scan.tobytes()), "FlateDecode")
     about = f"/Type/XObject/Subtype/Image/Width {width}/Height {height}/ColorSpace/DeviceGray/BitsPerComponent 8"
     font = "/Font<</F<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>"
     inner = (form or "").encode()
@@ -28,7 +33,7 @@ def pdf(body, box, scan=SCAN, extra="", form=None):
         f"3 0 obj <</Type/Page/Parent 2 0 R/Contents 4 0 R{extra}".encode(),
         f"/Resources<</XObject<</I 5 0 R/X 6 0 R>>{font}>>>> endobj".encode(),
         f"4 0 obj <</Length {len(body)}>> stream\n{body}\nendstream endobj".encode(),
-        f"5 0 obj <<{about}/Filter/FlateDecode/Length {len(data)}>> stream\n".encode() + data + b"\nendstream endobj",
+        f"5 0 obj <<{about}/Filter/{how}/Length {len(data)}>> stream\n".encode() + data + b"\nendstream endobj",
         b"6 0 obj <</Type/XObject/Subtype/Form/BBox[0 0 999 999]/Resources<</XObject<</I 5 0 R>>>>/Length "
         + f"{len(inner)}>> stream\n".encode()
         + inner
@@ -89,20 +94,37 @@ def test_a_page_with_more_than_a_scan_is_drawn_at_300_dpi(more):
     assert page(pdf(f"q 60 0 0 40 0 0 cm /I Do Q {more}", "0 0 60 40")).shape == DRAWN
 
 
-def test_a_scan_too_fine_to_be_read_is_drawn_at_300_dpi(monkeypatch):
+def test_a_scan_too_fine_to_be_read_is_drawn_at_half_its_resolution_or_300_dpi(monkeypatch):
     content = pdf("7.2 0 0 4.8 0 0 cm /I Do", "0 0 7.2 4.8")
     assert page(content).shape == SCAN.shape
     monkeypatch.setattr(image, "MOST_PIXELS", SCAN.size - 1)
+    got = page(content)
+    assert got.shape == (40, 60)
+    assert np.abs(got.astype(int) - SCAN[::2, ::2]).mean() < 12
+    monkeypatch.setattr(image, "MOST_PIXELS", SCAN.size // 4 - 1)
     assert page(content).shape == (21, 30)
 
 
 def test_a_scan_too_large_for_any_resolution_is_refused_before_it_is_drawn(monkeypatch):
     content = pdf("120 0 0 80 0 0 cm /I Do", "0 0 120 80")
-    monkeypatch.setattr(image, "MAX_MEMORY", 3 * SCAN.size - 1)
+    own, half = (4 + 2.5) * SCAN.size, (1 + 2.5) * SCAN.size
+    for memory, shape in ((own, (80, 120)), (own - 1, (40, 60)), (half, (40, 60))):
+        monkeypatch.setattr(image, "MAX_MEMORY", memory)
+        assert page(content).shape == shape
+    monkeypatch.setattr(image, "MAX_MEMORY", half - 1)
+    with pytest.raises(ImageError, match="120x80 pixels, takes 0 MB to decode"):
+        page(content)
+
+
+def test_jpeg_2000_is_decoded_once_its_memory_is_known(monkeypatch):
+    packed = io.BytesIO()
+    Image.fromarray(SCAN).save(packed, "JPEG2000")
+    content = pdf("120 0 0 80 0 0 cm /I Do", "0 0 120 80", packed=(packed.getvalue(), "JPXDecode"))
+    same(page(content), SCAN)
+    monkeypatch.setattr(image, "MAX_MEMORY", (1 + 15) * SCAN.size - 1)
+    monkeypatch.setattr(pypdfium2.PdfImage, "get_metadata", None)
     with pytest.raises(ImageError, match="to decode"):
         page(content)
-    monkeypatch.setattr(image, "MAX_MEMORY", 3 * SCAN.size)
-    same(page(content), SCAN)
 
 
 def test_a_scan_of_no_size_on_its_page_is_no_scan():

@@ -10,7 +10,7 @@ from PIL import ImageFile, JpegImagePlugin, TiffImagePlugin
 from digitnet.errors import ImageError
 
 MAX_SMALL_READS, MAX_SMALL_BYTES = 300_000, 1_000_000
-"""Reads of fewer than 256 bytes while a file is opened and decoded, and the bytes that these may give together."""
+"""Reads of fewer than 256 bytes while a file is opened or one page decoded, and the bytes these may give together."""
 
 MAX_TEXT = 5_000_000
 """Bytes of a PPM, PGM or PBM file whose pixels are written as text."""
@@ -40,8 +40,12 @@ class CountedFile:
 
     def __init__(self, file: BinaryIO, length: int) -> None:
         """Wrap a file of so many bytes."""
-        self._file = file
-        self._reads, self._small, self._left = MAX_SMALL_READS, MAX_SMALL_BYTES, length + length // 4 + 2**24
+        self._file, self.length = file, length
+        self.renew()
+
+    def renew(self) -> None:
+        """Count from the beginning, for another page."""
+        self._reads, self._small, self._left = MAX_SMALL_READS, MAX_SMALL_BYTES, self.length + self.length // 4 + 2**24
 
     def read(self, size: int = -1) -> bytes:
         """Return up to so many bytes. Raises ImageError where the pieces are too many."""

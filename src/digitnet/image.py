@@ -32,7 +32,7 @@ from digitnet import extras, pipes
 from digitnet.decoding import CountedFile, cost
 from digitnet.errors import ImageError
 from digitnet.grey import of_array, upright
-from digitnet.pdf import open_pdf
+from digitnet.pdf import DRAWING, open_pdf
 
 FORMATS = {
     "PNG": rb"\x89PNG\r\n\x1a\n",
@@ -180,7 +180,8 @@ def _book(source: Any, stack: ExitStack) -> tuple[int, _Read]:
         raise ImageError(f"{kind} is not read yet; {_INSTALL[kind]}") from error
     if kind == "PDF":
         return open_pdf(opened, file, stack, _of_pdf)
-    return _picture(opened(CountedFile(file, length), ""), file, length, stack)
+    counted = CountedFile(file, length)
+    return _picture(opened(counted, ""), file, counted, stack)
 
 
 def _file(source: Any, stack: ExitStack) -> BinaryIO:
@@ -265,7 +266,7 @@ def _check_size(width: float, height: float, each: float = 1, beside: float = 0)
         raise ImageError(f"{size}, {most}; scale it down, or save it in grey as PNG or JPEG")
 
 
-def _picture(picture: ImageFile.ImageFile, file: BinaryIO, length: int, stack: ExitStack) -> tuple[int, _Read]:
+def _picture(picture: ImageFile.ImageFile, file: BinaryIO, counted: CountedFile, stack: ExitStack) -> tuple[int, _Read]:
     stack.callback(picture.close)
     numbers = _page_numbers(picture)
     picture.draft("L", None)  # a colour JPEG holds its luma: as good, faster, and a quarter of the memory
@@ -274,9 +275,10 @@ def _picture(picture: ImageFile.ImageFile, file: BinaryIO, length: int, stack: E
         picture.im = Image.new("1", (1, 1)).im
 
     def read(number: int) -> NDArray[np.uint8]:
+        counted.renew()
         picture.seek(numbers[number])
         _check_size(*picture.size)
-        _check_size(*picture.size, *cost(picture, file, length))
+        _check_size(*picture.size, *cost(picture, file, counted.length))
         return upright(picture, release)
 
     return len(numbers), read
@@ -301,7 +303,7 @@ def _page_numbers(picture: Image.Image) -> list[int]:
 
 
 def _of_pdf(width: float, height: float, beside: float) -> None:
-    _check_size(width, height, 2, beside)
+    _check_size(width, height, DRAWING, beside)
 
 
 def _from_picture(picture: Image.Image) -> NDArray[np.uint8]:

@@ -102,7 +102,7 @@ _PAGE = _named(
         height=_WHOLE,
         rules=_PERHAPS,
         left_out=_WHOLE | {"description": "places with ink that were not taken for numbers"},
-        limits=_list(_object(code=_TEXT, advice=_TEXT)),
+        limits=_list(_object(code=_TEXT, advice=_TEXT)) | {"description": "why the page was read only in part"},
         numbers=_list(_NUMBER),
     ),
 )

@@ -17,6 +17,9 @@ from digitnet.errors import ImageError
 DPI = 300
 """Dots per inch at which pages other than scans are drawn: a digit 2 mm high is 24 pixels high, its frame 20."""
 
+DRAWING = 4
+"""Bytes for each pixel of a page that drawing it takes."""
+
 MAX_OBJECTS = 10_000
 """Objects of a page, counted from the first, among which its images are looked for."""
 
@@ -60,22 +63,27 @@ def _close(document: Any) -> None:
 
 
 def _draw(leaf: Any, check: Callable[[float, float, float], None]) -> NDArray[np.uint8]:
-    width, height = leaf.get_size()
-    own, memory = _images(leaf)
-    scale = DPI / 72
-    if own:
+    drawn = leaf.render(scale=_scale(leaf, check), grayscale=True).to_numpy()
+    return np.asarray(drawn.reshape(drawn.shape[:2]), np.uint8)
+
+
+def _scale(leaf: Any, check: Callable[[float, float, float], None]) -> float:
+    """Return the pixels per unit of the page at which it is drawn: a scan's own, half of these, or those of `DPI`."""
+    (width, height), (own, memory) = leaf.get_size(), _images(leaf)
+    scales = [own, own / 2, DPI / 72] if own else [DPI / 72]
+    refused: list[ImageError] = []
+    for scale in scales:
         try:
-            check(width * own, height * own, memory)
-            scale = own * (1 - 1e-6)  # the size is rounded up, and 80.00001 pixels would become 81
-        except ImageError:  # finer than any page that is read: `DPI` is enough
-            pass
-    check(width * scale, height * scale, memory)
-    drawn = leaf.render(scale=scale, grayscale=True).to_numpy()
-    return np.array(drawn.reshape(drawn.shape[:2]), np.uint8)
+            check(width * scale, height * scale, memory)
+        except ImageError as error:
+            refused.append(error)
+        else:
+            return scale
+    raise refused[0]
 
 
 def _images(leaf: Any) -> tuple[float | None, float]:
-    """Return the resolution of a page's only content, if that is a scan, and the bytes of the page's largest image.
+    """Return the resolution of a page's only content, if that is a scan, and the bytes to decode the largest image.
 
     The resolution is in pixels per unit of the page, which is 1/72 inch or what /UserUnit says; the finer one, where it
     differs across and down. Invisible text over a scan does not count.
@@ -88,17 +96,27 @@ def _images(leaf: Any) -> tuple[float | None, float]:
         if each.type == _FORM:
             to_page[each.level + 1] = _matrix(each) @ to_page[each.level]
         elif each.type == _IMAGE:
-            about = each.get_metadata()
-            memory = max(memory, about.width * about.height * max(about.bits_per_pixel, 8) / 8)
+            across, down = each.get_px_size()
+            memory = max(memory, across * down * _bytes(each))
             alone &= only is None
-            only = about.width, about.height, _matrix(each) @ to_page[each.level]
+            only = across, down, _matrix(each) @ to_page[each.level]
         elif each.type != _TEXT or not _invisible(each):
             alone = False
     if not alone or only is None:
         return None, memory
     across, down, matrix = only
     lengths = math.hypot(*matrix[0, :2]), math.hypot(*matrix[1, :2])
-    return (max(across / lengths[0], down / lengths[1]) if min(lengths) > 0 else None), memory
+    if min(lengths) == 0:
+        return None, memory
+    # Sizes are rounded up, and 80.00001 pixels would become 81.
+    return max(across / lengths[0], down / lengths[1]) * (1 - 1e-6), memory
+
+
+def _bytes(each: Any) -> float:
+    """Return the bytes for each pixel of an image that decoding it takes, as measured."""
+    if "JPXDecode" in each.get_filters():  # PDFium decodes JPEG 2000 to know the bits of a pixel
+        return 15
+    return float(each.get_metadata().bits_per_pixel / 8 + 1.5)
 
 
 def _matrix(each: Any) -> NDArray[np.float64]:
