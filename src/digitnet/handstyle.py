@@ -55,8 +55,8 @@ def varied(glyph: Strokes, style: Style, rng: np.random.Generator, character: st
     strokes = list(glyph)
     if character in "-=" and rng.random() < 0.3:  # a quick hand closes an amount with a dash that rises
         angle = rng.normal(0, 0.35)
-        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]], np.float32)
-        strokes = [stroke @ turn for stroke in strokes]
+        rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]], np.float32)
+        strokes = [stroke @ rotation for stroke in strokes]
     if not character.isdigit():
         if character in ".,:;":
             return [stroke * np.float32(rng.uniform(0.8, 1.25)) for stroke in strokes]
