@@ -7,7 +7,20 @@ import pytest
 import torch
 from conftest import draw_digits
 
-from digitnet import DataError, ModelError, baselines, benchmark, data, evaluate, formats, measures, runtime, testbed
+from digitnet import (
+    DataError,
+    ModelError,
+    baselines,
+    benchmark,
+    checkpoint,
+    cli_benchmark,
+    data,
+    evaluate,
+    formats,
+    measures,
+    runtime,
+    testbed,
+)
 from digitnet.benchmark import begin, cells, entries, measure
 from digitnet.corrupt import CORRUPTIONS, corrupt
 from digitnet.export import calibrate
@@ -283,6 +296,30 @@ def test_a_run_whose_data_has_moved_cannot_be_calibrated_and_says_how_to_go_on(d
     (tmp_path / "moved/config.json").write_text(json.dumps(config | {"data": "/gone"}))
     with pytest.raises(DataError, match=r"/gone: no such file .* digitnet export .* --data PATH"):
         benchmark.prepare(entries((str(tmp_path / "moved"),))[0], 0, sets, out)
+
+
+def test_weights_by_others_take_the_input_that_is_named_or_that_reads_best(done, plan, monkeypatch, tmp_path):
+    sets, out, _ = done
+    network = checkpoint.load_network(out / "runs" / "quick-0")
+    torch.save(network.state_dict(), tmp_path / "their.pt")
+    name = str(tmp_path / "their.pt")
+    rows = entries((name,))
+    monkeypatch.setattr("digitnet.score.splits", lambda *where: sets.parts)
+    told = benchmark.prepare(rows[0], 0, sets, out)
+    assert told.about == {"input": "0..1"}
+    monkeypatch.setattr(sets, "plan", replace(plan, models=(name,), inputs="mnist"))
+    assert entries((name,), "mnist") == rows
+    fitted = benchmark.prepare(rows[0], 0, sets, out)
+    assert fitted.about == {"input": "mnist"}
+    images = sets.parts.test.images[:20]
+    scaled = (torch.tensor(images[:, None]) / 255 - 0.1307) / 0.3081
+    assert (fitted.classifier(images).argmax(axis=1) == network(scaled).argmax(1).numpy()).all()
+    assert benchmark.settings(sets.plan, sets)["input"] == "mnist"
+    assert "--input mnist" in " ".join(cli_benchmark._commands(rows[0], 0, sets.plan, out, "mnist", ""))
+    assert "--input mnist" in cli_benchmark._command(sets.plan, out)
+    for models, inputs in (((name,), "zscore"), (("quick", "strong"), "mnist")):
+        with pytest.raises(ModelError, match=f"--input {inputs}: choose one of 0..1, mnist, -1..1, 0..255, with a"):
+            entries(models, inputs)
 
 
 def test_of_fonts_that_a_model_learnt_from_nothing_is_told(done, plan, drawn):

@@ -86,7 +86,7 @@ def test_evaluate_agrees_with_scikit_learn_on_a_stateless_classifier(trained, di
 
 def test_evaluate_scores_a_state_dict_from_a_tutorials_notebook(trained, digitnet, tmp_path):
     torch.save(DigitNet().state_dict(), tmp_path / "their.pt")
-    code, out, _ = digitnet("evaluate", "--model", "their.pt", "--data", trained[0] / "drawn.npz")
+    code, out, _ = digitnet("evaluate", "--model", "their.pt", "--input", "0..1", "--data", trained[0] / "drawn.npz")
     assert code == 0
     assert "of 600 digits read wrong" in out
     assert "Most confused:" in out
@@ -201,7 +201,7 @@ def test_errors_in_a_folder_of_pictures_are_named_by_their_files(digitnet, drawn
         (tmp_path / f"mine/{drawn.labels[i]}").mkdir(parents=True, exist_ok=True)
         Image.fromarray(drawn.images[i]).save(tmp_path / f"mine/{drawn.labels[i]}/{i}.png")
     torch.save(DigitNet().state_dict(), tmp_path / "their.pt")
-    code, out, _ = digitnet("evaluate", "--model", "their.pt", "--data", "mine")
+    code, out, _ = digitnet("evaluate", "--model", "their.pt", "--input", "0..1", "--data", "mine")
     assert code == 0
     named = re.findall(r"^  mine/(\d)/\d+\.png: a (\d) read as \d", out, re.MULTILINE)
     assert len(named) == 10
@@ -329,7 +329,8 @@ def test_data_get_takes_the_folder_before_or_after(digitnet, monkeypatch, tmp_pa
 def test_dark_ink_is_warned_of_on_one_line(environment, drawn, tmp_path):
     np.savez(tmp_path / "dark.npz", images=255 - drawn.images, labels=drawn.labels)
     torch.save(DigitNet().state_dict(), tmp_path / "their.pt")
-    command = [sys.executable, "-m", "digitnet", "evaluate", "--model", "their.pt", "--data", "dark.npz", "--json"]
+    options = ["--model", "their.pt", "--input", "0..1", "--data", "dark.npz", "--json"]
+    command = [sys.executable, "-m", "digitnet", "evaluate", *options]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert json.loads(done.stdout)["n"] == 600
     assert done.stderr.startswith("Warning: dark.npz: 100% of the images look like dark ink")

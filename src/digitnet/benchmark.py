@@ -39,7 +39,7 @@ from digitnet.files import to_json, write_atomic
 from digitnet.measures import Fitted, Numbers, measures
 from digitnet.models import TorchClassifier
 from digitnet.run import environment, reopen, start
-from digitnet.score import open_model
+from digitnet.score import INPUTS, is_weights, open_model
 from digitnet.testbed import MADE, SETTINGS, SOURCE, Plan, Sets
 from digitnet.train import RECIPES
 
@@ -69,11 +69,15 @@ class Cell:
     found: dict[str, Numbers]
 
 
-def entries(models: tuple[str, ...]) -> list[Entry]:
+def entries(models: tuple[str, ...], inputs: str | None = None) -> list[Entry]:
     """Return the rows: the models, each a recipe, a built-in model, a file or a run, then the baselines.
 
-    Raises ModelError where there is no such model.
+    Raises ModelError where there is no such model, or where `inputs` is given and none of them is a file of weights.
     """
+    if inputs is not None and (inputs not in INPUTS or not any(map(is_weights, models))):
+        raise ModelError(
+            f"--input {inputs}: choose one of {', '.join(INPUTS)}, with a --model that is a file of weights"
+        )
     rows = []
     for name in dict.fromkeys(name for name in (*models, TUTORIAL) if name not in BASELINES):
         recipe = RECIPES.get(name)
@@ -105,6 +109,7 @@ def settings(plan: Plan, sets: Sets) -> dict[str, Any]:
         "suite": plan.suite,
         "models": {name: _content(name) for name in plan.models},
         "seeds": plan.seeds,
+        "input": plan.inputs,
         "learnt from": {SOURCE: sets.parts.sha256},
         "data": others,
         "negatives": given,
@@ -124,7 +129,7 @@ def begin(plan: Plan, sets: Sets, folder: Path) -> dict[str, Any]:
         more = {name: value for name, value in environment().items() if name in ("revision", "python", "threads")}
         write_atomic(path, to_json(wanted | about | more).encode())
     try:
-        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        kept: dict[str, Any] = {"input": None} | json.loads(path.read_text(encoding="utf-8"))
         differ = [name for name, value in wanted.items() if kept[name] != value]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: damaged; name another --out") from error
@@ -187,7 +192,8 @@ def prepare(row: Entry, seed: int, sets: Sets, folder: Path) -> Fitted:
     else:
         costs = {"wall": None, "cpu": None}
         if row.name not in runtime.built_in() and Path(row.name).suffix != ".onnx":
-            opened = open_model(row.name)
+            inputs = sets.plan.inputs if is_weights(row.name) else None
+            opened = open_model(row.name, inputs, sets.plan.data_dir)
             folder = Path(row.name)
             weights = folder / checkpoint.WEIGHTS if folder.is_dir() else folder
             valid = valid_of_run(folder, sets.plan.data_dir)[0] if folder.is_dir() else sets.parts.valid

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from digitnet import __version__, cli_audit, cli_benchmark, cli_read, cli_report, cli_serve, cli_train, extras
 from digitnet.cli_options import PREFIX
 from digitnet.cli_train import DataDir
-from digitnet.errors import DataError, DigitNetError, printable
+from digitnet.errors import DataError, DigitNetError, ModelError, printable
 from digitnet.interrupt import interrupt, stop
 from digitnet.terminal import console, percent, print_sending, program, put, say
 
@@ -120,6 +120,14 @@ def evaluate(
         str | None,
         typer.Option(show_default="the model's own", help="A data set's name (its test part), or a path."),
     ] = None,
+    inputs: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            show_default="the best on validation digits",
+            help="What weights by others take: 0..1; mnist, normalised by 0.1307 and 0.3081; -1..1; or 0..255.",
+        ),
+    ] = None,
     corrupt: Annotated[
         str | None,
         typer.Option(show_default=False, help="Score digits spoilt in this way, or in all fifteen: all."),
@@ -145,12 +153,14 @@ def evaluate(
     from digitnet.score import open_model, score, summary
 
     rules = cli_read.rules_of(length, lengths, value_range, checksum)
+    if read and inputs is not None:
+        raise ModelError("--input: is for networks of single digits; leave it out with --read")
     if read:
         cli_read.evaluate_reading(model, data, single, rules, as_json)
         return
     if rules or single:
         raise DataError("--single, --length, --lengths, --range and --checksum apply only to reading; add --read")
-    opened = open_model(model)
+    opened = open_model(model, inputs, data_dir)
     if corrupt is not None:
         _evaluate_corrupted(opened, corrupt, data, data_dir, as_json)
         return
@@ -158,7 +168,8 @@ def evaluate(
     if done.kept_back:
         say(f"{opened.name} learnt from {done.source}; scoring only the {len(done.digits):,} digits kept back from it.")
     if as_json:
-        print(to_json({"model": opened.name, "data": done.source, **summary(done.scores, done.digits)}))
+        about = {"model": opened.name, "data": done.source, **_input(opened)}
+        print(to_json(about | summary(done.scores, done.digits)))
     else:
         put(f"{opened.name} on {done.source}")
         print()
@@ -177,6 +188,10 @@ def evaluate(
         say(f"No viewer could be opened; the picture is {done.picture}")
 
 
+def _input(model: Model) -> dict[str, str]:
+    return {"input": model.about["input"]} if "input" in model.about else {}
+
+
 def _evaluate_corrupted(model: Model, name: str, data: str | None, data_dir: Path | None, as_json: bool) -> None:
     from rich.table import Table
 
@@ -189,7 +204,7 @@ def _evaluate_corrupted(model: Model, name: str, data: str | None, data_dir: Pat
     mean = sum(scores.accuracy for scores in found.values()) / len(found)
     if as_json:
         shares = {name: scores.accuracy for name, scores in found.items()}
-        print(to_json({"model": model.name, "accuracy": shares, "mean": mean}))
+        print(to_json({"model": model.name, **_input(model), "accuracy": shares, "mean": mean}))
         return
     table = Table("corruption", "right", "errors")
     for name, scores in found.items():

@@ -38,6 +38,14 @@ def benchmark(
         list[str] | None,
         typer.Option(show_default="made here", help="Images without a digit; may be repeated."),
     ] = None,
+    inputs: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            show_default="the best on validation digits",
+            help="What weights by others take: 0..1; mnist, normalised by 0.1307 and 0.3081; -1..1; or 0..255.",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(show_default="run/benchmark-SUITE", help="A folder for it all.")] = None,
     data_dir: Annotated[
         Path | None,
@@ -56,9 +64,9 @@ def benchmark(
 
     chosen = SUITES[suite]
     models = tuple(model or chosen.models)
-    plan = Plan(suite, models, seeds or chosen.seeds, tuple(data or ()), tuple(negatives or ()), data_dir)
+    plan = Plan(suite, models, seeds or chosen.seeds, tuple(data or ()), tuple(negatives or ()), data_dir, inputs)
     folder = out or RUNS / f"benchmark-{suite}"
-    rows = bench.entries(models)
+    rows = bench.entries(models, inputs)
     sets = Sets(plan, folder)
     about = bench.begin(plan, sets, folder)
     expected = sum(plan.seeds if row.seeded else 1 for row in rows)
@@ -106,6 +114,7 @@ def _write(plan: Plan, sets: Sets, folder: Path, about: dict[str, object], expec
 
 def _command(plan: Plan, folder: Path) -> str:
     words = ["digitnet", "benchmark", "--suite", plan.suite, "--seeds", str(plan.seeds)]
+    words += [] if plan.inputs is None else ["--input", plan.inputs]
     for flag, values in {"--model": plan.models, "--data": plan.data, "--negatives": plan.negatives}.items():
         words += [word for value in values for word in (flag, value)]
     return shlex.join([*words, "--out", str(folder)])
@@ -113,6 +122,8 @@ def _command(plan: Plan, folder: Path) -> str:
 
 def _commands(entry: Entry, seed: int, plan: Plan, folder: Path, source: str, whole: str) -> list[str]:
     """Return what makes one model again and measures it."""
+    from digitnet.score import is_weights
+
     if entry.kind == "baseline":
         return [whole] if seed == 0 else []
     if entry.kind == "file" and Path(entry.name).is_dir():
@@ -120,7 +131,9 @@ def _commands(entry: Entry, seed: int, plan: Plan, folder: Path, source: str, wh
         export = shlex.join(["digitnet", "export", entry.name, "--out", str(file)])
         return [export, *_commands(replace(entry, name=str(file)), seed, plan, folder, source, whole)]
     if entry.kind == "file":
-        return [shlex.join(["digitnet", "evaluate", "--model", entry.name, "--data", source, *more]) for more in _KINDS]
+        given = ["--input", plan.inputs] if plan.inputs and is_weights(entry.name) else []
+        scored = ["digitnet", "evaluate", "--model", entry.name, *given, "--data", source]
+        return [shlex.join([*scored, *more]) for more in _KINDS]
     run, file = folder / "runs" / f"{entry.name}-{seed}", folder / "models" / f"{entry.name}-{seed}.onnx"
     train = ["train", "--recipe", entry.name, "--seed", str(seed), "--data", source, "--out", str(run)]
     return [

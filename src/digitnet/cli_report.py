@@ -31,6 +31,14 @@ def report(
     compare: Annotated[
         str | None, typer.Option(show_default=False, help="Another model, to set beside it on the same digits.")
     ] = None,
+    inputs: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            show_default="the best on validation digits",
+            help="What weights by others take: 0..1; mnist, normalised by 0.1307 and 0.3081; -1..1; or 0..255.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(show_default="report.html, in the folder of a run", help="The file.")
     ] = None,
@@ -51,7 +59,8 @@ def report(
     from digitnet.report import report
 
     with _status() as tell:
-        path = report(model, data or (), compare=compare, out=out, figures=figures, data_dir=data_dir, tell=tell)
+        places = {"out": out, "figures": figures, "data_dir": data_dir}
+        path = report(model, data or (), compare=compare, inputs=inputs, **places, tell=tell)
     put(f"Report: {path}")
     if figures is not None:
         put(f"Figures: {figures}")

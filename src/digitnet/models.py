@@ -193,6 +193,20 @@ def logits_of(network: nn.Module, images: NDArray[np.uint8]) -> Tensor:
     return torch.cat(found)
 
 
+class Normalised(nn.Module):
+    """A network that was trained on normalised inputs, as one that takes (n, 1, 28, 28) floats in 0..1."""
+
+    def __init__(self, network: nn.Module, mean: float, std: float) -> None:
+        """Wrap a network that takes (x - mean) / std."""
+        super().__init__()
+        self.network = network
+        self.mean, self.std = mean, std
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits (n, 10)."""
+        return self.network((x - self.mean) / self.std)  # type: ignore[no-any-return]
+
+
 class TorchClassifier:
     """A network as a `Classifier`: (n, 28, 28) uint8 arrays -> (n, 10) float32 probabilities.
 

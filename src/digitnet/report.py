@@ -27,7 +27,7 @@ from digitnet.files import require_writable, write_atomic
 from digitnet.findings import Findings, elsewhere, measure, weights_path
 from digitnet.mistakes import A_CELL
 from digitnet.runtime import LINE
-from digitnet.score import Evaluation, Model, judge, open_model, own_data
+from digitnet.score import Evaluation, Model, judge, open_models, own_data
 from digitnet.terminal import percent
 from digitnet.words import count, in_words, seeds_told, verdict
 
@@ -46,6 +46,7 @@ def report(
     sources: Sequence[str] = (),
     *,
     compare: str | Path | None = None,
+    inputs: str | None = None,
     out: Path | None = None,
     figures: Path | None = None,
     data_dir: str | Path | None = None,
@@ -55,9 +56,9 @@ def report(
 
     model: as `score.open_model` takes it. sources: labelled data, the first one the report's main, by default the data
     that the model was trained on; the others, and the named sets that are here, show how it does elsewhere.
-    compare: another model. out: the file, by default report.html in the run's folder (report-NAME.html, where the main
-    data is not its own), or here. figures: a folder for every figure as PNG and its data as CSV. tell: is told what is
-    being measured.
+    compare: another model. inputs: what weights by others among the two take, as `score.open_model` has it. out: the
+    file, by default report.html in the run's folder (report-NAME.html, where the main data is not its own), or here.
+    figures: a folder for every figure as PNG and its data as CSV. tell: is told what is being measured.
     Raises ModelError and DataError as scoring does, DataError where `out` is something else than a report, and
     ModuleNotFoundError where matplotlib, scikit-learn or Jinja2 are missing; nothing is written then.
     """
@@ -68,20 +69,20 @@ def report(
     for name in (model, compare):
         if str(name) == LINE and not Path(LINE).exists():
             raise ModelError(f"{LINE}: reads whole numbers; score it with: digitnet evaluate --read --data PICTURES")
-    opened = open_model(model)
+    opened, *rivals = open_models([model] if compare is None else [model, compare], inputs, data_dir)
     first, *more = sources or [own_data(opened)]
     out = out or _usual_place(opened, first)
     check_place(out, figures)
-    rival = None if compare is None else open_model(compare)
     tell(f"{opened.name} on {short(first)}")
     done = judge(opened, first, data_dir)
     others = [judge(opened, source, data_dir) for source in more]
     tell("data sets that are here")
     others += elsewhere(opened, [done, *others], data_dir)
-    against = None if rival is None else judge(rival, first, data_dir)
+    against = judge(rivals[0], first, data_dir) if rivals else None
     found = measure(done, others=others, rival=against, tell=tell)
     words = [shlex.quote(opened.name), *(f"--data {shlex.quote(source)}" for source in sources)]
     words += [] if compare is None else [f"--compare {shlex.quote(str(compare))}"]
+    words += [] if inputs is None else [f"--input {inputs}"]
     tell("drawing")
     drawn = drawings(found)
     write_atomic(out, page(found, drawn, " ".join(["digitnet report", *words])).encode())
@@ -333,9 +334,9 @@ def _commands(found: Findings, command: str) -> list[tuple[str, str]]:
         words = [f"--{key.replace('_', '-')} {shlex.quote(str(about[key]))}" for key in options if key in about]
         commands.append(("Train it", " ".join(["digitnet train", *words])))
     model, data = shlex.quote(name), shlex.quote(source)
-    commands.append(("Score it", f"digitnet evaluate --model {model} --data {data}"))
+    given = f" --input {about['input']}" if "input" in about else ""
+    scored = f"digitnet evaluate --model {model}{given} --data {data}"
+    commands.append(("Score it", scored))
     if found.spoilt:
-        commands.append(
-            ("Score it on all digits, spoilt", f"digitnet evaluate --model {model} --data {data} --corrupt all")
-        )
+        commands.append(("Score it on all digits, spoilt", f"{scored} --corrupt all"))
     return [*commands, ("Write this report", command)]

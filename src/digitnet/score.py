@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from digitnet import extras, formats, runtime
 from digitnet.corrupt import corrupt
-from digitnet.data import DATASETS, fingerprint, held_out_rows, load, wrong_labels
+from digitnet.data import DATASETS, fingerprint, held_out_rows, load, splits, wrong_labels
 from digitnet.digits import Classifier, Digits
 from digitnet.errors import DataError, ModelError
 from digitnet.evaluate import Scores, evaluate
@@ -29,6 +29,10 @@ RUNS = Path("run")
 
 PICTURE = "confusion_matrix.png"
 """The confusion matrix in a run's folder."""
+
+
+INPUTS = {"0..1": (0.0, 1.0), "mnist": (0.1307, 0.3081), "-1..1": (0.5, 0.5), "0..255": (0.0, 1 / 255)}
+"""What networks take, by name: (pixel / 255 - mean) / standard deviation. "mnist" are those of MNIST's training set."""
 
 
 @dataclass(frozen=True)
@@ -65,28 +69,84 @@ class Evaluation:
     refused: float | None
 
 
-def open_model(model: str | Path | None = None) -> Model:
+def is_weights(model: str | Path | None) -> bool:
+    """Return whether a model is a file of weights by somebody else, which does not say what `INPUTS` it takes."""
+    if model is None or str(model) in runtime.built_in() or Path(model).suffix == ".onnx" or not Path(model).is_file():
+        return False
+    if Path(model).suffix != ".safetensors":
+        return True
+    from digitnet import checkpoint
+
+    return "model" not in checkpoint.load_tensors(Path(model))[1]
+
+
+def open_model(model: str | Path | None = None, inputs: str | None = None, data_dir: str | Path | None = None) -> Model:
     """Open a built-in model by its name, an `.onnx` file, a run's folder, or a file of weights.
 
-    model: by default the newest run in `RUNS`, and where there is none the built-in `runtime.DEFAULT`.
-    Raises ModelError where there is no such model.
+    model: by default the newest run in `RUNS`, and where there is none the built-in `runtime.DEFAULT`. inputs: what a
+    file of weights takes, a name of `INPUTS`; by default the one of them by which it reads most of MNIST's validation
+    digits, which the log tells and `about` keeps as "input". data_dir: the folder of named data sets.
+    Raises ModelError where there is no such model, where MNIST is needed for that and cannot be had, or where `inputs`
+    is given and the model is no such file.
     """
+    if inputs is not None and inputs not in INPUTS:
+        raise ModelError(f"input {inputs!r}: choose one of {', '.join(INPUTS)}")
     if model is None and not any(RUNS.glob("*/model.safetensors")):  # checkpoint.WEIGHTS, which needs torch
         model = runtime.DEFAULT
     if model is not None and (str(model) in runtime.built_in() or Path(model).suffix == ".onnx"):
         opened = runtime.classifier(model)
+        _refuse(inputs, model)
         return Model(str(model), opened, opened.about, Path())
 
     from digitnet import checkpoint
-    from digitnet.models import LineNet, TorchClassifier
+    from digitnet.models import LineNet, Normalised, TorchClassifier
 
     path = checkpoint.latest_run(RUNS) if model is None else Path(model)
     network = checkpoint.load_network(path)
     if isinstance(network, LineNet):
         raise ModelError(f"{path}: reads whole numbers; score it with: digitnet evaluate --read, once it is exported")
-    classifier = TorchClassifier(network)
     about = checkpoint.load_json(path / checkpoint.CONFIG) if (path / checkpoint.CONFIG).is_file() else {}
-    return Model(str(path), classifier, about, path if path.is_dir() else Path())
+    if is_weights(path):
+        candidates = {name: TorchClassifier(Normalised(network, *INPUTS[name])) for name in INPUTS}
+        chosen = inputs or _best_input(path, candidates, data_dir)
+        return Model(str(path), candidates[chosen], {"input": chosen}, Path())
+    _refuse(inputs, path)
+    return Model(str(path), TorchClassifier(network), about, path if path.is_dir() else Path())
+
+
+def open_models(
+    models: Sequence[str | Path | None], inputs: str | None = None, data_dir: str | Path | None = None
+) -> list[Model]:
+    """Open several models as `open_model` does; `inputs` is for the files of weights among them."""
+    foreign = [is_weights(model) for model in models]
+    return [
+        open_model(model, inputs if weights or not any(foreign) else None, data_dir)
+        for model, weights in zip(models, foreign, strict=True)
+    ]
+
+
+def _refuse(inputs: str | None, model: str | Path) -> None:
+    if inputs is not None:
+        raise ModelError(f"--input {inputs}: {model} itself says what it takes; leave it out")
+
+
+def _best_input(path: Path, candidates: Mapping[str, Classifier], data_dir: str | Path | None) -> str:
+    """Return the name of the classifier that reads most of MNIST's validation digits; of equals the first."""
+    try:
+        digits = splits("mnist", data_dir).valid
+    except DataError as error:
+        raise ModelError(
+            f"{path}: does not say how pixels become its inputs, and MNIST's validation digits, on which to try it, "
+            f"cannot be had; name one with --input ({', '.join(INPUTS)})\n{error}"
+        ) from error
+    right = {name: evaluate(classifier, digits).accuracy for name, classifier in candidates.items()}
+    best = max(right, key=lambda name: right[name])
+    others = ", ".join(f"{name} {share:.2%}" for name, share in right.items() if name != best)
+    log.info(
+        "%s: taken to have inputs as by --input %s, which reads %.2f%% of %d validation digits (%s)",
+        *(path, best, 100 * right[best], len(digits), others),
+    )
+    return best
 
 
 def score(model: Model, source: str | None = None, data_dir: str | Path | None = None) -> Evaluation:

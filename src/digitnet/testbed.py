@@ -51,7 +51,10 @@ SUITES = {
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked for: the suite, models, number of seeds, and paths of other digits and of images without one."""
+    """What is asked for: the suite, models, number of seeds, and paths of other digits and of images without one.
+
+    inputs: what files of weights among the models take, a name of `score.INPUTS`; None to find out.
+    """
 
     suite: str
     models: tuple[str, ...]
@@ -59,6 +62,7 @@ class Plan:
     data: tuple[str, ...] = ()
     negatives: tuple[str, ...] = ()
     data_dir: Path | None = None
+    inputs: str | None = None
 
 
 class Sets:
