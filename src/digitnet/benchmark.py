@@ -197,7 +197,8 @@ def prepare(row: Entry, seed: int, sets: Sets, folder: Path) -> Fitted:
             folder = Path(row.name)
             weights = folder / checkpoint.WEIGHTS if folder.is_dir() else folder
             valid = valid_of_run(folder, sets.plan.data_dir)[0] if folder.is_dir() else sets.parts.valid
-            fitted = CalibratedClassifier(cast(TorchClassifier, opened.classifier).network, valid)
+            network = cast(TorchClassifier, opened.classifier)
+            fitted = CalibratedClassifier(network.network, valid, network.trained_on)
             return Fitted(fitted, fitted.digitness, {**costs, "bytes": float(weights.stat().st_size)}, opened.about)
         model = runtime.classifier(row.name, threads=1)
         path = runtime.WEIGHTS / f"{row.name}.onnx" if row.name in runtime.built_in() else Path(row.name)

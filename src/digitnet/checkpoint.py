@@ -1,6 +1,7 @@
 """A run on disk: its weights, the state that resuming needs, and its configuration.
 
     run/NAME/config.json          what was asked for, with versions, seed, data hash and revision
+             trained-on.gz        which images it is trained and validated on: `trained_on.py`
              history.jsonl        one line an epoch
              model.safetensors    the weights to use
              state.safetensors    everything that the next epoch depends on, while training goes on
@@ -26,9 +27,10 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from digitnet.errors import ModelError, TrainingError, listed, printable
+from digitnet.errors import DataError, ModelError, TrainingError, listed, printable
 from digitnet.files import ZipBytes, to_json, write_atomic
 from digitnet.models import MODELS
+from digitnet.trained_on import TRAINED_ON, ImageSet, unpacked
 
 MAX_WEIGHTS = 1 << 26
 """Largest file of weights or of a training's state that is opened, bytes: the networks have at most 3 million."""
@@ -68,6 +70,17 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return tensors, dict(about)
     except (SafetensorError, OSError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise ModelError(f"{path}: not a whole safetensors file ({_first_line(error)})") from error
+
+
+def load_images(run: Path) -> ImageSet | None:
+    """Return the images that a run was trained on, where it keeps them. Raises ModelError where that is damaged."""
+    path = run / TRAINED_ON
+    if not path.is_file():
+        return None
+    try:
+        return unpacked(path.read_bytes())
+    except (DataError, OSError) as error:
+        raise ModelError(f"{path}: damaged ({_first_line(error)}); delete it, or copy the run again") from error
 
 
 def save_network(path: Path, network: nn.Module, name: str) -> None:

@@ -155,6 +155,10 @@ def print_scores(heading: str, scores: Scores, digits: Digits) -> None:
     if wrong := wrong_labels(digits):
         rest = scores.without(wrong)
         print(f"Without the {len(wrong)} digits whose labels are known to be wrong: {percent(rest.accuracy)}")
+    if scores.seen is not None and scores.seen.any() and (unseen := scores.unseen()):
+        print(
+            f"Without the {int(scores.seen.sum()):,} digits that the model was trained on: {percent(unseen.accuracy)}"
+        )
     table = Table("digit", "images", "errors", "precision", "recall", "F1")
     for column in table.columns[1:]:
         column.justify = "right"

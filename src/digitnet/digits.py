@@ -6,14 +6,14 @@ Scaling to 0..1 happens inside the models, never outside.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.errors import DataError
+from digitnet.errors import DataError, ModelError
 
 SIDE = 28
 """Height and width of a digit image, pixels."""
@@ -96,3 +96,15 @@ class Digits:
             rows = [rows]
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(self, **{name: c[rows] for name, c in columns.items() if c is not None})
+
+
+def ensemble(members: Sequence[Classifier]) -> Classifier:
+    """Return a classifier that gives the mean of its members' probabilities."""
+    if not members:
+        raise ModelError("an ensemble needs at least one member")
+
+    def mean(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        total: NDArray[np.float32] = sum((member(images) for member in members[1:]), members[0](images))
+        return total / np.float32(len(members))
+
+    return mean

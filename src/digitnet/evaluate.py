@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from digitnet.digits import Classifier, Digits
 from digitnet.errors import DataError
+from digitnet.trained_on import ImageSet, warn_of_seen
 
 BINS = 15
 """Bins of the expected calibration error."""
@@ -179,11 +180,13 @@ class Scores(Answers):
 
     labels: (n,) uint8 0..9, what is true. probs: (n, 10) float32, what the classifier said.
     index: (n,) int64, each digit's place in the data scored; 0 .. n-1 unless some were left out.
+    seen: (n,) bool, which digits the classifier was trained or validated on; None where that is not known.
     """
 
     labels: NDArray[np.uint8]
     probs: NDArray[np.float32]
     index: NDArray[np.int64]
+    seen: NDArray[np.bool_] | None = None
 
     def __repr__(self) -> str:
         """Say the accuracy, its interval and the count."""
@@ -254,11 +257,18 @@ class Scores(Answers):
     def without(self, indices: Iterable[int]) -> Scores:
         """Return the scores on the other digits, those whose index is not among `indices`."""
         keep = ~np.isin(self.index, list(indices))
-        return Scores(self.labels[keep], self.probs[keep], self.index[keep])
+        seen = None if self.seen is None else self.seen[keep]
+        return Scores(self.labels[keep], self.probs[keep], self.index[keep], seen)
+
+    def unseen(self) -> Scores | None:
+        """Return the scores on the digits that the classifier was not trained on; None where there are none."""
+        rest = self if self.seen is None else self.without(self.index[self.seen])
+        return rest if rest.n else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scores as plain numbers and lists, ready for JSON."""
         return self._summary(SHARES) | {
+            "trained_on": None if self.seen is None else int(self.seen.sum()),
             "confusion": self.confusion.tolist(),
             "digits": [
                 {
@@ -344,18 +354,36 @@ def edit_distance(one: str, other: str) -> int:
 def evaluate(classifier: Classifier, digits: Digits) -> Scores:
     """Score a classifier on labelled digits.
 
-    classifier: any function (n, 28, 28) uint8 -> (n, 10) probabilities; it is called once.
+    classifier: any function (n, 28, 28) uint8 -> (n, 10) probabilities; it is called once. Where it has an attribute
+        `trained_on`, as built-in models and runs do, digits that it was trained on are counted, with a warning.
     Raises DataError where the digits have no labels or there are none, or where the classifier's answers are not
     probabilities (n, 10).
     """
+    _require_labels(digits)
+    return scored(np.asarray(classifier(digits.images)), digits, getattr(classifier, "trained_on", None))
+
+
+def scored(probs: NDArray[np.float32], digits: Digits, trained_on: ImageSet | None = None) -> Scores:
+    """Return the scores of a classifier's answers (n, 10) on labelled digits; raises and warns as `evaluate` does.
+
+    trained_on: the images that it was trained on, where they are known.
+    """
+    _require_labels(digits)
+    answered = Digits(digits.images, digits.labels, probs)
+    if answered.probs is None or answered.labels is None:
+        raise DataError("the classifier gave no probabilities")
+    seen = None
+    if trained_on is not None:
+        seen = trained_on.has(digits.images)
+        warn_of_seen(seen, trained_on, stacklevel=3)
+    return Scores(answered.labels, answered.probs, np.arange(len(digits)), seen)
+
+
+def _require_labels(digits: Digits) -> None:
     if digits.labels is None:
         raise DataError("digits without labels cannot be scored; load them with their labels")
     if not len(digits):
         raise DataError("no digits to score")
-    answered = Digits(digits.images, digits.labels, np.asarray(classifier(digits.images)))
-    if answered.probs is None or answered.labels is None:
-        raise DataError("the classifier gave no probabilities")
-    return Scores(answered.labels, answered.probs, np.arange(len(digits)))
 
 
 def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:

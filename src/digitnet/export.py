@@ -50,6 +50,7 @@ from digitnet.runtime import (
     OnnxClassifier,
     padded,
 )
+from digitnet.trained_on import IMAGES, MNIST_SHA256, ImageSet
 from digitnet.trust import trust, trust_here
 
 log = logging.getLogger("digitnet")
@@ -145,9 +146,9 @@ def calibrate(network: nn.Module, digits: Digits) -> Calibration:
 class CalibratedClassifier:
     """A network, calibrated, as a `Classifier` that also tells digit-ness; it answers as its exported file would."""
 
-    def __init__(self, network: nn.Module, digits: Digits) -> None:
+    def __init__(self, network: nn.Module, digits: Digits, trained_on: ImageSet | None = None) -> None:
         """Calibrate a copy of a network, as `export` takes it, on digits that it has not learnt from."""
-        network = _copy(network)
+        network, self.trained_on = _copy(network), trained_on
         self.model = Calibrated(network, calibrate(network, digits)).eval()
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -201,6 +202,8 @@ def export_run(
         about["test"] = {name: scores[name] for name in ("accuracy", "n", "errors", "interval")}
     if config.get("lines"):
         return export_lines(network, unseen(valid), about, path)
+    if (images := checkpoint.load_images(folder)) and config["data_sha256"] != MNIST_SHA256:
+        about[IMAGES] = images.to_text()
     return export(network, valid, about, path)
 
 
@@ -232,7 +235,8 @@ def export(network: nn.Module, digits: Digits, about: dict[str, Any], path: Path
 
     network: any `nn.Module` from (n, 1, 28, 28) floats in 0..1 to (n, 10) logits; it is left as it was. A file that
         digitnet would refuse from anybody else is put on this user's list of trusted files, see `trust`.
-    about: goes into the metadata, with temperature, threshold and versions added; must have a `name`.
+    about: goes into the metadata, with temperature, threshold and versions added; must have a `name`. Under
+        `trained_on.IMAGES` it may have the images that the network was trained on, see `ImageSet.to_text`.
     Returns the file as a classifier. Raises ModelError, and writes nothing, where PyTorch cannot write the network as
     ONNX, or where the file's answers differ from torch's by more than `TOLERANCE` at any of `BATCHES`.
     """
@@ -351,8 +355,9 @@ def _write_onnx(
     proto = onnx.load(trial)
     if INPUT in inputs:
         about = about | {LAYERS: _name_layers(proto.graph)}
+    images = {IMAGES: about.pop(IMAGES)} if IMAGES in about else {}
     text = json.dumps(about, ensure_ascii=False).encode("utf-8", "replace")  # names of files may be no text
-    onnx.helper.set_model_props(proto, {METADATA: json.dumps(json.loads(text))})
+    onnx.helper.set_model_props(proto, {METADATA: json.dumps(json.loads(text)), **images})
     onnx.checker.check_model(proto)
     onnx.save(proto, trial)
 

@@ -102,6 +102,8 @@ def cell_text(content: str) -> str:
 
 def gunzip(data: bytes, limit: int) -> bytes:
     """Return gzip data unpacked. Raises DataError where it is damaged, truncated or over `limit` bytes."""
+    if not data:
+        raise DataError("truncated gzip data")
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
             unpacked = fill(bytearray(), cast(BinaryIO, file), limit + 1)

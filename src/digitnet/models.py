@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from digitnet.digits import SIDE
 from digitnet.errors import ModelError
+from digitnet.trained_on import ImageSet
 
 BATCH = 512
 """Images classified at a time: on two cores 64 to 512 were equally fast, 1,000 slower."""
@@ -212,11 +213,14 @@ class TorchClassifier:
 
     Takes any `nn.Module` from (n, 1, 28, 28) floats in 0..1 to (n, 10) logits. It runs where its weights are, in
     evaluation mode, `BATCH` images at a time, and is left as it was.
+
+    trained_on: the images that it was trained on; None where they are not known.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, trained_on: ImageSet | None = None) -> None:
         """Wrap a network."""
         self.network = network
+        self.trained_on = trained_on
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probabilities, each row summing to 1. Raises ModelError where the network gives no logits."""

@@ -112,7 +112,7 @@ class Run:
             checkpoint.save_json(self.folder / checkpoint.SCORES, read.to_dict())
             return read
         network = checkpoint.load_network(self.folder)
-        classifier = TorchClassifier(network)
+        classifier = TorchClassifier(network, checkpoint.load_images(self.folder))
         scores = replace(evaluate(classifier, self.parts.test), index=self.parts.test_rows)
         path = self.folder / PICTURE
         picture(scores, path, self.folder.name, self.config.data)

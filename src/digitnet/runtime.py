@@ -22,8 +22,10 @@ import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from digitnet import vet
-from digitnet.digits import SIDE, STRIP, Classifier
+from digitnet.digits import SIDE, STRIP
+from digitnet.digits import ensemble as ensemble
 from digitnet.errors import DataError, ModelError, listed
+from digitnet.trained_on import ImageSet, trained_on_by_file
 from digitnet.trust import trusted
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -108,6 +110,11 @@ class OnnxClassifier:
         """Return probabilities and digit-ness together, at the price of one."""
         probs, digitness = self._run([PROBABILITIES, DIGITNESS], images)
         return probs.reshape(-1, 10), digitness
+
+    @cached_property
+    def trained_on(self) -> ImageSet | None:
+        """The images that it was trained on; None where they are not known. Raises ModelError where that is damaged."""
+        return trained_on_by_file(self.name, self.about, self._session.get_modelmeta().custom_metadata_map)
 
     def layers(self, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """Return what each layer makes of one image (28, 28) uint8: the maps after every pooling, first to last, each
@@ -270,18 +277,6 @@ def hashes() -> dict[str, str]:
 def built_in() -> list[str]:
     """Return the names of the built-in classifiers."""
     return [name for name in hashes() if name != LINE]
-
-
-def ensemble(members: Sequence[Classifier]) -> Classifier:
-    """Return a classifier that gives the mean of its members' probabilities."""
-    if not members:
-        raise ModelError("an ensemble needs at least one member")
-
-    def mean(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        total: NDArray[np.float32] = sum((member(images) for member in members[1:]), members[0](images))
-        return total / np.float32(len(members))
-
-    return mean
 
 
 def cores() -> int:

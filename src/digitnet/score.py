@@ -19,8 +19,9 @@ from digitnet.corrupt import corrupt
 from digitnet.data import DATASETS, fingerprint, held_out_rows, load, splits, wrong_labels
 from digitnet.digits import Classifier, Digits
 from digitnet.errors import DataError, ModelError
-from digitnet.evaluate import Scores, evaluate
+from digitnet.evaluate import Scores, evaluate, scored
 from digitnet.fonts import FONTS
+from digitnet.trained_on import trained_on, warn_of_seen
 
 log = logging.getLogger("digitnet")
 
@@ -109,9 +110,11 @@ def open_model(model: str | Path | None = None, inputs: str | None = None, data_
     if is_weights(path):
         candidates = {name: TorchClassifier(Normalised(network, *INPUTS[name])) for name in INPUTS}
         chosen = inputs or _best_input(path, candidates, data_dir)
-        return Model(str(path), candidates[chosen], {"input": chosen}, Path())
-    _refuse(inputs, path)
-    return Model(str(path), TorchClassifier(network), about, path if path.is_dir() else Path())
+        network, about = candidates[chosen].network, {"input": chosen}
+    else:
+        _refuse(inputs, path)
+    classifier = TorchClassifier(network, trained_on(about, checkpoint.load_images(path)))
+    return Model(str(path), classifier, about, path if path.is_dir() else Path())
 
 
 def open_models(
@@ -176,7 +179,7 @@ def judge(model: Model, source: str | None = None, data_dir: str | Path | None =
     if isinstance(classifier, runtime.OnnxClassifier):
         probs, digitness = classifier.classify(digits.images)
         refused = float((digitness < classifier.threshold).mean()) if len(digits) else 0.0
-        scores = evaluate(lambda images: probs, digits)
+        scores = scored(probs, digits, classifier.trained_on)
     else:
         scores = evaluate(classifier, digits)
     scores = replace(scores, index=rows)
@@ -196,6 +199,8 @@ def score_corrupted(
 ) -> Iterator[tuple[str, Scores]]:
     """Score a model on the digits that `score` takes, corrupted in one way after the other; see `corrupt.py`."""
     digits, _, _ = _to_score(model, source or own_data(model), data_dir)
+    if (images := getattr(model.classifier, "trained_on", None)) is not None:
+        warn_of_seen(images.has(digits.images), images)  # which a corrupted digit would hide
     for name in names:
         yield name, evaluate(model.classifier, corrupt(digits, name))
 
@@ -237,9 +242,17 @@ def picture(scores: Scores, path: Path, model: str, source: str) -> None:
 
 
 def summary(scores: Scores, digits: Digits) -> dict[str, object]:
-    """Return `scores.to_dict()`, on MNIST's test set with the scores without its known wrong labels beside it."""
+    """Return `scores.to_dict()` and, where they differ, the scores without some digits.
+
+    On MNIST's test set these are its known wrong labels, and anywhere those that the model was trained on.
+    """
     found = scores.to_dict()
     if wrong := wrong_labels(digits):
-        rest = scores.without(wrong)
-        found["without_wrong_labels"] = {"accuracy": rest.accuracy, "n": rest.n, "interval": list(rest.interval)}
+        found["without_wrong_labels"] = _in_short(scores.without(wrong))
+    if found["trained_on"] and (rest := scores.unseen()):
+        found["without_trained_on"] = _in_short(rest)
     return found
+
+
+def _in_short(scores: Scores) -> dict[str, object]:
+    return {"accuracy": scores.accuracy, "n": scores.n, "interval": list(scores.interval)}

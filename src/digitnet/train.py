@@ -35,6 +35,7 @@ from digitnet.recipes import RECIPE_OF as RECIPE_OF
 from digitnet.recipes import RECIPES as RECIPES
 from digitnet.recipes import TrainConfig as TrainConfig
 from digitnet.recipes import with_epochs as with_epochs
+from digitnet.trained_on import TRAINED_ON, ImageSet
 
 NO_DIGIT = 10
 """The class of images that are no digit."""
@@ -113,6 +114,8 @@ def train(
     def judge(network: nn.Module) -> Scores:
         return evaluate(TorchClassifier(network), valid)
 
+    if distributed.rank() == 0:
+        write_atomic(out / TRAINED_ON, ImageSet.of(digits.images, valid.images).packed())
     yield from epochs(network, config, out, len(digits), learn, judge, resume)
 
 

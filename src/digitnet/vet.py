@@ -26,6 +26,8 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
+from digitnet.trained_on import IMAGES
+
 OPERATORS = frozenset(
     [
         *("Add", "AveragePool", "BatchNormalization", "Cast", "Constant", "Conv", "Div", "Exp", "Flatten", "Gather"),
@@ -91,7 +93,7 @@ def _check(content: bytes, what: str, left: list[int]) -> None:
             _check(value, below, left)
         elif (what == _TENSOR and number == 13) or (what == _TENSOR and number == 14 and value):
             raise _FaultError("keeps its weights in other files; export it again as one file")
-        elif what == _MODEL and number == 14 and isinstance(value, bytes) and len(value) > LONGEST_METADATA:
+        elif what == _MODEL and number == 14 and _long_metadata(value):
             raise _FaultError(f"has metadata of more than {LONGEST_METADATA:,} bytes; export it again")
         elif number not in _PLAIN[what]:
             raise _FaultError(f"has {what} with what digitnet never writes (field {number}); export it again")
@@ -112,6 +114,13 @@ def _check(content: bytes, what: str, left: list[int]) -> None:
 
 
 _NAMES = {name.encode() for name in OPERATORS}
+
+
+def _long_metadata(value: int | bytes) -> bool:
+    """Return whether an entry of the metadata, a key and a value, is longer than JSON may be."""
+    if isinstance(value, int) or len(value) <= LONGEST_METADATA:
+        return False
+    return dict(_fields(value)).get(1) != IMAGES.encode()
 
 
 def _fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:
