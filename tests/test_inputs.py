@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from digitnet import DataError, ModelError, checkpoint, evaluate, load, score
+from digitnet import DataError, ModelError, checkpoint, classifier, evaluate, load, score
 from digitnet.data import splits
 from digitnet.models import DigitNet
 from digitnet.score import INPUTS, open_model, open_models
@@ -107,6 +107,16 @@ def test_a_model_that_says_its_inputs_takes_no_other(model, networks, exported):
     checkpoint.save_network(Path("ours.safetensors"), networks["mnist"], "digitnet")
     with pytest.raises(ModelError, match=r"--input mnist: .* itself says what it takes; leave it out"):
         open_model(exported if model == "exported" else model, "mnist")
+
+
+def test_a_classifier_takes_the_convention_too(networks, drawn, valid):
+    torch.save(networks["mnist"].state_dict(), "their.pt")
+    for inputs in (None, "mnist"):
+        expected = accuracy(networks["mnist"], drawn, SCALES["mnist"])
+        assert evaluate(classifier("their.pt", inputs=inputs), drawn).accuracy == pytest.approx(expected, abs=0.002)
+    assert len(valid) == 1
+    with pytest.raises(ModelError, match="strong: itself says what its inputs are; leave out inputs='mnist'"):
+        classifier("strong", inputs="mnist")
 
 
 def test_an_unknown_convention_is_told(networks):
