@@ -269,11 +269,15 @@ def test_files_and_runs_are_measured_as_they_are(done, plan, folder):
 
 def test_weights_are_calibrated_on_validation_digits_and_never_on_test_digits(done, taught, tmp_path, monkeypatch):
     sets, out, _ = done
+    monkeypatch.setattr(sets, "plan", replace(sets.plan, inputs="0..1"))
     torch.save(taught.state_dict(), tmp_path / "their.pt")
     used, real = [], benchmark.CalibratedClassifier
-    monkeypatch.setattr(
-        benchmark, "CalibratedClassifier", lambda network, digits: used.append(digits) or real(network, digits)
-    )
+
+    def noted(network, digits, trained_on):
+        used.append(digits)
+        return real(network, digits, trained_on)
+
+    monkeypatch.setattr(benchmark, "CalibratedClassifier", noted)
     fitted = benchmark.prepare(entries((str(tmp_path / "their.pt"),))[0], 0, sets, out)
     assert [digits.images.tobytes() for digits in used] == [sets.parts.valid.images.tobytes()]
     valid = sets.parts.valid

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import draw_digits
 from PIL import Image
 from sklearn import metrics
 
@@ -46,7 +47,7 @@ def test_train_ends_with_accuracy_table_picture_and_next_commands(trained):
 def test_a_runs_folder_holds_what_is_promised(trained, drawn):
     run = trained[0] / "run/quick-1"
     pages = {"confusion_matrix.png", "report.html"}
-    names = {"config.json", "history.jsonl", "model.safetensors", "scores.json", "errors.npz"} | pages
+    names = {"config.json", "history.jsonl", "model.safetensors", "scores.json", "errors.npz", "trained-on.gz"} | pages
     assert {path.name for path in run.iterdir()} == names
     config = json.loads((run / "config.json").read_text())
     assert config["data_sha256"] == data.fingerprint(drawn)
@@ -73,14 +74,15 @@ def test_evaluate_scores_a_run_only_on_digits_it_never_saw(trained, digitnet, mo
     assert {name: found[name] for name in kept} == kept
 
 
-def test_evaluate_agrees_with_scikit_learn_on_a_stateless_classifier(trained, digitnet, drawn, tmp_path):
+def test_evaluate_agrees_with_scikit_learn_on_a_stateless_classifier(trained, digitnet, tmp_path):
     run = trained[0] / "run/quick-1"
-    np.savez(tmp_path / "mine.npz", images=drawn.images[::3], labels=drawn.labels[::3])
+    new = draw_digits(200, seed=5)
+    np.savez(tmp_path / "mine.npz", images=new.images, labels=new.labels)
     found = json.loads(digitnet("evaluate", "--model", run, "--data", "mine.npz", "--json")[1])
-    predicted = TorchClassifier(checkpoint.load_network(run))(drawn.images[::3]).argmax(axis=1)
+    predicted = TorchClassifier(checkpoint.load_network(run))(new.images).argmax(axis=1)
     assert found["n"] == 200
-    assert found["accuracy"] == metrics.accuracy_score(drawn.labels[::3], predicted)
-    assert found["confusion"] == metrics.confusion_matrix(drawn.labels[::3], predicted, labels=range(10)).tolist()
+    assert found["accuracy"] == metrics.accuracy_score(new.labels, predicted)
+    assert found["confusion"] == metrics.confusion_matrix(new.labels, predicted, labels=range(10)).tolist()
     assert (run / "confusion_matrix-mine.png").is_file()
 
 

@@ -270,7 +270,8 @@ def test_a_tutorials_state_dict_is_a_classifier_too(taught, drawn, tmp_path):
     torch.save(taught.state_dict(), tmp_path / "their.pt")
     (tmp_path / "their").write_bytes((tmp_path / "their.pt").read_bytes())
     for name in ("their.pt", "their"):
-        assert (classifier(name)(drawn.images) == open_model(name).classifier(drawn.images)).all()
+        expected = open_model(name, "0..1").classifier(drawn.images)
+        assert (classifier(name, inputs="0..1")(drawn.images) == expected).all()
 
 
 def test_a_run_without_pytorch_is_an_error_that_says_so(run, environment):

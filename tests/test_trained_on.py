@@ -158,6 +158,15 @@ def test_the_list_alone_may_be_long(taught, drawn):
     assert classifier("mine.onnx").trained_on.has(drawn.images).all()
 
 
+def test_a_file_that_is_opened_because_it_is_trusted_has_its_list(drawn):
+    layers = torch.nn.Linear(784, 32), torch.nn.GELU(), torch.nn.Linear(32, 10)
+    network = torch.nn.Sequential(torch.nn.Flatten(), *layers)
+    images = ImageSet.of(drawn.images[:300]).to_text()
+    export(network, drawn, {"name": "mine", "data": "x", IMAGES: images}, Path("mine.onnx"))
+    assert vet.fault(Path("mine.onnx").read_bytes())
+    assert classifier("mine.onnx").trained_on.has(drawn.images).tolist() == [True] * 300 + [False] * 300
+
+
 def test_what_a_model_says_of_its_data_decides_which_sets_it_has(drawn):
     own = ImageSet.of(drawn.images)
     assert len(trained_on({"data_sha256": MNIST_SHA256})) == 60_000
@@ -192,7 +201,7 @@ def test_the_command_line_and_the_report_tell_it(run, drawn, digitnet):
     assert f"Warning: {count}" in err
     page = " ".join(Path("found.html").read_text().replace("\N{NO-BREAK SPACE}", " ").split())
     assert f"The model was trained on {seen.sum()} digits of them ({seen.mean():.2%})" in page.replace(" %", "%")
-    assert "Of the 200 others, " in page
+    assert "Accuracy on the 200 others: " in page
 
 
 @pytest.mark.mnist

@@ -126,7 +126,7 @@ def warn_of_seen(seen: NDArray[np.bool_], images: ImageSet, stacklevel: int = 2)
     if count := int(seen.sum()):
         warnings.warn(
             f"{count:,} of these {len(seen):,} digits ({count / len(seen):.2%}) are among {images.words}; "
-            "a score on them says nothing of other digits",
+            "the score on them does not show how well the model reads other digits",
             stacklevel=stacklevel + 1,
         )
 
