@@ -68,10 +68,10 @@ def test_a_package_that_is_not_installed_is_said_and_no_fault(weights, monkeypat
 def test_every_extra_is_listed_as_installed_or_with_what_is_missing(weights, monkeypatch):
     weights()
     monkeypatch.setattr(check, "find_spec", lambda module: None if module == "ray" else module)
-    found = {finding.what for finding in check.check() if finding.good and finding.what.startswith("extra ")}
-    lacks = "extra scale: ray is not installed; install digitnet's extra scale: "
+    found = {finding.what for finding in check.check() if finding.good and finding.what.startswith("optional extra ")}
+    lacks = "optional extra scale: ray is not installed; install digitnet's extra scale: "
     lacks += "pip install -c constraints.txt '.[scale]' in its checkout, or pip install 'FILE.whl[scale]'"
-    assert found == {lacks, *(f"extra {name}: installed" for name in EXTRAS if name != "scale")}
+    assert found == {lacks, *(f"optional extra {name}: installed" for name in EXTRAS if name != "scale")}
 
 
 def test_a_file_with_the_right_hash_is_good(weights, exported):

@@ -48,7 +48,7 @@ def check() -> Iterator[Finding]:
     yield Finding(True, ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
     for name, modules in extras.EXTRAS.items():
         lacking = next((module for module in modules if find_spec(module) is None), None)
-        yield Finding(True, f"extra {name}: {extras.missing(lacking) or 'installed'}")
+        yield Finding(True, f"optional extra {name}: {extras.missing(lacking) or 'installed'}")
     expected = runtime.hashes()
     yield Finding(bool(expected), f"built-in models: {', '.join(expected) or 'none'}")
     digits = hands(DRAWN)

@@ -273,4 +273,5 @@ def compose(
         write_atomic(out / name, cv2.imencode(".png", image)[1].tobytes())
         lines.append(f"{name},{' '.join(texts)}")
     write_atomic(out / "truth.csv", "".join(line + "\n" for line in lines).encode())
-    put(f"{out}: {len(lines) - 1:,} pictures and truth.csv; try: digitnet evaluate --read --data {out}")
+    command = f"digitnet evaluate --read --data {out}" + (" --single" if per_page == 1 else "")
+    put(f"{out}: {len(lines) - 1:,} pictures and truth.csv; try: {command}")

@@ -102,9 +102,10 @@ def train(
 
 def _train(run: Run, first: bool) -> None:
     config = run.config
+    epochs = "1 epoch" if config.epochs == 1 else f"{config.epochs:,} epochs"
     put(
         f"Training {config.model} by the recipe {config.recipe!r} on {len(run.parts.train):,} digits of {config.data},"
-        f" {config.epochs} epochs ({config.device}, {config.precision}) into {run.folder}"
+        f" {epochs} ({config.device}, {config.precision}) into {run.folder}"
     )
     try:
         with _progress(config) as show:
