@@ -256,7 +256,8 @@ def _checkpoints() -> dict[str, bytes]:
 
 def load_model(data: bytes) -> None:
     """An ONNX file -> a classifier and its answer, or a line reader and its."""
-    from digitnet.runtime import STRIPS, LineReader, OnnxClassifier
+    from digitnet.model_file import STRIPS
+    from digitnet.runtime import LineReader, OnnxClassifier
 
     path = _file("model.onnx", data)
     with refusals():
@@ -279,12 +280,15 @@ def _models() -> dict[str, bytes]:
     from torch import nn
 
     from digitnet.compose import unseen
-    from digitnet.export import export, export_lines
+    from digitnet.export import export
+    from digitnet.line_export import export_lines
+    from digitnet.scribe import Written
+    from digitnet.texts import ALPHABET
 
     class LittleLine(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.see = nn.Conv2d(1, 16, (STRIP, 4), stride=(STRIP, 4))
+            self.see = nn.Conv2d(1, len(ALPHABET) + 6, (STRIP, 4), stride=(STRIP, 4))
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.see(x).squeeze(2).transpose(1, 2)  # type: ignore[no-any-return]
@@ -294,7 +298,8 @@ def _models() -> dict[str, bytes]:
         nn.Conv2d(1, 1, 3, stride=3), nn.MaxPool2d(2), nn.BatchNorm2d(1), nn.ReLU(), nn.Flatten(), nn.Linear(16, 10)
     )
     export(little, hands(20), {"name": "little"}, _folder() / "little.onnx")
-    export_lines(LittleLine(), unseen(hands(300), count=2), {"name": "line"}, _folder() / "line.onnx")
+    lines = [Written(line.image, line.text, line.boxes.astype(np.float32)) for line in unseen(hands(300), count=2)]
+    export_lines(LittleLine(), lines, {"name": "line"}, _folder() / "line.onnx")
     return {name: (_folder() / f"{name}.onnx").read_bytes() for name in ("little", "line")}
 
 

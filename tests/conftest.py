@@ -157,3 +157,25 @@ def small_disk(tmp_path):
         pytest.skip("a small disk can be mounted by root on Linux alone")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def few_hands():
+    """Six invented hands, straight-lined signs and two words: what a scribe needs, without any data."""
+    from digitnet.hands import inventions
+    from digitnet.line_sources import Sources
+    from digitnet.texts import SIGNS
+
+    def strokes(*runs):
+        return tuple(np.array(run, np.float32) for run in runs)
+
+    signs = {sign: [strokes([[0, 0], [0.3, 1]])] for sign in SIGNS + "#*"}
+    signs |= {
+        ".": [strokes([[0, 0]])],
+        "-": [strokes([[0, 0], [1, 0]])],
+        "(": [strokes([[0.3, 0], [0, 0.5], [0.3, 1]])],
+    }
+    letters = {
+        "H": [strokes([[0, 0], [0, 1]], [[0.6, 0], [0.6, 1]], [[0, 0.5], [0.6, 0.5]])],
+        "das": [strokes([[0, 0.5], [0.2, 1], [0.3, 0], [0.6, 1], [1, 0.4]])],
+    }
+    return Sources(((1.0, inventions(6, 3)),), signs, letters)

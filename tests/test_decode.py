@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digitnet import DataError
-from digitnet.decode import BLANK, FAINT, NOTICEABLE, Path, align, decode, digit_probs
+from digitnet.decode import BLANK, DIGITS, FAINT, NOTICEABLE, Path, align, decode, digit_probs, only_digits, written
 from digitnet.rules import Rules
 
 decode_module = sys.modules["digitnet.decode"]
@@ -74,6 +74,58 @@ def all_strings(log_probs):
 def best(strings, count):
     ranked = sorted(strings.items(), key=lambda item: -item[1])[:count]
     return [(text, prob) for text, prob in ranked if prob > FAINT * ranked[0][1]]
+
+
+SIGNED = DIGITS + ".-"
+
+
+@cache
+def with_signs(seed):
+    """Log-probabilities of four frames over `SIGNED`, and the probability of every string, alignment by alignment."""
+    log_probs = log_softmax(np.random.default_rng(seed).normal(size=(4, 13)) * 2)
+    strings = {}
+    for path in itertools.product(range(13), repeat=4):
+        text = "".join(SIGNED[symbol] for symbol, _ in itertools.groupby(path) if symbol < 12)
+        prob = np.exp(log_probs[range(4), path].sum(dtype=np.float64))
+        strings[text] = strings.get(text, 0.0) + prob
+    return log_probs, strings
+
+
+def digits_of(text):
+    return "".join(character for character in text if character in DIGITS)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_digits_are_as_probable_as_all_strings_that_have_them_with_any_signs(seed):
+    log_probs, strings = with_signs(seed)
+    digits = only_digits(log_probs, SIGNED)
+    assert digits.dtype == np.float32
+    assert digits.shape == (4, 11)
+    for path in decode(digits, count=8):
+        total = sum(prob for text, prob in strings.items() if digits_of(text) == path.text)
+        assert path.probability == pytest.approx(total, rel=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_written_is_the_most_probable_string_with_its_digits(seed):
+    log_probs, strings = with_signs(seed)
+    for digits in {digits_of(text) for text in sorted(strings, key=strings.get)[-200:]}:
+        same = {text: prob for text, prob in strings.items() if digits_of(text) == digits}
+        assert written(log_probs, SIGNED, digits) == max(same, key=same.get)
+
+
+def test_without_signs_what_is_written_are_the_digits():
+    log_probs = written_strip("407", 30)
+    assert written(log_probs, DIGITS, "407") == "407"
+    assert np.array_equal(only_digits(log_probs, DIGITS), log_probs)
+
+
+def test_what_cannot_be_there_is_written_as_its_digits():
+    log_probs = np.full((2, 13), -50, np.float32)
+    log_probs[:, 12] = 0
+    assert written(log_probs, SIGNED, "12") == "12"
+    with pytest.raises(DataError, match=r"expected floats \(frames, 13\): the characters 0123456789.-, then the blank"):
+        written(log_probs[:, :11], SIGNED, "1")
 
 
 @pytest.mark.parametrize("rules", RULES, ids=str)

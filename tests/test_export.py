@@ -8,21 +8,21 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from conftest import few_hands
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logsumexp, softmax
 
 from digitnet import DataError, ModelError, checkpoint, classifier, export
-from digitnet.compose import Composer, unseen
 from digitnet.digits import STRIP
 from digitnet.frame import strip
-from digitnet.hands import hands
-from digitnet.lines import train_lines
+from digitnet.lines import BLANK, CLASSES, targets, train_lines
+from digitnet.model_file import MARGIN, STRIDE
 from digitnet.models import DigitNet, LineNet, StrongNet, to_input
 from digitnet.run import start
-from digitnet.runtime import MARGIN, STRIDE, OnnxClassifier, line_reader, padded
+from digitnet.runtime import OnnxClassifier, line_reader, padded
 from digitnet.score import open_model
+from digitnet.texts import ALPHABET
 from digitnet.train import RECIPES, new_network
-from digitnet.writers import inventions
 
 
 def logits(network, images):
@@ -294,7 +294,7 @@ def test_what_is_no_run_is_not_exported(tmp_path):
 
 @pytest.fixture(scope="module")
 def lines():
-    return unseen(hands(60), count=8)
+    return few_hands().lines(8)
 
 
 def test_an_exported_line_reader_answers_as_in_torch(lines, tmp_path):
@@ -309,16 +309,19 @@ def test_an_exported_line_reader_answers_as_in_torch(lines, tmp_path):
             answer = network(torch.tensor(padded([one]))[:, None] / 255)[0].double().numpy()
         there = len(columns.log_probs)
         assert there == -(-(one.shape[1] + 2 * MARGIN) // STRIDE)
-        assert columns.log_probs == pytest.approx(log_softmax(answer[:there, :11] / temperature, axis=1), abs=1e-3)
+        expected = log_softmax(answer[:there, :CLASSES] / temperature, axis=1)
+        assert columns.alphabet == ALPHABET
+        assert np.exp(columns.characters) == pytest.approx(np.exp(expected), abs=2e-3)
+        assert np.exp(columns.log_probs[:, :10]) == pytest.approx(np.exp(expected[:, :10]), abs=2e-3)
+        assert np.exp(columns.log_probs).sum(axis=1) == pytest.approx(1, abs=1e-4)
         middle = (np.arange(there) + 0.5) * STRIDE - MARGIN
-        assert columns.boxes[:, 0] == pytest.approx(middle - STRIP * answer[:there, 11], abs=1e-2)
-        assert columns.boxes[:, 3] == pytest.approx(STRIP * (0.5 + answer[:there, 14]), abs=1e-2)
+        assert columns.boxes[:, 0] == pytest.approx(middle - STRIP * answer[:there, CLASSES], abs=0.2)
+        assert columns.boxes[:, 3] == pytest.approx(STRIP * (0.5 + answer[:there, CLASSES + 3]), abs=0.2)
 
 
 def test_the_temperature_of_lines_makes_their_texts_likeliest(lines, tmp_path):
     config = replace(RECIPES["line"], epochs=6, lines=64, batch_size=16, device="cpu", average=0.9)
-    network, writers = new_network(config), inventions(6, 3)
-    list(train_lines(network, lambda seed: Composer([(1, writers)], (), seed), lines, config, tmp_path))
+    list(train_lines(new_network(config), few_hands().scribe, lines, config, tmp_path))
     network = checkpoint.load_network(tmp_path)
     reader = export.export_lines(network, lines, {"name": "mine"}, tmp_path / "mine.onnx")
     fitted, strips = reader.about["temperature"], [strip(255 - line.image) for line in lines]
@@ -327,10 +330,10 @@ def test_the_temperature_of_lines_makes_their_texts_likeliest(lines, tmp_path):
         total = 0.0
         for one, line in zip(strips, lines, strict=True):
             with torch.no_grad():
-                logits = network(torch.tensor(padded([one]))[:, None] / 255)[0, :, :11] / temperature
-            text = torch.tensor([int(digit) for digit in line.text])
+                logits = network(torch.tensor(padded([one]))[:, None] / 255)[0, :, :CLASSES] / temperature
+            text = targets([line.written])
             sizes = torch.tensor([len(logits)]), torch.tensor([len(text)])
-            total += torch.nn.functional.ctc_loss(logits.log_softmax(1)[:, None], text, *sizes, 10, "sum").item()
+            total += torch.nn.functional.ctc_loss(logits.log_softmax(1)[:, None], text, *sizes, BLANK, "sum").item()
         return total
 
     assert 0.4 < fitted < 4.9, "inside what is looked through"
@@ -339,7 +342,8 @@ def test_the_temperature_of_lines_makes_their_texts_likeliest(lines, tmp_path):
 
 def test_a_run_that_learnt_lines_is_exported_as_a_line_reader(tmp_path, monkeypatch, drawn_npz):
     config = replace(RECIPES["line"], data=str(drawn_npz), epochs=1, lines=32, batch_size=16, device="cpu")
-    monkeypatch.setattr("digitnet.run._with_more", lambda run, data_dir: replace(run, writers=((1, inventions(2)),)))
+    monkeypatch.setattr("digitnet.line_sources.learning", lambda digits, data_dir: few_hands())
+    monkeypatch.setattr("digitnet.line_sources.unseen", lambda digits, data_dir: few_hands())
     begun = start(config, tmp_path / "line-1")
     list(begun.train())
     scores = begun.finish()

@@ -3,41 +3,40 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from conftest import few_hands
 
 from digitnet import TrainingError, checkpoint
-from digitnet.compose import Composer, unseen
 from digitnet.digits import STRIP
 from digitnet.frame import strip
-from digitnet.hands import hands
-from digitnet.lines import Batch, batch_of, batches, judge_lines, losses, train_lines
-from digitnet.models import LINE_BLANK, LineNet
-from digitnet.runtime import MARGIN, STRIDE, padded
+from digitnet.lines import BLANK, CLASSES, Batch, batch_of, batches, judge_lines, losses, targets, train_lines
+from digitnet.model_file import MARGIN, STRIDE
+from digitnet.models import LineNet
+from digitnet.runtime import padded
+from digitnet.scribe import Written
+from digitnet.texts import ALPHABET
 from digitnet.train import RECIPES, new_network
-from digitnet.writers import inventions
 
 CPU = torch.device("cpu")
 SMALL = replace(RECIPES["line"], epochs=2, lines=48, batch_size=16, device="cpu", average=0.9)
 
 
 @pytest.fixture(scope="module")
-def writers():
-    return inventions(6, 3)
+def sources():
+    return few_hands()
 
 
 @pytest.fixture(scope="module")
-def few():
-    return unseen(hands(60), count=8)
+def few(sources):
+    return sources.lines(8)
 
 
-def teacher(writers):
-    return lambda seed: Composer([(1, writers)], (), seed)
-
-
-def test_a_batch_says_where_every_digit_reaches(writers):
-    line = Composer([(1, writers)], (), 1).line("47")
-    batch = batch_of([line], [strip(255 - line.image)])
-    scale = STRIP / line.image.shape[0]
+def test_a_batch_has_where_every_digit_reaches(sources):
+    line = sources.scribe(1).line("4-7")
+    one = strip(255 - line.image)
+    batch = batch_of([line], [one])
+    scale = np.array([one.shape[1] / line.image.shape[1], STRIP / line.image.shape[0]] * 2)
     middle = (np.arange(batch.x.shape[3] // STRIDE) + 0.5) * STRIDE
+    assert len(line.boxes) == 2
     for box in line.boxes:
         left, top, right, bottom = box * scale + np.array([MARGIN, 0, MARGIN, 0])
         column = int(np.abs(middle - (left + right) / 2).argmin())
@@ -59,43 +58,43 @@ def test_strips_are_padded_with_paper_at_both_ends():
         assert not row[:, MARGIN + one.shape[1] :].any()
 
 
-def test_an_epoch_holds_all_its_lines_and_is_repeatable(writers):
+def test_an_epoch_holds_all_its_lines_and_is_repeatable(sources):
     def texts(seed):
-        return [text for batch in batches(teacher(writers)(seed), 100, 16) for text in batch.texts]
+        return [text for batch in batches(sources.scribe(seed), 100, 16) for text in batch.texts]
 
     assert len(texts(1)) == 100
     assert texts(1) == texts(1)
     assert texts(1) != texts(2)
 
 
-def test_the_loss_is_least_where_the_answer_is_right(writers):
-    line = Composer([(1, writers)], (), 2).line("31")
+def test_the_loss_is_least_where_the_answer_is_right(sources):
+    line = sources.scribe(2).line("3.1")
     batch = batch_of([line], [strip(255 - line.image)])
     columns = batch.x.shape[3] // STRIDE
 
     class Answer(torch.nn.Module):
         def __init__(self, text):
             super().__init__()
-            logits = torch.full((1, columns, 16), -8.0)
-            logits[..., LINE_BLANK] = 0
-            for place, digit in zip((columns // 3, 2 * columns // 3), text, strict=True):
-                logits[0, place, int(digit)] = 8
-            logits[..., 11:15] = batch.reach
-            logits[..., 15] = torch.where(batch.on, 8, -8)
+            logits = torch.full((1, columns, CLASSES + 5), -8.0)
+            logits[..., BLANK] = 0
+            for place, character in enumerate(text, 1):
+                logits[0, place * int(batch.columns[0]) // 4, ALPHABET.index(character)] = 8
+            logits[..., CLASSES:-1] = batch.reach
+            logits[..., -1] = torch.where(batch.on, 8, -8)
             self.logits = torch.nn.Parameter(logits)
 
-        def forward(self, x):
+        def forward(self, x, columns):
             return self.logits
 
-    right, boxes, presence = losses(Answer("31"), batch, CPU, False)
-    wrong, _, _ = losses(Answer("37"), batch, CPU, False)
+    right, boxes, presence = losses(Answer("3.1"), batch, CPU, False)
+    wrong, _, _ = losses(Answer("3.7"), batch, CPU, False)
     assert right < 0.1 < wrong
     assert boxes == 0
     assert presence < 0.001
 
 
-def test_letters_alone_teach_where_no_digit_is_and_nothing_of_digits(writers):
-    empty = replace(Composer([(1, writers)], (), 0).line("5"), text="", boxes=np.zeros((0, 4), np.int32))
+def test_textures_teach_where_no_digit_is_and_nothing_to_read():
+    empty = Written(np.full((30, 60), 200, np.uint8), None, np.zeros((0, 4), np.float32))
     batch = batch_of([empty], [strip(255 - empty.image)])
     assert isinstance(batch, Batch)
     assert not batch.on.any()
@@ -104,29 +103,45 @@ def test_letters_alone_teach_where_no_digit_is_and_nothing_of_digits(writers):
     assert presence > 0.1
 
 
-def test_training_lowers_the_loss_and_keeps_every_epoch(writers, few, tmp_path):
+def test_targets_are_the_places_of_characters_in_the_alphabet():
+    assert targets(["07", None, ".?"]).tolist() == [0, 7, 10, len(ALPHABET) - 1]
+
+
+def test_a_strip_is_read_alike_alone_and_beside_a_wider_one(sources):
+    network = LineNet().eval()
+    lines = [sources.scribe(3).line("12"), sources.scribe(4).line("123456789")]
+    strips = [strip(255 - line.image) for line in lines]
+    both, alone = batch_of(lines, strips), batch_of(lines[:1], strips[:1])
+    own = int(both.columns[0]) - 4  # convolutions see a little of the padding, which is paper in both
+    with torch.no_grad():
+        one, other = network(both.x, both.columns)[0, :own], network(alone.x, alone.columns)[0, :own]
+    assert both.x.shape[3] > alone.x.shape[3]
+    assert torch.allclose(one, other, atol=1e-4)
+
+
+def test_training_lowers_the_loss_and_keeps_every_epoch(sources, few, tmp_path):
     config = replace(SMALL, epochs=6, lines=64)
-    done = list(train_lines(new_network(config), teacher(writers), few, config, tmp_path))
+    done = list(train_lines(new_network(config), sources.scribe, few, config, tmp_path))
     assert [epoch.number for epoch in done] == [1, 2, 3, 4, 5, 6]
     assert done[-1].loss < 0.7 * done[0].loss
     assert done[-1].scores.n == len(few)
     assert isinstance(checkpoint.load_network(tmp_path), LineNet)
 
 
-def test_an_interrupted_training_ends_with_the_same_weights(writers, few, tmp_path):
-    whole = train_lines(new_network(SMALL), teacher(writers), few, SMALL, tmp_path / "whole")
+def test_an_interrupted_training_ends_with_the_same_weights(sources, few, tmp_path):
+    whole = train_lines(new_network(SMALL), sources.scribe, few, SMALL, tmp_path / "whole")
     list(whole)
-    half = train_lines(new_network(SMALL), teacher(writers), few, SMALL, tmp_path / "half")
+    half = train_lines(new_network(SMALL), sources.scribe, few, SMALL, tmp_path / "half")
     next(half)
     half.close()
-    list(train_lines(new_network(SMALL), teacher(writers), few, SMALL, tmp_path / "half", resume=True))
+    list(train_lines(new_network(SMALL), sources.scribe, few, SMALL, tmp_path / "half", resume=True))
     one, other = (checkpoint.load_network(tmp_path / name).state_dict() for name in ("whole", "half"))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_training_needs_lines_to_validate_on(writers, tmp_path):
+def test_training_needs_lines_to_validate_on(sources, tmp_path):
     with pytest.raises(TrainingError, match="some to validate on"):
-        next(train_lines(new_network(SMALL), teacher(writers), [], SMALL, tmp_path))
+        next(train_lines(new_network(SMALL), sources.scribe, [], SMALL, tmp_path))
 
 
 def test_judging_reads_the_best_class_of_every_column(few):
@@ -136,19 +151,19 @@ def test_judging_reads_the_best_class_of_every_column(few):
             self.weight = torch.nn.Parameter(torch.zeros(1))
 
         def forward(self, x):
-            answer = torch.zeros(len(x), x.shape[3] // STRIDE, 15)
-            answer[..., LINE_BLANK] = 5
+            answer = torch.zeros(len(x), x.shape[3] // STRIDE, CLASSES + 5)
+            answer[..., BLANK] = 5
             answer[:, 2:4, 7] = 9  # two columns of one digit are one digit
             answer[:, 5, 7] = 9  # and after a blank it is another
             return answer
 
     scores = judge_lines(Silent(), few)
     assert set(scores.read) == {"77"}
-    assert scores.true == tuple(line.text for line in few)
+    assert scores.true == tuple(line.written for line in few)
 
 
 def test_the_network_answers_a_column_for_every_four_pixels():
     network = LineNet().eval()
-    assert sum(weight.numel() for weight in network.parameters()) == 682_128
+    assert sum(weight.numel() for weight in network.parameters()) == 1_801_988
     for width in (16, 60, 400):
-        assert network(torch.zeros(2, 1, STRIP, width)).shape == (2, width // STRIDE, 16)
+        assert network(torch.zeros(2, 1, STRIP, width)).shape == (2, width // STRIDE, CLASSES + 5)

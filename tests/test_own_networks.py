@@ -14,8 +14,9 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from digitnet import ModelError, TrainingError, classifier, evaluate, trust
-from digitnet.export import BATCHES, TOLERANCE, calibrate, export
+from digitnet.export import BATCHES, calibrate, export
 from digitnet.models import MODELS, TorchClassifier
+from digitnet.onnx_file import TOLERANCE
 from digitnet.train import RECIPES, TrainConfig, train
 
 SMALL = TrainConfig(epochs=1, batch_size=32, device="cpu", optimizer="adam", lr=3e-3, warmup=0.0)

@@ -19,10 +19,10 @@ from digitnet import effort
 from digitnet import reader as module
 from digitnet.errors import ImageError, ModelError
 from digitnet.find import Region
+from digitnet.model_file import MARGIN, STRIDE
 from digitnet.reader import Reader
 from digitnet.reading import REASONS
 from digitnet.rules import Rules
-from digitnet.runtime import MARGIN, STRIDE
 from digitnet.writers import inventions
 
 PAPER = 240

@@ -1,15 +1,11 @@
-import gzip
-import json
-
 import numpy as np
 import pytest
 
-from digitnet.errors import DataError
 from digitnet.hands import inventions
 from digitnet.pens import Pen, draw, random_pen
 from digitnet.scribe import Scribe
 from digitnet.texts import ALPHABET, OTHER, SIGNS, random_text
-from digitnet.unipen import SPACING, held_out, normalized, trajectories
+from digitnet.unipen import SPACING, held_out, normalized
 
 
 def strokes(*runs):
@@ -130,20 +126,6 @@ def test_strokes_are_moved_scaled_and_their_points_evenly_spaced():
     steps = np.hypot(*np.diff(path, axis=0).T)
     assert steps == pytest.approx(SPACING, rel=0.35)
     assert dot == pytest.approx(np.array([[0.1, 0.1]]))
-
-
-def test_trajectories_are_read_and_a_broken_line_is_named(tmp_path):
-    rows = [{"label": "7", "writer": "a", "strokes": [[[0, 0], [300, 0], [100, 500]]]}, {"label": "1"}]
-    path = tmp_path / "digits.jsonl.gz"
-    path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
-    reading = trajectories(path)
-    first = next(reading)
-    assert (first.label, first.writer) == ("7", "a")
-    assert np.ptp(first.strokes[0], axis=0).max() == pytest.approx(1)
-    with pytest.raises(DataError, match="line 2 is not a trajectory"):
-        next(reading)
-    with pytest.raises(DataError, match="cannot be read"):
-        list(trajectories(tmp_path / "missing.jsonl.gz"))
 
 
 def test_one_writer_in_eight_is_held_out_always_the_same():

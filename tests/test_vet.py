@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from conftest import few_hands
 from onnx import TensorProto, helper, numpy_helper
 
 from digitnet import ModelError, classifier, runtime, vet
@@ -76,15 +77,13 @@ def test_the_built_in_models_pass_as_strangers_do(path, tmp_path):
 def test_what_is_exported_passes(name, drawn, tmp_path):
     import torch
 
-    from digitnet.compose import unseen
     from digitnet.export import export, export_lines
-    from digitnet.hands import hands
     from digitnet.models import MODELS
 
     torch.manual_seed(0)
     network = MODELS[name]().eval()
     if name == "line":
-        export_lines(network, unseen(hands(300), count=2), {"name": name}, tmp_path / "mine.onnx")
+        export_lines(network, few_hands().lines(2), {"name": name}, tmp_path / "mine.onnx")
     else:
         export(network, drawn[:20], {"name": name}, tmp_path / "mine.onnx")
     assert vet.fault((tmp_path / "mine.onnx").read_bytes()) is None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import digitnet
-from digitnet import runtime
+from digitnet import model_file, runtime
 from digitnet.hands import hands
 
 every_model = pytest.mark.parametrize("name", ["strong", "digitnet"])
@@ -74,9 +74,9 @@ def test_most_drawn_digits_are_taken_for_digits(name):
 
 @every_model
 def test_a_model_answers_the_same_in_any_batch(name):
-    model, images = digitnet.classifier(name), hands(2 * runtime.BATCH + 1, seed=5).images
+    model, images = digitnet.classifier(name), hands(2 * model_file.BATCH + 1, seed=5).images
     together = model(images)
-    for i in (0, runtime.BATCH, len(images) - 1):
+    for i in (0, model_file.BATCH, len(images) - 1):
         assert model(images[i : i + 1])[0] == pytest.approx(together[i], abs=1e-4)
 
 

@@ -78,7 +78,8 @@ def data(context: typer.Context, data_dir: DataDir = None) -> None:
         return
     from rich.table import Table
 
-    from digitnet.data import DATASETS, data_folder, find
+    from digitnet import unipen
+    from digitnet.data import DATASETS, TRAJECTORIES, data_folder, find
 
     table = Table("name", "what", "here")
     for dataset in DATASETS.values():
@@ -86,6 +87,8 @@ def data(context: typer.Context, data_dir: DataDir = None) -> None:
         places = sorted({str(hit[0].parent) for hit in found if hit})
         state = ", ".join(places) if all(found) else f"no; get it: {program()} data get {dataset.name}"
         table.add_row(dataset.name, dataset.about, state)
+    place = unipen.find(data_dir)
+    table.add_row(TRAJECTORIES, unipen.ABOUT, str(place or f"no; get it: {program()} data get {TRAJECTORIES}"))
     console().print(table)
     put(f"Cache: {data_folder(data_dir)}")
     print("Your own digits go by path: IDX, CSV, .npz, or a folder with a subfolder of pictures per digit.")
@@ -97,12 +100,14 @@ def data_get(
     name: Annotated[str, typer.Argument(help="A name that `digitnet data` lists.")],
     data_dir: DataDir = None,
 ) -> None:
-    """Fetch a data set unless it is here. Example: digitnet data get mnist."""
-    from digitnet.data import DATASETS, get
+    """Fetch a data set unless it is here, or make it from its archive. Example: digitnet data get mnist."""
+    from digitnet import unipen
+    from digitnet.data import DATASETS, TRAJECTORIES, get
 
-    if name not in DATASETS:
-        raise DataError(f"data set {name!r} is not known; choose one of {', '.join(DATASETS)}")
-    paths = get(DATASETS[name], data_dir or context.obj)
+    folder = data_dir or context.obj
+    if name not in (*DATASETS, TRAJECTORIES):
+        raise DataError(f"data set {name!r} is not known; choose one of {', '.join((*DATASETS, TRAJECTORIES))}")
+    paths = unipen.get(folder) if name == TRAJECTORIES else get(DATASETS[name], folder)
     for place in paths if len(paths) <= 4 else sorted({path.parent for path in paths}):
         print(place)
 

@@ -33,7 +33,10 @@ SPLIT_SEED = 0
 """Seed of every split, so that all runs on the same data hold out the same digits."""
 
 DATASETS: dict[str, Dataset | FontSet] = {MNIST.name: MNIST, FONTS.name: FONTS}
-"""The named data sets."""
+"""The named data sets of images."""
+
+TRAJECTORIES = "unipen"
+"""The named set of pen trajectories, which `unipen.load` gives."""
 
 
 def data_folder(data_dir: str | Path | None = None) -> Path:
@@ -145,6 +148,8 @@ def part_names(name_or_path: str | Path) -> tuple[str, ...]:
 def _parts(name_or_path: str | Path, data_dir: str | Path | None) -> dict[str, Callable[[], formats.Arrays]]:
     """Return the readers of a source's parts: of "train" and "test", or of "all"."""
     dataset = DATASETS.get(str(name_or_path))
+    if str(name_or_path) == TRAJECTORIES:
+        raise DataError(f"{TRAJECTORIES}: holds pen trajectories, not images; digitnet.unipen.load() reads them")
     if isinstance(dataset, FontSet):
         return {
             "train": lambda: _drawn(dataset, "train", data_dir),

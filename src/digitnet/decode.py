@@ -1,9 +1,10 @@
 """What a line reader saw, as text: the most probable strings, where their characters are, what else each may be.
 
 A line reader is a network trained with connectionist temporal classification (CTC; Graves et al., "Connectionist
-Temporal Classification", 2006). For a strip it gives (T, 11) log-probabilities, a row for each of T frames from left
-to right: digits 0 to 9, then the blank. An alignment picks one symbol a frame; it spells a string once runs of the
-same symbol are made one and blanks are left out. A string is as probable as all of its alignments together.
+Temporal Classification", 2006). For a strip it gives (T, N + 1) log-probabilities, a row for each of T frames from
+left to right: the N characters of its alphabet, ten digits alone or digits and signs, then the blank. An alignment
+picks one symbol a frame; it spells a string once runs of the same symbol are made one and blanks are left out. A string
+is as probable as all of its alignments together.
 
 Rules (`rules.py`) are part of the search: only permitted strings are summed and searched, so that the answer is the
 best permitted one even where the image prefers hundreds of others. Every answer keeps what the image alone gives it.
@@ -24,8 +25,11 @@ from numpy.typing import NDArray
 from digitnet.errors import DataError
 from digitnet.rules import Automaton, Rules
 
-BLANK = 10
-"""Column of the CTC blank."""
+DIGITS = "0123456789"
+"""The alphabet of numbers without signs; the column after its last character is the CTC blank's."""
+
+BLANK = len(DIGITS)
+"""Column of the CTC blank where the alphabet is `DIGITS`."""
 
 NOTICEABLE = 1e-6
 """Permitted strings that together are less probable than this are no answer: the image does not show one."""
@@ -56,7 +60,7 @@ _LEAST_LOG = -1e4  # stands for the logarithm of 0, so that no alignment is wort
 class Path:
     """A string that a strip may show.
 
-    text: digits; "" for no number.
+    text: characters of the alphabet; "" for no number.
     probability: of this whole string among all permitted ones, 0..1: exact but for rounding.
     alone: its probability by the image alone, whatever the rules, 0..1. Without rules the two are equal.
     """
@@ -84,17 +88,39 @@ def decode(log_probs: NDArray[Any], rules: Rules | None = None, count: int = 5) 
     probs = _probs(log_probs)
     if count < 1:
         raise DataError(f"count {count}: at least 1 string")
-    if rules:
-        automaton = rules.automaton()
-        behind, permitted = _behind(probs, automaton)
-    else:
-        automaton = _ANYTHING
-        behind, permitted = probs[:, None, :BLANK], 1.0
-    if permitted < NOTICEABLE:
-        return []
-    found = _search(probs, automaton, behind, count)
-    # Rounding may carry a sum past 1.
-    return [Path(text, min(alone / min(permitted, 1.0), 1.0), min(alone, 1.0)) for alone, text in found]
+    if not rules:
+        return _found(probs, _anything(BLANK), probs[:, None, :BLANK], 1.0, DIGITS, count)
+    automaton = rules.automaton()
+    return _found(probs, automaton, *_behind(probs, automaton), DIGITS, count)
+
+
+def written(log_probs: NDArray[Any], alphabet: str, text: str) -> str:
+    """Return the most probable string of `alphabet` whose digits are `text`: the number as it is written, with signs.
+
+    log_probs: (T, len(alphabet) + 1) floats, natural logarithms; every row's probabilities sum to 1. alphabet: begins
+    with the ten digits. `text` itself where the image shows no string of those digits.
+    Raises DataError where log_probs is of another shape or holds no log-probabilities, or text is not of digits.
+    """
+    probs = _probs(log_probs, alphabet)
+    digits = _digits(text, len(probs))
+    last = len(digits)
+    steps = np.full((last + 2, len(alphabet)), last + 1)
+    steps[: last + 1, len(DIGITS) :] = np.arange(last + 1)[:, None]
+    steps[range(last), digits] = np.arange(1, last + 1)
+    automaton = Automaton(steps, np.arange(last + 2) == last)
+    found = _found(probs, automaton, *_behind(probs, automaton), alphabet, 1)
+    return found[0].text if found else text
+
+
+def only_digits(log_probs: NDArray[np.float32], alphabet: str) -> NDArray[np.float32]:
+    """Return what a line reader's columns say of digits alone: (T, 11) float32, of (T, len(alphabet) + 1).
+
+    Signs count as blanks, which separate characters, too: a string of digits is then as probable as all strings that
+    have these digits and any signs.
+    """
+    digits = log_probs[:, : len(DIGITS)]
+    others = np.logaddexp.reduce(log_probs[:, len(DIGITS) :], axis=1, keepdims=True)
+    return np.concatenate([digits, others], axis=1)
 
 
 def align(log_probs: NDArray[Any], text: str) -> list[tuple[int, int]]:
@@ -154,16 +180,34 @@ def digit_probs(log_probs: NDArray[Any], text: str) -> NDArray[np.float32]:
     return shares.astype(np.float32)
 
 
-_ANYTHING = Automaton(np.zeros((1, 10), np.int64), np.ones(1, bool))
+def _anything(characters: int) -> Automaton:
+    return Automaton(np.zeros((1, characters), np.int64), np.ones(1, bool))
 
 
-def _probs(log_probs: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the probabilities, (T, 11), every row summing to 1 as float32 could not."""
-    log_probs = np.asarray(log_probs)
-    if log_probs.ndim != 2 or log_probs.shape[1] != BLANK + 1 or not len(log_probs) or log_probs.dtype.kind != "f":
+def _found(
+    probs: NDArray[np.float64],
+    automaton: Automaton,
+    behind: NDArray[np.float64],
+    permitted: float,
+    alphabet: str,
+    count: int,
+) -> list[Path]:
+    """Return the `count` most probable strings that an automaton accepts; permitted: what all of them have together."""
+    if permitted < NOTICEABLE:
+        return []
+    found = _search(probs, automaton, behind, alphabet, count)
+    # Rounding may carry a sum past 1.
+    return [Path(text, min(alone / min(permitted, 1.0), 1.0), min(alone, 1.0)) for alone, text in found]
+
+
+def _probs(log_probs: NDArray[Any], alphabet: str = DIGITS) -> NDArray[np.float64]:
+    """Return the probabilities, (T, len(alphabet) + 1), every row summing to 1 as float32 could not."""
+    log_probs, wide = np.asarray(log_probs), len(alphabet) + 1
+    if log_probs.ndim != 2 or log_probs.shape[1] != wide or not len(log_probs) or log_probs.dtype.kind != "f":
+        characters = "ten digits" if alphabet == DIGITS else f"the characters {alphabet}"
         raise DataError(
-            f"log-probabilities are {log_probs.shape} {log_probs.dtype}, expected floats (frames, {BLANK + 1}): "
-            "ten digits, then the blank"
+            f"log-probabilities are {log_probs.shape} {log_probs.dtype}, expected floats (frames, {wide}): "
+            f"{characters}, then the blank"
         )
     with np.errstate(over="ignore"):
         probs: NDArray[np.float64] = np.exp(log_probs, dtype=np.float64)
@@ -222,31 +266,33 @@ def _entries(probs: NDArray[np.float64], digits: list[int]) -> NDArray[np.float6
 
 
 def _behind(probs: NDArray[np.float64], automaton: Automaton) -> tuple[NDArray[np.float64], float]:
-    """Return what lies behind each digit: (T, S, 10), and how probable all accepted strings are together.
+    """Return what lies behind each character: (T, S, N), and how probable all accepted strings are together.
 
-    Behind a digit that begins at a frame, in a state before it: the probability of that and later frames, over all
+    Behind a character that begins at a frame, in a state before it: the probability of that and later frames, over all
     alignments that end in an accepted string. The backward half of the forward-backward algorithm, for every string
     that the automaton accepts at once.
     """
     steps, accepts = automaton
-    where = steps * (BLANK + 1) + np.arange(10)
-    # Columns of `value`: the frame before was in the run of a digit, or a blank.
-    value = np.repeat(accepts[:, None].astype(np.float64), BLANK + 1, axis=1)
-    # From a digit's run any other digit may begin; from a blank, any.
-    others = np.concatenate([1 - np.eye(10), np.ones((10, 1))], axis=1)
-    stay = np.where(np.arange(BLANK + 1) == BLANK, 0, probs)
+    blank = steps.shape[1]
+    where = steps * (blank + 1) + np.arange(blank)
+    # Columns of `value`: the frame before was in the run of a character, or a blank.
+    value = np.repeat(accepts[:, None].astype(np.float64), blank + 1, axis=1)
+    # From a character's run any other one may begin; from a blank, any.
+    others = np.concatenate([1 - np.eye(blank), np.ones((blank, 1))], axis=1)
+    stay = np.where(np.arange(blank + 1) == blank, 0, probs)
     behind = np.empty((len(probs), *steps.shape))
     for frame in reversed(range(len(probs))):
-        np.multiply(value.take(where), probs[frame, :BLANK], out=behind[frame])
-        value = probs[frame, BLANK] * value[:, BLANK:] + stay[frame] * value + behind[frame] @ others
-    return behind, float(value[0, BLANK])
+        np.multiply(value.take(where), probs[frame, :blank], out=behind[frame])
+        value = probs[frame, blank] * value[:, blank:] + stay[frame] * value + behind[frame] @ others
+    return behind, float(value[0, blank])
 
 
 def _search(
-    probs: NDArray[np.float64], automaton: Automaton, behind: NDArray[np.float64], count: int
+    probs: NDArray[np.float64], automaton: Automaton, behind: NDArray[np.float64], alphabet: str, count: int
 ) -> list[tuple[float, str]]:
     """Return the `count` most probable accepted strings but for faint ones, and their probabilities, falling."""
-    columns = probs.T.tolist()
+    *columns, of_blank = probs.T.tolist()
+    index = {character: place for place, character in enumerate(alphabet)}
     steps, accepts = automaton.steps.tolist(), automaton.accepts.tolist()
     width, most = max(WIDTH, EFFORT // len(probs), count), max(MAX_PREFIXES, MAX_STEPS // len(probs))
     least = 0.0  # what a string must exceed
@@ -260,18 +306,18 @@ def _search(
             continue
         followed[len(text)] += 1
         if text:
-            last = int(text[-1])
-            spelt, closed = _extend(columns[last], columns[BLANK], enter)
+            last = index[text[-1]]
+            spelt, closed = _extend(columns[last], of_blank, enter)
         else:
-            last, (spelt, closed) = -1, _before_any(columns[BLANK])
+            last, (spelt, closed) = -1, _before_any(of_blank)
         if accepts[state] and spelt[-1] > least:
             (heappush if len(found) < count else heappushpop)(found, (spelt[-1], text))
             least = max(least, FAINT * spelt[-1], found[0][0] if len(found) == count else 0.0)
         bounds = np.array(spelt[:-1]) @ behind[:, state]
         if text:
             bounds[last] = np.array(closed[:-1]) @ behind[:, state, last]
-        for digit in np.flatnonzero(bounds > least).tolist():
-            grown = closed if digit == last else spelt
-            heappush(prefixes, (-float(bounds[digit]), f"{text}{digit}", steps[state][digit], grown))
+        for place in np.flatnonzero(bounds > least).tolist():
+            grown = closed if place == last else spelt
+            heappush(prefixes, (-float(bounds[place]), text + alphabet[place], steps[state][place], grown))
     best = max(found, default=(0.0, ""))[0]
     return sorted((path for path in found if path[0] > FAINT * best), key=lambda path: (-path[0], path[1]))

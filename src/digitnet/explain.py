@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.ink import ink_of
+from digitnet.model_file import MARGIN, STRIDE
 from digitnet.reader import Reader
 from digitnet.reading import Reading
-from digitnet.runtime import MARGIN, STRIDE
 
 WIDE = 1000
 """Width of the picture, pixels."""

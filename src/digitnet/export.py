@@ -10,16 +10,10 @@ means what it says.
 
 from __future__ import annotations
 
-import copy
-import json
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import onnx
@@ -28,32 +22,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import nll_loss
 
-from digitnet import checkpoint
-from digitnet.compose import Line, unseen
+from digitnet import checkpoint, line_sources
 from digitnet.data import splits
-from digitnet.digits import SIDE, STRIP, Digits
-from digitnet.errors import DataError, ModelError, printable
-from digitnet.files import write_atomic
-from digitnet.frame import strip
-from digitnet.models import BATCH, LINE_BLANK, REACHES, logits_of
-from digitnet.runtime import (
-    DIGITNESS,
-    INPUT,
-    LAYERS,
-    LOG_PROBS,
-    METADATA,
-    PRESENCE,
-    PROBABILITIES,
-    REACH,
-    STRIPS,
-    LineReader,
-    OnnxClassifier,
-    padded,
-)
+from digitnet.digits import SIDE, Digits
+from digitnet.errors import DataError, ModelError
+from digitnet.line_export import export_lines as export_lines
+from digitnet.model_file import DIGITNESS, INPUT, PROBABILITIES
+from digitnet.models import BATCH, logits_of
+from digitnet.onnx_file import copied, keep, opened, told_of, write_onnx
+from digitnet.runtime import LineReader, OnnxClassifier
 from digitnet.trained_on import IMAGES, MNIST_SHA256, ImageSet
-from digitnet.trust import trust, trust_here
-
-log = logging.getLogger("digitnet")
 
 REFUSED = 0.002
 """Share of validation digits below the threshold of digit-ness, 0..1."""
@@ -70,19 +48,8 @@ LEAST_COHERENCE = 0.4
 Noise keeps a quarter (of 5,000 images of uniform noise the highest was 0.33), MNIST's test digits 0.48 to 0.96.
 """
 
-OPSET = 17
-"""Version of ONNX's operators, of 2022: runtimes of the last years know it."""
-
-_AXES = {STRIPS: {0: "n", 2: "w"}, LOG_PROBS: {0: "n", 1: "t"}, REACH: {0: "n", 1: "t"}, PRESENCE: {0: "n", 1: "t"}}
-
 BATCHES = (1, 2, 7, 256)
 """Batch sizes at which the file must equal torch."""
-
-TOLERANCE = 1e-4
-"""Largest difference of any probability or digit-ness between the file and torch."""
-
-
-_Opened = TypeVar("_Opened", OnnxClassifier, LineReader)
 
 
 @dataclass(frozen=True)
@@ -148,7 +115,7 @@ class CalibratedClassifier:
 
     def __init__(self, network: nn.Module, digits: Digits, trained_on: ImageSet | None = None) -> None:
         """Calibrate a copy of a network, as `export` takes it, on digits that it has not learnt from."""
-        network, self.trained_on = _copy(network), trained_on
+        network, self.trained_on = copied(network), trained_on
         self.model = Calibrated(network, calibrate(network, digits)).eval()
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -170,22 +137,6 @@ class CalibratedClassifier:
         return np.concatenate(probs), np.concatenate(digitness)
 
 
-class CalibratedLine(nn.Module):
-    """`LineNet` with its temperature: (n, STRIP, w) uint8 -> its answers (n, w // 4, ...), see `forward`."""
-
-    def __init__(self, network: nn.Module, temperature: float) -> None:
-        """Wrap a network from (n, 1, STRIP, w) floats in 0..1."""
-        super().__init__()
-        self.network = network
-        self.temperature = temperature
-
-    def forward(self, strips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return log-probabilities (n, t, 11), reaches (n, t, 4) and the probability of a digit (n, t)."""
-        answer = self.network(strips.unsqueeze(1).float() / 255)
-        log_probs = (answer[..., :REACHES] / self.temperature).log_softmax(2)
-        return log_probs, answer[..., REACHES:-1], answer[..., -1].sigmoid()
-
-
 def export_run(
     folder: Path, path: Path, data_dir: str | Path | None = None, data: str | Path | None = None
 ) -> OnnxClassifier | LineReader:
@@ -201,7 +152,7 @@ def export_run(
         scores = checkpoint.load_json(folder / checkpoint.SCORES)
         about["test"] = {name: scores[name] for name in ("accuracy", "n", "errors", "interval")}
     if config.get("lines"):
-        return export_lines(network, unseen(valid), about, path)
+        return export_lines(network, line_sources.unseen(valid, data_dir).lines(), about, path)
     if (images := checkpoint.load_images(folder)) and config["data_sha256"] != MNIST_SHA256:
         about[IMAGES] = images.to_text()
     return export(network, valid, about, path)
@@ -240,7 +191,7 @@ def export(network: nn.Module, digits: Digits, about: dict[str, Any], path: Path
     Returns the file as a classifier. Raises ModelError, and writes nothing, where PyTorch cannot write the network as
     ONNX, or where the file's answers differ from torch's by more than `TOLERANCE` at any of `BATCHES`.
     """
-    network = _copy(network)
+    network = copied(network)
     model = Calibrated(network, calibrate(network, digits)).eval()
     about = about | {
         "temperature": model.calibration.temperature,
@@ -250,141 +201,12 @@ def export(network: nn.Module, digits: Digits, about: dict[str, Any], path: Path
     }
     with TemporaryDirectory() as folder:
         trial = Path(folder) / "trial.onnx"
-        _write_onnx(model, (INPUT,), (PROBABILITIES, DIGITNESS), about, trial, path)
-        with _told_of(path, trial):
-            opened, strange = _opened(OnnxClassifier, trial)
-            difference = _difference(model, opened, digits.images)
-        _keep(trial, path, difference, strange)
+        write_onnx(model, (INPUT,), (PROBABILITIES, DIGITNESS), about, trial, path)
+        with told_of(path, trial):
+            classifier, strange = opened(OnnxClassifier, trial)
+            difference = _difference(model, classifier, digits.images)
+        keep(trial, path, difference, strange)
     return OnnxClassifier(path)
-
-
-def export_lines(network: nn.Module, lines: Sequence[Line], about: dict[str, Any], path: Path) -> LineReader:
-    """Calibrate a line reader on numbers that it has not learnt from and write it as one file, as `export` does."""
-    network = _copy(network)
-    strips = [strip(255 - line.image) for line in lines]
-    model = CalibratedLine(network, _line_temperature(network, strips, [line.text for line in lines])).eval()
-    about = about | {"temperature": model.temperature, "onnx": onnx.__version__}
-    with TemporaryDirectory() as folder:
-        trial, differences = Path(folder) / "trial.onnx", []
-        _write_onnx(model, (STRIPS,), (LOG_PROBS, REACH, PRESENCE), about, trial, path)
-        with _told_of(path, trial), torch.inference_mode():
-            opened, strange = _opened(LineReader, trial)
-            for one, said in zip(strips[:20], opened(strips[:20]), strict=True):
-                answer = model(torch.tensor(padded([one])))[0][0].exp().numpy()
-                differences.append(np.abs(answer - np.exp(said.log_probs)).max())
-        _keep(trial, path, float(np.max(differences)), strange)
-    return LineReader(path)
-
-
-def _copy(network: nn.Module) -> nn.Module:
-    """Return a copy of a network for the CPU, in float32 and evaluation mode."""
-    return copy.deepcopy(network).cpu().float().eval()
-
-
-def _opened(kind: Callable[[Path], _Opened], trial: Path) -> tuple[_Opened, bool]:
-    """Open the file on trial, and return whether anybody else's digitnet would refuse it."""
-    try:
-        return kind(trial), False
-    except ModelError:
-        trust_here(trial)
-    return kind(trial), True
-
-
-@contextmanager
-def _told_of(path: Path, trial: Path) -> Iterator[None]:
-    """Tell what is wrong with the file on trial of the one that was asked for."""
-    try:
-        yield
-    except ModelError as error:
-        fault = str(error).removeprefix(f"{trial}: ")
-        raise ModelError(f"{path}: not written, for {fault}") from error
-
-
-def _keep(trial: Path, path: Path, difference: float, strange: bool) -> None:
-    """Write the file that was on trial to its place, if it answers as torch; trust it where it is strange."""
-    if not difference <= TOLERANCE:
-        raise ModelError(f"{path}: not written, for its answers differ from torch's by {difference:.2g}")
-    write_atomic(path, trial.read_bytes())
-    if strange:
-        try:
-            trust(path)
-            log.info("%s: is more than digitnet opens of unknown origin; trusted, as your own, for this user", path)
-        except ModelError as error:
-            log.warning("%s; it can be opened in this process alone", error)
-
-
-def _line_temperature(network: nn.Module, strips: Sequence[NDArray[np.uint8]], texts: Sequence[str]) -> float:
-    """Return the temperature at which the texts are most probable, of whole numbers."""
-    with torch.inference_mode():
-        answers = [network(torch.tensor(padded([one]))[:, None].float() / 255)[0, :, :REACHES] for one in strips]
-    lengths = torch.tensor([len(answer) for answer in answers])
-    logits = nn.utils.rnn.pad_sequence(answers)
-    targets = torch.tensor([int(digit) for text in texts for digit in text])
-    sizes = torch.tensor([len(text) for text in texts])
-    steps = torch.linspace(-1.0, 1.6, 131).exp()
-    losses = [
-        nn.functional.ctc_loss((logits / step).log_softmax(2), targets, lengths, sizes, LINE_BLANK, "sum", True)
-        for step in steps
-    ]
-    return float(steps[torch.stack(losses).argmin()])
-
-
-def _write_onnx(
-    model: nn.Module, inputs: Sequence[str], outputs: Sequence[str], about: dict[str, Any], trial: Path, path: Path
-) -> None:
-    """Write a model to `trial`; errors are told of `path`."""
-    example = torch.zeros(2, STRIP, 64) if STRIPS in inputs else torch.zeros(2, SIDE, SIDE)
-    with warnings.catch_warnings():
-        # The exporter by tracing is the one that needs no further packages; it is announced as the older one. What it
-        # warns of, a trace that holds for some batches alone, the comparison with torch finds out.
-        warnings.simplefilter("ignore")
-        try:
-            torch.onnx.export(
-                model,
-                (example.byte(),),
-                trial,
-                input_names=inputs,
-                output_names=outputs,
-                dynamic_axes={name: _AXES.get(name, {0: "n"}) for name in (*inputs, *outputs)},
-                opset_version=OPSET,
-                dynamo=False,
-            )
-        except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
-            fault = printable((str(error) or type(error).__name__).splitlines()[0])
-            raise ModelError(f"{path}: not written, for PyTorch cannot write the network as ONNX ({fault})") from error
-    proto = onnx.load(trial)
-    if INPUT in inputs:
-        about = about | {LAYERS: _name_layers(proto.graph)}
-    images = {IMAGES: about.pop(IMAGES)} if IMAGES in about else {}
-    text = json.dumps(about, ensure_ascii=False).encode("utf-8", "replace")  # names of files may be no text
-    onnx.helper.set_model_props(proto, {METADATA: json.dumps(json.loads(text)), **images})
-    onnx.checker.check_model(proto)
-    onnx.save(proto, trial)
-
-
-def _name_layers(graph: onnx.GraphProto) -> list[str]:
-    """Name the tensors to look into, and return their names: `layer_1`, `layer_2`, ... and `hidden`.
-
-    A layer's are the maps after a pooling, and after the normalisation and activation that follow it; the hidden units
-    are what the last linear layer takes. They become no outputs of the graph: see `OnnxClassifier.layers`.
-    """
-    takers: dict[str, list[onnx.NodeProto]] = {}
-    for node in graph.node:
-        for name in node.input:
-            takers.setdefault(name, []).append(node)
-    found: dict[str, str] = {}
-    for node in graph.node:
-        if node.op_type == "MaxPool":
-            maps = node.output[0]
-            while len(takers.get(maps, ())) == 1 and takers[maps][0].op_type in ("BatchNormalization", "Relu"):
-                maps = takers[maps][0].output[0]
-            found[maps] = f"layer_{len(found) + 1}"
-    for node in [node for node in graph.node if node.op_type == "Gemm"][-1:]:
-        found[node.input[0]] = "hidden"
-    for node in graph.node:
-        for names in (node.input, node.output):
-            names[:] = [found.get(name, name) for name in names]
-    return list(found.values())
 
 
 def _difference(model: Calibrated, exported: OnnxClassifier, images: NDArray[np.uint8]) -> float:

@@ -8,22 +8,17 @@ from itertools import chain
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from digitnet.digits import SIDE
 from digitnet.errors import ModelError
+from digitnet.texts import ALPHABET
 from digitnet.trained_on import ImageSet
 
 BATCH = 512
 """Images classified at a time: on two cores 64 to 512 were equally fast, 1,000 slower."""
-
-
-LINE_BLANK = 10
-"""Among `LineNet`'s classes the one of columns where no digit begins."""
-
-REACHES = LINE_BLANK + 1
-"""Where in a column of `LineNet`'s answer the reaches begin, after the classes."""
 
 
 class DigitNet(nn.Module):
@@ -86,39 +81,76 @@ class StrongNet(nn.Module):
 
 
 class LineNet(nn.Module):
-    """Reads a whole number: (n, 1, 40, w) float in 0..1 -> (n, w // 4, 16); 682,128 parameters.
+    """Reads a whole number with its signs: (n, 1, 40, w) float in 0..1 -> (n, w // 4, 28); 1,801,988 parameters.
 
-    Each column of the answer looks at about a digit and a half of the strip: 11 logits, the digits and the blank of
-    connectionist temporal classification (Graves et al. 2006), if the strip shows a number; how far left, up, right
-    and down of the column's middle the digit there reaches, in heights of the strip; and the logit of there being a
-    digit at the column at all.
+    Convolutions see about a digit and a half of the strip; two layers of self-attention (Vaswani et al. 2017) then let
+    every column compare itself with the writer's other characters. Each column answers with 23 logits, `ALPHABET` and
+    the blank of connectionist temporal classification (Graves et al. 2006); how far left, up, right and down of the
+    column's middle the digit there reaches, in heights of the strip; and the logit of there being a digit at all.
     """
 
     def __init__(self) -> None:
         """Make the layers with PyTorch's default initialisation, from its global random state."""
         super().__init__()
-        self.stem = _convolution(1, 32, pool=True)  # 40 -> 20 high
-        self.widen_1 = _convolution(32, 48)
+        self.stem = _convolution(1, 24, kernel=5, padding=2, stride=2)  # 40 -> 20 high
+        self.widen_1 = _convolution(24, 48)
         self.pool = nn.MaxPool2d(2)  # 10
         self.widen_2 = _convolution(48, 96)
         self.residual_1 = _convolution(96, 96)
         self.flatten = nn.MaxPool2d((2, 1))  # 5
-        self.widen_3 = _convolution(96, 112)
-        self.residual_2 = _convolution(112, 112)
-        self.whole = _convolution(112, 192, kernel=(5, 1), padding=(0, 0))  # 1
-        self.beside_1 = _convolution(192, 192, kernel=(1, 3), padding=(0, 1))
-        self.beside_2 = _convolution(192, 192, kernel=(1, 3), padding=(0, 1))
-        self.output_layer = nn.Conv2d(192, 16, 1)
+        self.widen_3 = _convolution(96, 128)
+        self.residual_2 = _convolution(128, 128)
+        self.residual_3 = _convolution(128, 128)
+        self.whole = _convolution(128, 224, kernel=(5, 1), padding=(0, 0))  # 1
+        self.beside_1 = _convolution(224, 224, kernel=(1, 3), padding=(0, 1))
+        self.context_1 = Attention(224)
+        self.beside_2 = _convolution(224, 224, kernel=(1, 3), padding=(0, 1))
+        self.context_2 = Attention(224)
+        self.output_layer = nn.Linear(224, len(ALPHABET) + 6)
         _channels_last(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits and reaches (n, w // 4, 16) of strips (n, 1, 40, w) in 0..1."""
+    def forward(self, x: Tensor, columns: Tensor | None = None) -> Tensor:
+        """Return logits and reaches (n, w // 4, 28) of strips (n, 1, 40, w) in 0..1.
+
+        columns: (n,), the columns of each strip where strips of several widths are padded; None where none is.
+        """
         x = self.widen_2(self.pool(self.widen_1(self.stem(x))))
         x = self.widen_3(self.flatten(x + self.residual_1(x)))
-        x = self.whole(x + self.residual_2(x))
-        x = x + self.beside_1(x)
-        x = x + self.beside_2(x)
-        return self.output_layer(x).squeeze(2).transpose(1, 2)  # type: ignore[no-any-return]
+        x = x + self.residual_2(x)
+        x = self.whole(x + self.residual_3(x))
+        mask = None
+        if columns is not None:
+            mask = (torch.arange(x.shape[3], device=x.device) < columns[:, None].to(x.device))[:, None]
+        for beside, context in ((self.beside_1, self.context_1), (self.beside_2, self.context_2)):
+            x = x + beside(x)
+            x = context(x.squeeze(2).transpose(1, 2), mask).transpose(1, 2).unsqueeze(2)
+        return self.output_layer(x.squeeze(2).transpose(1, 2))  # type: ignore[no-any-return]
+
+
+class Attention(nn.Module):
+    """A layer of self-attention over columns and a layer on each column: (n, t, d) -> (n, t, d)."""
+
+    def __init__(self, width: int, heads: int = 4) -> None:
+        """Make the layers; width is divisible by heads."""
+        super().__init__()
+        self.width, self.heads = width, heads
+        self.before_1, self.before_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.query, self.key, self.value, self.together = (nn.Linear(width, width) for _ in range(4))
+        self.inner, self.outer = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return columns (n, t, d) changed by what all columns hold; mask: (n, 1, t) bool, those that count."""
+        y = self.before_1(x)
+        queries, keys, values = self.query(y), self.key(y), self.value(y)
+        seen = []
+        for start in range(0, self.width, self.width // self.heads):  # head by head: an exported file needs no shapes
+            part = slice(start, start + self.width // self.heads)
+            scores = (queries[:, :, part] @ keys[:, :, part].transpose(1, 2)) * (self.heads / self.width) ** 0.5
+            if mask is not None:
+                scores = scores.masked_fill(~mask, -1e4)
+            seen.append(scores.softmax(2) @ values[:, :, part])
+        x = x + self.together(torch.cat(seen, 2))
+        return x + self.outer(F.relu(self.inner(self.before_2(x))))  # type: ignore[no-any-return]
 
 
 def _channels_last(network: nn.Module) -> None:
@@ -132,9 +164,10 @@ def _convolution(
     padding: int | tuple[int, int] = 1,
     pool: bool = False,
     kernel: int | tuple[int, int] = 3,
+    stride: int = 1,
 ) -> nn.Sequential:
     pooled = [nn.MaxPool2d(2)] if pool else []
-    convolution = nn.Conv2d(inputs, outputs, kernel_size=kernel, padding=padding, bias=False)
+    convolution = nn.Conv2d(inputs, outputs, kernel_size=kernel, stride=stride, padding=padding, bias=False)
     return nn.Sequential(convolution, *pooled, nn.BatchNorm2d(outputs), nn.ReLU())
 
 

@@ -17,7 +17,6 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from string import ascii_letters
 from typing import Any
 
 import numpy as np
@@ -25,28 +24,24 @@ import torch
 from filelock import FileLock, Timeout
 
 import digitnet
-from digitnet import checkpoint, distributed, fonts
-from digitnet.compose import Composer, Line, unseen
+from digitnet import checkpoint, distributed, fonts, line_sources
 from digitnet.data import DATASETS, Splits, get, load, splits
 from digitnet.digits import Digits
 from digitnet.errors import DataError, DigitNetError, ModelError, TrainingError
 from digitnet.evaluate import LineScores, Scores, evaluate
 from digitnet.hands import hands
+from digitnet.line_sources import Sources
 from digitnet.lines import judge_lines, train_lines
 from digitnet.mistakes import ERRORS, save_errors
 from digitnet.models import TorchClassifier
 from digitnet.report import report_run
 from digitnet.score import PICTURE, RUNS, Evaluation, Model, files_of, learnt_whole, picture, summary
 from digitnet.train import Epoch, TrainConfig, new_network, settle, train, with_epochs
-from digitnet.writers import Glyph, Group, by_font, cut, inventions, styles
 
 log = logging.getLogger("digitnet")
 
 FEW, FEW_OF_A_LABEL = 1_000, 50
 """Training digits, in all and of each label, below which a warning says that they are few."""
-
-WRITERS = 2_500
-"""Invented writers whose numbers are learnt from."""
 
 LOCK = ".lock"
 """The file in a run's folder that the process training there has locked."""
@@ -60,9 +55,8 @@ class Run:
     config: TrainConfig
     parts: Splits
     letters: Digits | None = None
-    writers: tuple[Group, ...] = ()
-    signs: tuple[Glyph, ...] = ()
-    words: tuple[Glyph, ...] = ()
+    hands: Sources | None = None
+    data_dir: str | Path | None = None
 
     def train(self) -> Iterator[Epoch]:
         """Train from the first epoch that is not saved yet; see `train.train` and `lines.train_lines`.
@@ -79,12 +73,9 @@ class Run:
 
     def _epochs(self) -> Iterator[Epoch]:
         network = new_network(self.config)
-        if self.config.lines:
-
-            def teach(seed: int) -> Composer:
-                return Composer(self.writers, self.signs, seed, self.words)
-
-            return train_lines(network, teach, self._lines(self.parts.valid), self.config, self.folder, resume=True)
+        if self.hands is not None:
+            lines = line_sources.unseen(self.parts.valid, self.data_dir).lines()
+            return train_lines(network, self.hands.scribe, lines, self.config, self.folder, resume=True)
         train_digits, valid = self.parts.train, self.parts.valid
         return train(
             *(network, train_digits, valid, self.config, self.folder),
@@ -92,13 +83,10 @@ class Run:
             resume=True,
         )
 
-    def _lines(self, digits: Digits) -> list[Line]:
-        return unseen(digits, self.signs)
-
     def finish(self) -> Scores | LineScores:
         """Score the trained weights once on the test digits; keep scores, wrong digits, confusion matrix and a report.
 
-        A reader of numbers is scored on numbers composed from test digits instead, and has no matrix and no report.
+        A line reader is scored on lines of held-out writers and of test digits; it gets neither a matrix nor a report.
         """
         with _alone(self.folder):
             scores = self._finish()
@@ -108,7 +96,8 @@ class Run:
 
     def _finish(self) -> Scores | LineScores:
         if self.config.lines:
-            read = judge_lines(checkpoint.load_network(self.folder), self._lines(self.parts.test))
+            unseen = line_sources.unseen(self.parts.test, self.data_dir).lines()
+            read = judge_lines(checkpoint.load_network(self.folder), unseen)
             checkpoint.save_json(self.folder / checkpoint.SCORES, read.to_dict())
             return read
         network = checkpoint.load_network(self.folder)
@@ -198,16 +187,7 @@ def _with_more(run: Run, data_dir: str | Path | None) -> Run:
     """Add the drawn digits and the letters that the recipe asks for, fetching the fonts unless they are here."""
     config, parts, letters = run.config, [run.parts.train], None
     if config.lines:
-        paths = get(fonts.FONTS, data_dir)
-        hand = paths[: len(fonts.FONTS.hand)]
-        groups = [
-            (0.42, styles(run.parts.train)),
-            (0.2, by_font(load("fonts", "all", data_dir))),
-            (0.38, inventions(WRITERS)),
-        ]
-        signs = tuple(cut(image) for image in fonts.letters(hand).images)
-        words = tuple(cut(image) for image in fonts.letters(paths, ascii_letters).images)
-        return replace(run, writers=tuple(groups), signs=signs, words=words)
+        return replace(run, hands=line_sources.learning(run.parts.train, data_dir), data_dir=data_dir)
     if config.fonts:
         parts += [load("fonts", "all", data_dir)] * config.fonts
     if config.hands:

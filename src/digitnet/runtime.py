@@ -8,9 +8,8 @@ probabilities and how digit-like each image is; or strips of numbers, and gives 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,15 +17,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from digitnet import vet
+from digitnet.decode import DIGITS, only_digits
 from digitnet.digits import SIDE, STRIP
 from digitnet.digits import ensemble as ensemble
 from digitnet.errors import DataError, ModelError, listed
+from digitnet.model_file import (
+    ALPHABET,
+    BATCH,
+    DIGITNESS,
+    INPUT,
+    LAYERS,
+    LOG_PROBS,
+    MARGIN,
+    PRESENCE,
+    PROBABILITIES,
+    REACH,
+    STRIDE,
+    STRIPS,
+    answer_of,
+    open_model,
+    session_of,
+)
 from digitnet.trained_on import ImageSet, trained_on_by_file
-from digitnet.trust import trusted
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Where the built-in models lie."""
@@ -34,45 +49,11 @@ WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT = "strong"
 """The built-in model used where none is named."""
 
-BATCH = 128
-"""Images a run: on two cores `digitnet` was 5 to 34 % faster than with 16, 32 or 64, `strong` as fast as with any."""
-
-LARGEST = 100_000_000
-"""A model file of more bytes is refused."""
-
-METADATA = "digitnet"
-"""The name of the metadata entry, a JSON object, that makes an ONNX file a model of ours."""
-
-INPUT, PROBABILITIES, DIGITNESS = "images", "probabilities", "digitness"
-"""Names of a classifier's input and outputs."""
-
-STRIPS, LOG_PROBS, REACH, PRESENCE = "strips", "log_probabilities", "reach", "presence"
-"""Names of a line reader's input and outputs."""
-
 AGAIN = "; export its run again: digitnet export RUN --out FILE.onnx"
 """What to do where a file has no layers to look into."""
 
-YOURS = "if it is your own: digitnet trust"
-"""What to do where a file is refused that is not damaged."""
-
-LAYERS = "layers"
-"""Where a classifier's metadata names the tensors to look into: maps after each pooling, last the hidden units."""
-
 LINE = "line"
 """The built-in model that reads whole numbers; it classifies no single digits."""
-
-STRIDE = 4
-"""Pixels of a strip to one column of a line reader's answer."""
-
-WIDEST = 2000
-"""Pixels of the widest strip that `frame.strip` makes."""
-
-MARGIN = 8
-"""Pixels of paper put at either end of a strip, so that a line reader sees where it ends."""
-
-
-_NEEDED = onnxruntime.RunOptions()
-_NEEDED.only_execute_path_to_fetches = True  # who asks for probabilities alone does not wait for digit-ness
 
 
 class OnnxClassifier:
@@ -88,7 +69,9 @@ class OnnxClassifier:
 
         Raises ModelError where it cannot be read or is no model of digitnet's.
         """
-        self._session, self.about, self._content = _open(path, threads, (INPUT, PROBABILITIES, DIGITNESS))
+        self._session, self.about, self._content = open_model(
+            path, threads, (INPUT, PROBABILITIES, DIGITNESS), hashes().values()
+        )
         self._threads = threads
         self.sha256 = hashlib.sha256(self._content).hexdigest()
         self.threshold: float = self.about["threshold"]
@@ -165,7 +148,7 @@ class OnnxClassifier:
         # Protobuf merges what is appended to a message: here a model (7: its graph (12: an output (1: its name))).
         outputs = b"".join(vet.field(12, vet.field(1, name.encode())) for name in names)
         try:
-            return _session(self._content + vet.field(7, outputs), self._threads)
+            return session_of(self._content + vet.field(7, outputs), self._threads)
         # ONNX Runtime's errors have no common parent but Exception.
         except Exception as error:
             raise ModelError(f"model {self.name}: has no layers {listed(names)}{AGAIN}") from error
@@ -181,9 +164,9 @@ class OnnxClassifier:
         if not len(images):
             return [np.zeros(0, np.float32) for _ in outputs]
         if len(images) <= BATCH:
-            return _answer(session, self.name, outputs, {INPUT: images})
+            return answer_of(session, self.name, outputs, {INPUT: images})
         parts = [
-            _answer(session, self.name, outputs, {INPUT: images[start : start + BATCH]})
+            answer_of(session, self.name, outputs, {INPUT: images[start : start + BATCH]})
             for start in range(0, len(images), BATCH)
         ]
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
@@ -195,24 +178,33 @@ class Columns:
 
     log_probs: (t, 11) float32, natural logarithms: the digits, then the blank; if the strip shows a number. boxes:
     (t, 4) float32 left, top, right, bottom of the digit at each column, in pixels of the strip; without meaning where
-    there is none. presence: (t,) float32, the probability of there being a digit.
+    there is none. presence: (t,) float32, the probability of there being a digit. characters: (t, n + 1) float32, as
+    log_probs, of all n characters of `alphabet`, signs included, then the blank.
     """
 
     log_probs: NDArray[np.float32]
     boxes: NDArray[np.float32]
     presence: NDArray[np.float32]
+    characters: NDArray[np.float32]
+    alphabet: str = DIGITS
 
 
 class LineReader:
-    """A model file that reads strips (STRIP, w) uint8, as `frame.strip` makes them; `about` is the file's metadata."""
+    """A model file that reads strips (STRIP, w) uint8, as `frame.strip` makes them.
+
+    about: the file's metadata. alphabet: the characters it knows, the ten digits first.
+    """
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         """Load a model file; threads: for many strips, 0 for as many as there are cores.
 
         Raises ModelError where it cannot be read or is no line reader of digitnet's.
         """
-        self._session, self.about, content = _open(path, 1, (STRIPS, LOG_PROBS, REACH, PRESENCE))
+        self._session, self.about, content = open_model(
+            path, 1, (STRIPS, LOG_PROBS, REACH, PRESENCE), hashes().values()
+        )
         self._map = _mapping(threads)
+        self.alphabet: str = self.about.get(ALPHABET, DIGITS)
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.name: str = self.about["name"]
 
@@ -232,12 +224,13 @@ class LineReader:
     def _read(self, strip: NDArray[np.uint8]) -> Columns:
         # One at a time: padding to a common width would let a strip's neighbours change its last columns.
         given = {STRIPS: padded([strip])}
-        log_probs, reach, presence = _answer(self._session, self.name, [LOG_PROBS, REACH, PRESENCE], given)
+        log_probs, reach, presence = answer_of(self._session, self.name, [LOG_PROBS, REACH, PRESENCE], given)
         middle = (np.arange(log_probs.shape[1], dtype=np.float32) + 0.5) * STRIDE - MARGIN
         boxes = np.empty_like(reach[0])
         boxes[:, 0], boxes[:, 2] = middle - reach[0, :, 0] * STRIP, middle + reach[0, :, 2] * STRIP
         boxes[:, 1], boxes[:, 3] = STRIP * (0.5 - reach[0, :, 1]), STRIP * (0.5 + reach[0, :, 3])
-        return Columns(log_probs[0], boxes, presence[0])
+        digits = only_digits(log_probs[0], self.alphabet)
+        return Columns(digits, boxes, presence[0], log_probs[0], self.alphabet)
 
 
 def padded(strips: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -295,101 +288,3 @@ def _mapping(threads: int) -> Callable[..., Iterable[Any]]:
         return map
     pool = ThreadPoolExecutor(threads)
     return lambda function, items: pool.map(function, items) if len(items) > 1 else map(function, items)
-
-
-def _open(path: Path, threads: int, expected: tuple[str, ...]) -> tuple[Any, dict[str, Any], bytes]:
-    """Return a model file's session, its metadata and its content."""
-    content = _read(path)
-    sha256 = hashlib.sha256(content).hexdigest()
-    foreign = sha256 not in hashes().values() and not trusted(sha256)
-    if foreign and (fault := vet.fault(content)):
-        raise ModelError(f"{path}: {fault}" + (f"; {YOURS} {path}" if fault.endswith("not run") else ""))
-    try:
-        session = vet.careful(content) if foreign else _session(content, threads)
-        about: dict[str, Any] = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
-        json.dumps(about, ensure_ascii=False, allow_nan=False).encode()  # else it could not be told over HTTP
-        has = {node.name for node in (*session.get_inputs(), *session.get_outputs())}
-        about["name"] = str(about["name"])
-        if INPUT in expected and STRIPS not in has:  # a line reader has no threshold, and is told below
-            about["threshold"] = float(about["threshold"])
-    except KeyError as error:
-        raise ModelError(f"{path}: an ONNX file, but none that digitnet exported (no {error.args[0]})") from error
-    # ONNX Runtime's errors have no common parent but Exception.
-    except Exception as error:
-        raise _unfit(path) from error
-    if INPUT in expected and STRIPS in has:
-        raise ModelError(f"{path}: reads whole numbers; score it with: digitnet evaluate --read --data PICTURES")
-    if not set(expected) <= has:
-        raise ModelError(f"{path}: has {listed(sorted(has))}; expected {', '.join(expected)}")
-    if not about["name"].isprintable() or not 0 < len(about["name"]) <= 200:
-        raise ModelError(f"{path}: its name is none that can be printed in a line; export it again")
-    if INPUT in expected and not 0 <= about["threshold"] <= 1:
-        raise ModelError(f"{path}: its threshold is {about['threshold']:g}, not between 0 and 1; export it again")
-    if foreign:
-        _try(path, session, expected)
-        try:
-            session = _session(content, threads)
-        except Exception as error:
-            raise _unfit(path) from error
-    return session, about, content
-
-
-def _unfit(path: Path) -> ModelError:
-    return ModelError(f"{path}: not a model that ONNX Runtime {onnxruntime.__version__} can run")
-
-
-def _try(path: Path, session: Any, expected: tuple[str, ...]) -> None:
-    """Raise ModelError unless a model answers the most that it will be given, within bounds, with what it should."""
-    lines = STRIPS in expected
-    most = WIDEST + 2 * MARGIN if lines else BATCH
-    sizes = [max(most // part, 1) for part in (128, 64, 32, 16, 8, 4, 2, 1)]
-    inputs = [np.zeros((1, STRIP, size + -size % STRIDE) if lines else (size, SIDE, SIDE), np.uint8) for size in sizes]
-    for given in inputs:
-        given[..., 10:18, 12:16] = 255
-    answers = vet.trial(session, expected[1:], [{expected[0]: given} for given in inputs])
-    for given in inputs:
-        columns = (1, given.shape[2] // STRIDE)
-        shapes = [(*columns, 11), (*columns, 4), columns] if lines else [(len(given), 10), (len(given),)]
-        try:
-            answer = next(answers)
-        except Exception as error:
-            bounds = f"{vet.SECONDS:g} s and {vet.MEMORY // 10**6} MB"
-            raise ModelError(f"{path}: fails, or takes more than {bounds}, when tried; {YOURS} {path}") from error
-        for name, values, shape in zip(expected[1:], answer, shapes, strict=True):
-            if values.shape != shape or values.dtype != np.float32:
-                raise ModelError(f"{path}: its {name} are {values.shape} {values.dtype}, expected {shape} float32")
-            if not np.isfinite(values).all():
-                raise ModelError(f"{path}: its {name} are not finite; train and export it again")
-        if not lines and not np.allclose(answer[0].sum(axis=1), 1, atol=1e-3):
-            raise ModelError(f"{path}: its {PROBABILITIES} do not sum to 1; export it again")
-
-
-def _answer(session: Any, name: str, outputs: Sequence[str], given: Mapping[str, NDArray[np.uint8]]) -> list[Any]:
-    """Run a model; its trial was with other pixels, so ModelError where it fails or is not finite at these."""
-    try:
-        answers = session.run(outputs, given, _NEEDED)
-    except Exception as error:
-        raise ModelError(f"model {name}: fails at what it was given; export it again") from error
-    if not all(np.isfinite(answer).all() for answer in answers):
-        raise ModelError(f"model {name}: answers with values that are not finite; train and export it again")
-    return answers  # type: ignore[no-any-return]
-
-
-def _session(content: bytes, threads: int) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 4  # what is wrong with a file is said once, by an error of ours
-    # With its fallback it would try twice, and print so to standard output.
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
-
-
-def _read(path: Path) -> bytes:
-    if path.is_dir():
-        raise ModelError(f"{path}: a run's folder; write it as a file first: digitnet export {path} --out FILE.onnx")
-    try:
-        if path.stat().st_size > LARGEST:
-            raise ModelError(f"{path}: more than {LARGEST:,} bytes; no model of digitnet's is so large")
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    return content

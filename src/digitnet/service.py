@@ -31,10 +31,11 @@ from digitnet.hands import hands
 from digitnet.inside import inside
 from digitnet.intake import Limits
 from digitnet.mistakes import load_report
+from digitnet.model_file import BATCH
 from digitnet.reader import Reader
 from digitnet.results import judged
 from digitnet.rules import Rules, parse_lengths, parse_range
-from digitnet.runtime import BATCH, DEFAULT, LINE, OnnxClassifier, built_in, classifier, cores
+from digitnet.runtime import DEFAULT, LINE, OnnxClassifier, built_in, classifier, cores
 from digitnet.terminal import say
 
 SLICE = 0.1

@@ -30,12 +30,13 @@ from digitnet.trained_on import IMAGES
 
 OPERATORS = frozenset(
     [
-        *("Add", "AveragePool", "BatchNormalization", "Cast", "Constant", "Conv", "Div", "Exp", "Flatten", "Gather"),
-        *("Gemm", "GreaterOrEqual", "Identity", "LogSoftmax", "MaxPool", "Mul", "ReduceLogSumExp", "ReduceMean"),
-        *("Relu", "Sigmoid", "Slice", "Softmax", "Squeeze", "Sub", "Transpose", "Unsqueeze"),
+        *("Add", "AveragePool", "BatchNormalization", "Cast", "Concat", "Constant", "Conv", "Div", "Exp", "Flatten"),
+        *("Gather", "Gemm", "GreaterOrEqual", "Identity", "LayerNormalization", "LogSoftmax", "MatMul", "MaxPool"),
+        *("Mul", "ReduceLogSumExp", "ReduceMean", "Relu", "Sigmoid", "Slice", "Softmax", "Split", "Squeeze", "Sub"),
+        *("Transpose", "Unsqueeze"),
     ]
 )
-"""The operators that `digitnet export` writes, and Identity. None loops, none makes an array larger but by padding."""
+"""The operators that `digitnet export` writes, and Identity. None loops."""
 
 LARGEST_INTEGER = 64
 """Largest integer of an operator's attribute, such as the width of a window; exports have at most 5."""
@@ -52,8 +53,8 @@ MEMORY = 800_000_000
 SECONDS = 5.0
 """Seconds of the processor, which a busy machine takes longer for, that a trial may take."""
 
-KINDS = frozenset([1, 2, 6, 7, 9, 11])
-"""Kinds of a tensor's values: float32, uint8, int32, int64, bool, float64."""
+KINDS = frozenset([1, 2, 6, 7, 9, 10, 11])
+"""Kinds of a tensor's values: float32, uint8, int32, int64, bool, float16, float64."""
 
 _NO_MODEL = "not a model that ONNX Runtime can run"
 _MODEL, _GRAPH, _NODE, _ATTRIBUTE, _TENSOR = "a model", "a graph", "an operator", "an attribute", "a tensor"

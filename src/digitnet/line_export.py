@@ -1,0 +1,101 @@
+"""Export of a line reader: calibrated on lines that it was not trained on, its weights stored as 16-bit floats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from digitnet.frame import strip
+from digitnet.lines import BLANK, CLASSES, targets
+from digitnet.model_file import LOG_PROBS, PRESENCE, REACH, STRIPS
+from digitnet.onnx_file import copied, keep, opened, told_of, write_onnx
+from digitnet.runtime import LineReader, padded
+from digitnet.scribe import Written
+from digitnet.texts import ALPHABET
+
+LARGE = 256
+"""Values of a tensor of weights from which it is stored as 16-bit floats."""
+
+
+class CalibratedLine(nn.Module):
+    """A line reader's network with its temperature: (n, STRIP, w) uint8 -> the three outputs of `forward`."""
+
+    def __init__(self, network: nn.Module, temperature: float) -> None:
+        """Wrap a network from (n, 1, STRIP, w) floats in 0..1."""
+        super().__init__()
+        self.network = network
+        self.temperature = temperature
+
+    def forward(self, strips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return log-probabilities (n, t, CLASSES), reaches (n, t, 4) and the probability of a digit (n, t)."""
+        answer = self.network(strips.unsqueeze(1).float() / 255)
+        log_probs = (answer[..., :CLASSES] / self.temperature).log_softmax(2)
+        return log_probs, answer[..., CLASSES:-1], answer[..., -1].sigmoid()
+
+
+def export_lines(network: nn.Module, lines: Sequence[Written], about: dict[str, Any], path: Path) -> LineReader:
+    """Calibrate a line reader on numbers that it has not learnt from and write it as one file, as `export` does."""
+    network = _halved(copied(network))
+    strips = [strip(255 - line.image) for line in lines]
+    model = CalibratedLine(network, _line_temperature(network, strips, [line.written or "" for line in lines])).eval()
+    about = about | {"temperature": model.temperature, "alphabet": ALPHABET, "onnx": onnx.__version__}
+    with TemporaryDirectory() as folder:
+        trial, differences = Path(folder) / "trial.onnx", []
+        write_onnx(model, (STRIPS,), (LOG_PROBS, REACH, PRESENCE), about, trial, path)
+        _store_halved(trial)
+        with told_of(path, trial), torch.inference_mode():
+            reader, strange = opened(LineReader, trial)
+            for one, said in zip(strips[:20], reader(strips[:20]), strict=True):
+                answer = model(torch.tensor(padded([one])))[0][0].exp().numpy()
+                differences.append(np.abs(answer - np.exp(said.characters)).max())
+        keep(trial, path, float(np.max(differences)), strange)
+    return LineReader(path)
+
+
+def _halved(network: nn.Module) -> nn.Module:
+    """Make normalisations part of their convolutions and round every weight to what a 16-bit float holds."""
+    for module in network.modules():
+        if isinstance(module, nn.Sequential) and len(module) > 1:
+            first, second = module[0], module[1]
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                module[0], module[1] = fuse_conv_bn_eval(first, second), nn.Identity()
+    return network.half().float()
+
+
+def _store_halved(path: Path) -> None:
+    """Store large weights as 16-bit floats, each cast to 32 bits where the model is loaded."""
+    proto, casts = onnx.load(path), []
+    for weights in proto.graph.initializer:
+        values = onnx.numpy_helper.to_array(weights)
+        if values.dtype == np.float32 and values.size >= LARGE and (values.astype(np.float16) == values).all():
+            name = weights.name
+            weights.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+            casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    onnx.save(proto, path)
+
+
+def _line_temperature(network: nn.Module, strips: Sequence[NDArray[np.uint8]], texts: Sequence[str]) -> float:
+    """Return the temperature at which the texts are most probable, of whole numbers."""
+    with torch.inference_mode():
+        answers = [network(torch.tensor(padded([one]))[:, None].float() / 255)[0, :, :CLASSES] for one in strips]
+    lengths = torch.tensor([len(answer) for answer in answers])
+    logits = nn.utils.rnn.pad_sequence(answers)
+    sizes = torch.tensor([len(text) for text in texts])
+    steps = torch.linspace(-1.0, 1.6, 131).exp()
+    losses = [
+        nn.functional.ctc_loss((logits / step).log_softmax(2), targets(texts), lengths, sizes, BLANK, "sum", True)
+        for step in steps
+    ]
+    return float(steps[torch.stack(losses).argmin()])

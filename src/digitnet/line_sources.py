@@ -1,0 +1,99 @@
+"""Whose hands the line reader learns from: real pens, MNIST's digits, handwriting fonts and invented hands.
+
+Some writers and digits are held out: reading is validated and calibrated on hands that it has not seen.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from digitnet import unipen
+from digitnet.data import load
+from digitnet.digits import Digits
+from digitnet.hands import inventions
+from digitnet.scribe import Glyph, Hand, Scribe, Written
+from digitnet.unipen import Collection, Trajectory, held_out
+from digitnet.writers import Writer, by_font, styles
+
+SHARES = {"pens": 0.52, "mnist": 0.22, "fonts": 0.08, "inventions": 0.18}
+"""How many numbers are written by hands of each source."""
+
+INVENTED = 2_500
+"""Invented hands that numbers are learnt from."""
+
+FULL = 20
+"""Digits that a writer must have left to be a hand of their own; those of others are put together."""
+
+VALIDATION = 1_000
+"""Lines to validate and calibrate on."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a scribe writes with; see `scribe.Scribe`."""
+
+    groups: tuple[tuple[float, Sequence[Hand]], ...]
+    signs: Hand
+    letters: Hand
+
+    def scribe(self, seed: int) -> Scribe:
+        """Return a scribe that writes with these hands."""
+        return Scribe(self.groups, self.signs, self.letters, seed)
+
+    def lines(self, count: int = VALIDATION) -> list[Written]:
+        """Return `count` lines with something to read, always the same."""
+        scribe = Scribe(self.groups, self.signs, self.letters, 0, nothing=0)
+        return [scribe.line() for _ in range(count)]
+
+
+def learning(digits: Digits, data_dir: str | Path | None = None) -> Sources:
+    """Return all hands but those held out, with `digits` for MNIST's. Raises DataError where a source is missing."""
+    pens, signs, letters = _pens(unipen.load(data_dir), False)
+    groups = (
+        (SHARES["pens"], pens),
+        (SHARES["mnist"], _named(styles(digits))),
+        (SHARES["fonts"], _named(by_font(load("fonts", "all", data_dir)))),
+        (SHARES["inventions"], inventions(INVENTED)),
+    )
+    return Sources(groups, signs, letters)
+
+
+def unseen(digits: Digits, data_dir: str | Path | None = None) -> Sources:
+    """Return the hands held out, and `digits` that were not learnt from, to validate on. Raises as `learning`."""
+    pens, signs, letters = _pens(unipen.load(data_dir), True)
+    return Sources(((0.7, pens), (0.3, _named(styles(digits, 3, 1)))), signs, letters)
+
+
+def _named(writers: Iterable[Writer]) -> list[Hand]:
+    return [{str(value): list(ways) for value, ways in enumerate(writer)} for writer in writers]
+
+
+def _pens(collection: Collection, held: bool) -> tuple[list[Hand], Hand, Hand]:
+    """Return the hands of writers held out, or of all others; all their signs; their letters and words."""
+    own: dict[str, dict[str, list[Glyph]]] = defaultdict(lambda: defaultdict(list))
+    signs: dict[str, list[Glyph]] = defaultdict(list)
+    letters: dict[str, list[Glyph]] = defaultdict(list)
+
+    def kept(trajectories: Sequence[Trajectory]) -> Iterable[Trajectory]:
+        return (one for one in trajectories if held_out(one.writer) == held)
+
+    for one in kept(collection.digits):
+        own[one.writer][one.label].append(one.strokes)
+    for one in kept(collection.signs):
+        signs[one.label].append(one.strokes)
+        if one.writer in own:
+            own[one.writer][one.label].append(one.strokes)
+    for one in kept(collection.writing):
+        letters[one.label].append(one.strokes)
+    pool: dict[str, list[Glyph]] = defaultdict(list)
+    hands: list[Hand] = []
+    for hand in own.values():
+        if sum(len(ways) for label, ways in hand.items() if label.isdigit()) >= FULL:
+            hands.append(dict(hand))
+        else:
+            for label, ways in hand.items():
+                pool[label] += ways
+    return hands + [dict(pool)] * max(1, len(hands) // 10), dict(signs), dict(letters)
