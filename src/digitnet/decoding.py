@@ -21,7 +21,7 @@ MAX_CODED = 15_000_000
 MAX_SCANS = 100
 """Scans of a progressive JPEG; common ones have ten."""
 
-MAX_SCANNED = 500_000_000
+MAX_SCANNED = 400_000_000
 """Pixels times scans of a progressive JPEG."""
 
 CODED = {"WEBP": 17, "AVIF": 13, "HEIF": 13}
