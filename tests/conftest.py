@@ -179,3 +179,38 @@ def few_hands():
         "das": [strokes([[0, 0.5], [0.2, 1], [0.3, 0], [0.6, 1], [1, 0.4]])],
     }
     return Sources(((1.0, inventions(6, 3)),), signs, letters)
+
+
+class Says:
+    """A line reader with signs that sees the same in every strip.
+
+    seen: for each character in a row the probabilities of what it may be, "1" or {".": 0.7, ",": 0.2}.
+    """
+
+    name, sha256 = "says", "0" * 64
+
+    def __init__(self, *seen, alphabet="0123456789.,-+/:()%$=?"):
+        self.seen, self.alphabet = seen, alphabet
+
+    def __call__(self, strips):
+        return [self.columns(one.shape[1]) for one in strips]
+
+    def columns(self, width):
+        from digitnet.decode import only_digits
+        from digitnet.digits import STRIP
+        from digitnet.model_file import MARGIN, STRIDE
+        from digitnet.runtime import Columns
+
+        count = -(-(width + 2 * MARGIN) // STRIDE)
+        probs = np.full((count, len(self.alphabet) + 1), 1e-9)
+        probs[:, -1] = 1
+        places = np.linspace(0.25 * count, 0.75 * count, len(self.seen)).astype(int)
+        for place, may_be in zip(places, self.seen, strict=True):
+            probs[place, -1] = 1e-9
+            for character, p in ({may_be: 0.99} if isinstance(may_be, str) else may_be).items():
+                probs[place, self.alphabet.index(character)] = p
+        log_probs = np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
+        middle = (np.arange(count) + 0.5) * STRIDE - MARGIN
+        box = np.stack([middle - 6, np.full(count, 2), middle + 6, np.full(count, STRIP - 2)], 1).astype(np.float32)
+        presence = np.full(count, 0.99, np.float32)
+        return Columns(only_digits(log_probs, self.alphabet), box, presence, log_probs, self.alphabet)

@@ -111,19 +111,20 @@ def test_what_is_written_is_the_most_probable_string_with_its_digits(seed):
     log_probs, strings = with_signs(seed)
     for digits in {digits_of(text) for text in sorted(strings, key=strings.get)[-200:]}:
         same = {text: prob for text, prob in strings.items() if digits_of(text) == digits}
-        assert written(log_probs, SIGNED, digits) == max(same, key=same.get)
+        best = max(same, key=same.get)
+        assert written(log_probs, SIGNED, digits) == (best, pytest.approx(same[best] / sum(same.values()), rel=1e-4))
 
 
 def test_without_signs_what_is_written_are_the_digits():
     log_probs = written_strip("407", 30)
-    assert written(log_probs, DIGITS, "407") == "407"
+    assert written(log_probs, DIGITS, "407") == ("407", 1)
     assert np.array_equal(only_digits(log_probs, DIGITS), log_probs)
 
 
 def test_what_cannot_be_there_is_written_as_its_digits():
     log_probs = np.full((2, 13), -50, np.float32)
     log_probs[:, 12] = 0
-    assert written(log_probs, SIGNED, "12") == "12"
+    assert written(log_probs, SIGNED, "12") == ("12", 0)
     with pytest.raises(DataError, match=r"expected floats \(frames, 13\): the characters 0123456789.-, then the blank"):
         written(log_probs[:, :11], SIGNED, "1")
 

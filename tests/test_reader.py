@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import digitnet
-from digitnet import effort
+from digitnet import draft, effort
 from digitnet import reader as module
+from digitnet.decode import Path as Text
 from digitnet.errors import ImageError, ModelError
 from digitnet.find import Region
 from digitnet.model_file import MARGIN, STRIDE
@@ -166,7 +167,7 @@ def test_a_pages_digits_have_values_probabilities_and_alternatives_that_agree(re
         sure = [p for _, p in number.alternatives]
         assert sorted(sure, reverse=True) == sure
         assert number.confidence + sum(sure) <= 1 + 1e-4
-        assert len({number.text, *(text for text, _ in number.alternatives)}) == 1 + len(sure) <= module.ALTERNATIVES
+        assert len({number.text, *(text for text, _ in number.alternatives)}) == 1 + len(sure) <= draft.ALTERNATIVES
         for digit in number.digits:
             others = [p for _, p in digit.alternatives]
             assert sorted(others, reverse=True) == others
@@ -631,9 +632,9 @@ def test_on_a_page_rules_apply_to_the_numbers_that_can_keep_them_and_to_no_other
 
 def test_a_rule_decides_between_readings_of_a_doubtful_number_on_a_page():
     """By hand: of what keeps the rule 0.3 by the image; it holds with 0.9 * 0.3 against 0.1 * 0.7."""
-    assert module._holding([module.Path("18", 0.5, 0.15)], 0.1) == pytest.approx(0.27 / 0.34)
-    assert module._holding([module.Path("18", 0.5, 0.15)], 0.01) == pytest.approx(0.297 / 0.304)
-    assert module._holding([], 0.1) == 0
+    assert draft.holding([Text("18", 0.5, 0.15)], 0.1) == pytest.approx(0.27 / 0.34)
+    assert draft.holding([Text("18", 0.5, 0.15)], 0.01) == pytest.approx(0.297 / 0.304)
+    assert draft.holding([], 0.1) == 0
 
 
 def test_rules_invent_no_number_where_nothing_is_written(reader):

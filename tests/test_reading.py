@@ -71,6 +71,8 @@ def test_a_reading_is_plain_values_that_survive_json():
         alternatives=(("47", 0.3), ("4", 0.05)),
         reasons=("touching", "faint"),
         seen="47",
+        written="4/2",
+        written_confidence=0.5,
     )
     doubted = replace(doubted, digits=(replace(doubted.digits[0], alternatives=((9, 0.2),)), doubted.digits[1]))
     plain = json.loads(json.dumps(reading(doubted, number("7"), rules="length 1-2").to_dict()))
@@ -96,6 +98,8 @@ def test_a_reading_is_plain_values_that_survive_json():
         "seen": "47",
         "status": "read",
         "rules_applied": None,
+        "written": "4/2",
+        "written_confidence": 0.5,
     }
     assert (second["reasons"], second["seen"]) == ([], None)
 

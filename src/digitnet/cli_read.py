@@ -52,6 +52,9 @@ def read(
     lengths: Lengths = None,
     value_range: Range = None,
     checksum: Checksum = None,
+    written: Annotated[
+        bool, typer.Option("--written", help="In text: numbers as written, with their signs, such as 1.159,-.")
+    ] = False,
     line: Line = "line",
     out: Annotated[
         str | None,
@@ -87,6 +90,8 @@ def read(
     """
     rules = rules_of(length, lengths, value_range, checksum)
     form = form or ("parquet" if engine == "ray" else "text")
+    if written and form != "text":
+        raise DataError(f"--written is for --format text; {form} has the field written")
     if form == "parquet":
         if overlay or explain or min_confidence:
             raise DataError("--overlay, --explain and --min-confidence are not for tables; choose by their columns")
@@ -95,6 +100,7 @@ def read(
     if engine == "ray" or address or (jobs or 1) > cli_tables.MOST_LOCAL:
         raise DataError(f"--format {form}: is for --engine local alone, with --jobs up to {cli_tables.MOST_LOCAL}")
     from digitnet.batch import pictures, read_all
+    from digitnet.decode import DIGITS
     from digitnet.notes import note
     from digitnet.reader import Reader
     from digitnet.results import resume as go_on
@@ -118,7 +124,9 @@ def read(
     failed = doubtful = count = 0
     drawn: dict[Path, str] = {}
     explained: dict[Path, str] = {}
-    with writer(path, form, len(files) > 1, min_confidence) as write, _bar(len(left)) as advance:
+    if written and reader.line.alphabet == DIGITS:
+        say(f"The line reader {reader.line.name} knows digits alone: numbers are printed without their signs")
+    with writer(path, form, len(files) > 1, min_confidence, written) as write, _bar(len(left)) as advance:
         for each in read_all(reader, left, single=single, rules=rules, jobs=jobs, opened=_opened):
             if each.reading is None:
                 failed += 1

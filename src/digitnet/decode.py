@@ -94,22 +94,26 @@ def decode(log_probs: NDArray[Any], rules: Rules | None = None, count: int = 5) 
     return _found(probs, automaton, *_behind(probs, automaton), DIGITS, count)
 
 
-def written(log_probs: NDArray[Any], alphabet: str, text: str) -> str:
-    """Return the most probable string of `alphabet` whose digits are `text`: the number as it is written, with signs.
+def written(log_probs: NDArray[Any], alphabet: str, text: str) -> tuple[str, float]:
+    """Return a number as it is written, with signs: the most probable string of `alphabet` whose digits are `text`.
 
     log_probs: (T, len(alphabet) + 1) floats, natural logarithms; every row's probabilities sum to 1. alphabet: begins
-    with the ten digits. `text` itself where the image shows no string of those digits.
+    with the ten digits. With it comes its share of the probability of all strings of those digits, 0..1. Where the
+    image shows none of them it is `text`, at 0; where the alphabet is digits alone, `text`, at 1.
+
     Raises DataError where log_probs is of another shape or holds no log-probabilities, or text is not of digits.
     """
     probs = _probs(log_probs, alphabet)
     digits = _digits(text, len(probs))
+    if alphabet == DIGITS:
+        return text, 1.0
     last = len(digits)
     steps = np.full((last + 2, len(alphabet)), last + 1)
     steps[: last + 1, len(DIGITS) :] = np.arange(last + 1)[:, None]
     steps[range(last), digits] = np.arange(1, last + 1)
     automaton = Automaton(steps, np.arange(last + 2) == last)
     found = _found(probs, automaton, *_behind(probs, automaton), alphabet, 1)
-    return found[0].text if found else text
+    return (found[0].text, found[0].probability) if found else (text, 0.0)
 
 
 def only_digits(log_probs: NDArray[np.float32], alphabet: str) -> NDArray[np.float32]:

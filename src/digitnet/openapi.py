@@ -90,6 +90,8 @@ _NUMBER = _named(
         seen=_PERHAPS,
         status={"type": "string", "enum": [*STATUSES]},
         rules_applied={"type": ["boolean", "null"], "description": "null without rules"},
+        written=_TEXT | {"description": "the number as written, with its signs; ? is a mark of another kind"},
+        written_confidence=_SHARE,
         accepted=_YES,
     ),
 )

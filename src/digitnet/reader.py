@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from digitnet import image
 from digitnet.blank import has_writing, nothing_written, unread
-from digitnet.decode import Path, align, decode, digit_probs
-from digitnet.digits import SIDE, STRIP
+from digitnet.decode import digit_probs, written
+from digitnet.digits import SIDE
+from digitnet.draft import ALTERNATIVES, Draft, draft_of
 from digitnet.effort import WIDEST, within
 from digitnet.find import Found, Region, search, whole
 from digitnet.frame import frame, strip
@@ -32,23 +33,11 @@ from digitnet.runtime import LINE, Columns, classifier, line_reader
 TRUSTED = 0.95
 """Confidence below which reasons for doubt are looked for."""
 
-ALTERNATIVES = 5
-"""Most texts that a number may have, the best one included."""
-
-BROKEN = 0.01
-"""Share of fields that are taken to break the rule they should keep: a digit forgotten, a check miscalculated."""
-
-OTHERS = 0.1
-"""Share of a page's numbers to which the rules are taken not to apply: dates, page numbers, totals."""
-
 LEAST = 0.2
 """Confidence below which a region of a page is taken for no number."""
 
 KNOWN = 0.98
 """Share of pictures said to hold one number that do."""
-
-DOUBTFUL = 0.1
-"""Probability from which a piece of ink that the line reader takes for nothing is shown to the classifier."""
 
 NOTABLE = 0.01
 """Probability below which another value of a digit is not told."""
@@ -106,7 +95,7 @@ class Reader:
         (regions, limits), _, answers = self._look(page, single)
         if single and not has_writing(regions[0]):
             return Reading((unread(page, rules),), page, said)
-        drafts = [_draft(region, columns, rules, single) for region, columns in zip(regions, answers, strict=True)]
+        drafts = [draft_of(region, columns, rules, single) for region, columns in zip(regions, answers, strict=True)]
         # Where a number is known to be, nobody asks whether it is one; only a lone digit takes two opinions.
         asked = [draft for draft in drafts if not single or len(draft.text) == 1]
         opinions = self._opinions(asked)
@@ -121,7 +110,7 @@ class Reader:
                     numbers.append(number)
         return Reading(tuple(numbers), page, said, len(drafts) - len(numbers), limits)
 
-    def _opinions(self, drafts: Sequence[_Draft]) -> dict[int, _Opinion]:
+    def _opinions(self, drafts: Sequence[Draft]) -> dict[int, _Opinion]:
         """Ask the classifier about the digits of all drafts at once; return each draft's answers by its id."""
         if not drafts:
             return {}
@@ -143,7 +132,7 @@ class Reader:
 
     def _number(
         self,
-        draft: _Draft,
+        draft: Draft,
         page: NDArray[np.uint8],
         opinion: _Opinion | None,
         real: float,
@@ -153,7 +142,7 @@ class Reader:
         if not text:
             sure, seen = nothing_written(page, region.box, True), draft.alone.text or None
             return Number("", sure, region.box, (), (), ("not_a_digit",), seen, "unreadable", draft.ruled)
-        shares = digit_probs(draft.log_probs, text)
+        shares = digit_probs(draft.columns.log_probs, text)
         others = tuple((path.text, path.probability) for path in draft.paths[1:] if path.text)
         if len(text) == 1 and opinion is not None and not draft.ruled:
             # Two opinions on a lone digit, of the line reader and of the classifier, are better than either.
@@ -175,9 +164,10 @@ class Reader:
         doubts = () if sure >= TRUSTED else self._reasons(draft, page, opinion)
         seen = draft.alone.text if draft.alone.text != draft.text else None
         box = _around([digit.box for digit in digits])
-        return Number(text, sure, box, tuple(digits), others, doubts, seen, "read", draft.ruled)
+        signed, share = written(draft.columns.characters, draft.columns.alphabet, text)
+        return Number(text, sure, box, tuple(digits), others, doubts, seen, "read", draft.ruled, signed, sure * share)
 
-    def _reasons(self, draft: _Draft, page: NDArray[np.uint8], opinion: _Opinion | None) -> tuple[str, ...]:
+    def _reasons(self, draft: Draft, page: NDArray[np.uint8], opinion: _Opinion | None) -> tuple[str, ...]:
         """Return why a number should not be trusted, as far as that can be told."""
         region, boxes, found = draft.region, draft.boxes, []
         refused = opinion is not None and bool((opinion.digitness < self.digits.threshold).any())
@@ -207,7 +197,7 @@ def _slope(ink: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(cv2.magnitude(across, down, across), np.float32)
 
 
-def _likeness(draft: _Draft, opinions: dict[int, _Opinion]) -> float:
+def _likeness(draft: Draft, opinions: dict[int, _Opinion]) -> float:
     """Return how like a number a draft is, 0..1, by what line reader and classifier say of its digits."""
     if not draft.boxes:
         return 1e-4
@@ -290,75 +280,7 @@ class _Opinion:
     digitness: NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class _Draft:
-    """What a region says: the texts it may show, most probable first, what it says without rules, where digits are.
-
-    alone: the best text without rules. boxes: of the best text's digits, in pixels of the region's ink. presence: (n,)
-    float32, the probability of there being a digit at each. ruled: whether rules were applied; None without rules.
-    sure: the best text's probability, see `_draft`.
-    """
-
-    region: Region
-    log_probs: NDArray[np.float32]
-    paths: list[Path]
-    alone: Path
-    boxes: list[Box]
-    presence: NDArray[np.float32]
-    ruled: bool | None
-    sure: float
-
-    @property
-    def text(self) -> str:
-        return self.paths[0].text if self.paths else ""
-
-
-def _draft(region: Region, columns: Columns, rules: Rules | None, single: bool) -> _Draft:
-    """Return what a region says.
-
-    With rules its probability is among the texts that keep them, times that of the rules holding: a share of numbers,
-    `BROKEN` or on a page `OTHERS`, does not keep them, and what the image says against the rules counts for that. On a
-    page they are applied where they are more likely to hold than not.
-    """
-    log_probs = columns.log_probs
-    paths = decode(log_probs, rules, ALTERNATIVES)
-    holding, ruled = 1.0, None
-    if rules:
-        holding = _holding(paths, BROKEN if single else OTHERS)
-        ruled = single or holding >= 0.5
-        if not ruled:
-            paths, holding = decode(log_probs, None, ALTERNATIVES), 1.0
-    if len(region.parts) == 1 and paths and not paths[0].text:
-        # One piece of ink that may be a digit: the classifier will say whether it is one.
-        lone = [path for path in paths if len(path.text) == 1 and path.probability >= DOUBTFUL]
-        paths = [*lone[:1], *(path for path in paths if path not in lone[:1])]
-    text = paths[0].text if paths else ""
-    alone = decode(log_probs, None, 1)[0] if ruled or not paths else paths[0]
-    boxes, present = [], []
-    height, width = region.ink.shape
-    down = height / STRIP
-    across = width / max(8, min(round(width / down), WIDEST))  # as `strip` scales
-    for digit, (start, stop) in zip(text, align(log_probs, text), strict=True):
-        column = start + int(log_probs[start:stop, int(digit)].argmax())
-        present.append(columns.presence[column])
-        left, top, right, bottom = columns.boxes[column]
-        x0, x1 = (min(max(round(float(x) * across), 0), width) for x in (left, right))
-        y0, y1 = (min(max(round(float(y) * down), 0), height) for y in (top, bottom))
-        boxes.append((min(x0, width - 1), min(y0, height - 1), max(x1, x0 + 1), max(y1, y0 + 1)))
-    sure = holding * paths[0].probability if paths else 0.0
-    return _Draft(region, log_probs, paths, alone, boxes, np.array(present, np.float32), ruled, sure)
-
-
-def _holding(paths: list[Path], broken: float) -> float:
-    """Return the probability that a number keeps the rules, where a share `broken` does not; paths: those that do."""
-    if not paths or not paths[0].probability:
-        return 0.0
-    permitted = paths[0].alone / paths[0].probability
-    kept, other = (1 - broken) * permitted, broken * (1 - permitted)
-    return kept / (kept + other)
-
-
-def _glyphs(draft: _Draft) -> list[NDArray[np.uint8]]:
+def _glyphs(draft: Draft) -> list[NDArray[np.uint8]]:
     """Return each digit's ink; a lone digit's is all that there is, wherever its box was drawn."""
     if len(draft.boxes) == 1:
         return [draft.region.ink]

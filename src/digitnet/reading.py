@@ -57,7 +57,9 @@ class Number:
     reasons: codes of `REASONS`; only where `text` is empty or `confidence` below `reader.TRUSTED`. seen: what the image
     alone says, where a rule changed it; else None. status: one of `STATUSES`; only a picture that should hold one
     number can be "empty" or "unreadable". rules_applied: whether the rules were applied to this number: on a page they
-    are not to one that cannot keep them; None without rules.
+    are not to one that cannot keep them; None without rules. written: the number as written, with its signs, such as
+    `1.159,-`; "?" stands for a mark of another kind. It equals `text` where the line reader knows digits alone.
+    written_confidence: that all of `written` is right, 0..1, at most `confidence`.
     """
 
     text: str
@@ -69,6 +71,8 @@ class Number:
     seen: str | None = None
     status: str = "read"
     rules_applied: bool | None = None
+    written: str = ""
+    written_confidence: float = 0.0
 
     def accepted(self, least: float) -> bool:
         """Return whether the number can do without a manual review: it is at least `least` confident, 0..1."""

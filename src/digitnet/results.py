@@ -14,12 +14,12 @@ from typing import Any
 from digitnet.batch import Read
 from digitnet.errors import DataError, printable
 from digitnet.files import cell, cell_text, write_atomic
-from digitnet.reading import Reading
+from digitnet.reading import Number, Reading
 
 COLUMNS = (
     *("file", "page", "number", "text", "confidence", "accepted"),
     *("left", "top", "right", "bottom", "reasons", "seen", "error"),
-    *("status", "rules_applied"),
+    *("status", "rules_applied", "written", "written_confidence"),
 )
 """The columns of CSV: a row a number, and one for a page without numbers or a file that could not be read."""
 
@@ -29,13 +29,16 @@ _HEAD, _OPENING = ",".join(COLUMNS) + "\n", '{"file": "'
 
 
 @contextmanager
-def writer(out: Path | None, form: str, many: bool, least: float) -> Iterator[Callable[[Read], None]]:
+def writer(
+    out: Path | None, form: str, many: bool, least: float, written: bool = False
+) -> Iterator[Callable[[Read], None]]:
     """Give the function that writes one page after the other to a file, at its end, or to standard output.
 
     form: text, json, jsonl or csv. many: whether text names the files. least: numbers that are less confident, and
     unreadable ones, are for a manual review: ? in text, not `accepted` elsewhere. Names that are not Unicode are
     written as the bytes they are; text escapes control characters in them, CSV what a spreadsheet takes for a formula
-    (`files.cell`). The function raises DataError where the disk is full.
+    (`files.cell`). written: text gives numbers as they are written, with signs. The function raises DataError where
+    the disk is full.
     """
     if out is None:
         stream: Any = sys.stdout
@@ -61,7 +64,7 @@ def writer(out: Path | None, form: str, many: bool, least: float) -> Iterator[Ca
     def write(each: Read) -> None:
         nonlocal first
         if form == "text":
-            stream.write(_text(each, many, least))
+            stream.write(_text(each, many, least, written))
         elif form == "csv":
             if first and (out is None or not stream.tell()):
                 rows.writerow(COLUMNS)
@@ -134,16 +137,22 @@ def _json_records(text: str) -> list[tuple[str, bool, str]]:
     return records
 
 
-def _text(each: Read, many: bool, least: float) -> str:
+def _text(each: Read, many: bool, least: float, written: bool) -> str:
     if each.reading is None:
         return ""
     numbers = iter(each.reading.numbers)
     lines = []
     for line in each.reading.text.split("\n"):
-        shown = (number.text if number.accepted(least) else "?" for _, number in zip(line.split(" "), numbers))  # noqa: B905
+        shown = (_shown(number, least, written) for _, number in zip(line.split(" "), numbers))  # noqa: B905
         lines.append(" ".join(shown))
     name = printable(each.file, surrogates=True)
     return "".join(f"{name}\t{line}\n" if many else f"{line}\n" for line in lines)
+
+
+def _shown(number: Number, least: float, written: bool) -> str:
+    if not number.accepted(least) or (written and number.status == "read" and number.written_confidence < least):
+        return "?"
+    return number.written if written else number.text
 
 
 def _plain(each: Read, least: float) -> dict[str, Any]:
@@ -164,11 +173,12 @@ def judged(reading: Reading, least: float) -> dict[str, Any]:
 def _rows(each: Read, least: float) -> Iterator[list[Any]]:
     file = cell(each.file)
     if each.reading is None or not each.reading.numbers:
-        yield [file, each.page, *[""] * (_ERROR - 2), cell(each.error or ""), "", ""]
+        yield [file, each.page, *[""] * (_ERROR - 2), cell(each.error or ""), *[""] * (len(COLUMNS) - _ERROR - 1)]
         return
     for place, number in enumerate(each.reading.numbers, 1):
         yield [
             *(file, each.page, place, number.text, f"{number.confidence:.4f}", int(number.accepted(least))),
             *(*number.box, " ".join(number.reasons), number.seen or "", "", number.status),
             "" if number.rules_applied is None else int(number.rules_applied),
+            *(cell(number.written), f"{number.written_confidence:.4f}"),
         ]

@@ -22,7 +22,7 @@ def schemas() -> tuple[Any, Any]:
         *(("confidence", real), ("left", whole), ("top", whole), ("right", whole), ("bottom", whole)),
         ("alternatives", pa.list_(pa.struct([("text", text), ("confidence", real)]))),
         *(("reasons", pa.list_(text)), ("seen", text), ("model", text)),
-        *(("status", text), ("rules_applied", pa.bool_())),
+        *(("status", text), ("rules_applied", pa.bool_()), ("written", text), ("written_confidence", real)),
     ]
     pages = [
         *(("input", pa.int64()), ("source", text), ("page", whole), ("width", whole), ("height", whole)),
@@ -73,6 +73,7 @@ def tables(inputs: Sequence[Input], reads: Iterable[Read], model: str) -> tuple[
                 "alternatives": [{"text": text, "confidence": sure} for text, sure in number.alternatives],
                 **{"reasons": list(number.reasons), "seen": number.seen, "model": model},
                 **{"status": number.status, "rules_applied": number.rules_applied},
+                **{"written": number.written, "written_confidence": number.written_confidence},
             }
             begun[0].append(row)
         pack(ROWS)

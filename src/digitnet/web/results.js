@@ -18,6 +18,8 @@ const COLUMNS = [
   "error",
   "status",
   "rules_applied",
+  "written",
+  "written_confidence",
 ];
 
 /** Every page as {file, page, reading} or {file, page, error}. */
@@ -60,7 +62,7 @@ export function asJson(pages, least) {
 }
 
 function rows({ file, page, reading, error }, least) {
-  if (!reading?.numbers.length) return [[file, page, ...Array(COLUMNS.length - 5).fill(""), error ?? "", "", ""]];
+  if (!reading?.numbers.length) return [COLUMNS.map((name) => ({ file, page, error })[name] ?? "")];
   return reading.numbers.map((number, i) => [
     file,
     page,
@@ -74,6 +76,8 @@ function rows({ file, page, reading, error }, least) {
     "",
     number.status,
     number.rules_applied === null ? "" : Number(number.rules_applied),
+    number.written,
+    number.written_confidence.toFixed(4),
   ]);
 }
 

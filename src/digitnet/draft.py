@@ -1,0 +1,97 @@
+"""What the line reader says of one region, decoded: the texts it may show, with and without the rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitnet.decode import Path, align, decode
+from digitnet.digits import STRIP
+from digitnet.effort import WIDEST
+from digitnet.find import Region
+from digitnet.reading import Box
+from digitnet.rules import Rules
+from digitnet.runtime import Columns
+
+ALTERNATIVES = 5
+"""Most texts that a number may have, the best one included."""
+
+BROKEN = 0.01
+"""Share of fields that are taken to break the rule they should keep: a digit forgotten, a check miscalculated."""
+
+OTHERS = 0.1
+"""Share of a page's numbers to which the rules are taken not to apply: dates, page numbers, totals."""
+
+DOUBTFUL = 0.1
+"""Probability from which a piece of ink that the line reader takes for nothing is shown to the classifier."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a region says: the texts it may show, most probable first, what it says without rules, where digits are.
+
+    alone: the best text without rules. boxes: of the best text's digits, in pixels of the region's ink. presence: (n,)
+    float32, the probability of there being a digit at each. ruled: whether rules were applied; None without rules.
+    sure: the best text's probability, see `draft_of`.
+    """
+
+    region: Region
+    columns: Columns
+    paths: list[Path]
+    alone: Path
+    boxes: list[Box]
+    presence: NDArray[np.float32]
+    ruled: bool | None
+    sure: float
+
+    @property
+    def text(self) -> str:
+        """The most probable text, "" where there is none."""
+        return self.paths[0].text if self.paths else ""
+
+
+def draft_of(region: Region, columns: Columns, rules: Rules | None, single: bool) -> Draft:
+    """Return what a region says.
+
+    With rules its probability is among the texts that keep them, times that of the rules holding: a share of numbers,
+    `BROKEN` or on a page `OTHERS`, does not keep them, and what the image says against the rules counts for that. On a
+    page they are applied where they are more likely to hold than not.
+    """
+    log_probs = columns.log_probs
+    paths = decode(log_probs, rules, ALTERNATIVES)
+    kept, ruled = 1.0, None
+    if rules:
+        kept = holding(paths, BROKEN if single else OTHERS)
+        ruled = single or kept >= 0.5
+        if not ruled:
+            paths, kept = decode(log_probs, None, ALTERNATIVES), 1.0
+    if len(region.parts) == 1 and paths and not paths[0].text:
+        # One piece of ink that may be a digit: the classifier will say whether it is one.
+        lone = [path for path in paths if len(path.text) == 1 and path.probability >= DOUBTFUL]
+        paths = [*lone[:1], *(path for path in paths if path not in lone[:1])]
+    text = paths[0].text if paths else ""
+    alone = decode(log_probs, None, 1)[0] if ruled or not paths else paths[0]
+    boxes, present = [], []
+    height, width = region.ink.shape
+    down = height / STRIP
+    across = width / max(8, min(round(width / down), WIDEST))  # as `strip` scales
+    for digit, (start, stop) in zip(text, align(log_probs, text), strict=True):
+        column = start + int(log_probs[start:stop, int(digit)].argmax())
+        present.append(columns.presence[column])
+        left, top, right, bottom = columns.boxes[column]
+        x0, x1 = (min(max(round(float(x) * across), 0), width) for x in (left, right))
+        y0, y1 = (min(max(round(float(y) * down), 0), height) for y in (top, bottom))
+        boxes.append((min(x0, width - 1), min(y0, height - 1), max(x1, x0 + 1), max(y1, y0 + 1)))
+    sure = kept * paths[0].probability if paths else 0.0
+    return Draft(region, columns, paths, alone, boxes, np.array(present, np.float32), ruled, sure)
+
+
+def holding(paths: list[Path], broken: float) -> float:
+    """Return the probability that a number keeps the rules, where a share `broken` does not; paths: those that do."""
+    if not paths or not paths[0].probability:
+        return 0.0
+    permitted = paths[0].alone / paths[0].probability
+    kept, other = (1 - broken) * permitted, broken * (1 - permitted)
+    return kept / (kept + other)
