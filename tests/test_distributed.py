@@ -103,7 +103,7 @@ def test_process_0_alone_prints_and_writes(folder, two):
     assert out.count("epoch  1/12") == 1
     assert out.count("Test accuracy") == 1
     assert [line.count("only 459 training digits") for line in err.splitlines()] == [1]
-    names = {"config.json", "history.jsonl", "model.safetensors", "scores.json", "errors.npz"}
+    names = {"config.json", "history.jsonl", "model.safetensors", "scores.json", "errors.npz", "trained-on.gz"}
     names |= {"confusion_matrix.png", "report.html"}
     assert {path.name for path in (folder / "two").iterdir()} == names
     assert json.loads((folder / "two/config.json").read_text())["processes"] == 2
