@@ -1,0 +1,321 @@
+"""Where numbers are, as the page network sees it: a colour page -> oriented boxes in reading order, and their strips.
+
+The page is looked at whole, at a scale at which writing of usual size is well seen, and once much smaller, for
+numbers as large as the page. Not covered: what the numbers are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Maps = tuple[Floats, Floats]
+Network = Callable[[Floats], Maps]
+"""(1, 3, h, w) float32 0..1, sides multiples of 32 -> the maps of `page_network`, a half and a quarter as large."""
+
+LONGEST = 1280
+"""Long side at which a page is looked at, pixels; smaller ones as they are, tiny ones enlarged to `SHORTEST`."""
+
+SHORTEST = 160
+"""Long side to which smaller pages are enlarged, at most eightfold, pixels."""
+
+BORDER = 24
+"""Paper put around pages of less than `SMALL` pixels, for what touches their edges."""
+
+SMALL = 400
+
+COARSER = 3.2
+"""How much smaller the second look is."""
+
+LIKELY = 0.45
+"""Probability from which a pixel is of a number's kernel."""
+
+SURE = 0.55
+"""Mean probability of its kernel from which a number is one."""
+
+LARGE = 110.0
+"""Height of digits above which the smaller look is asked, in pixels of the finer one."""
+
+FINEST = 15.0
+"""Height of digits below which the page is looked at once more, larger, if it has the pixels."""
+
+KINDS, DIGITS = 7, 11
+PRINTED_NUMBER, NUMBER = 5, 6
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a number is.
+
+    quad: (4, 2) float32 corners in the order of reading, pixels of the page. tall: height of its digits, pixels. score:
+    how likely it is one, 0..1. printed: the probability that it is set in type. characters: (n, 2) centres of its
+    characters in the order of reading. values: (n, 11) probabilities of what each is: the digits, then a sign.
+    """
+
+    quad: Floats
+    tall: float
+    score: float
+    printed: float
+    characters: Floats
+    values: Floats
+
+    @property
+    def angle(self) -> float:
+        """The direction of reading, radians, clockwise from to the right."""
+        across = self.quad[1] - self.quad[0]
+        return math.atan2(float(across[1]), float(across[0]))
+
+
+def find(page: NDArray[np.uint8], network: Network) -> list[Place]:
+    """Find the numbers on a page, (h, w) grey or (h, w, 3) in colours, uint8; in reading order."""
+    longest = max(page.shape[:2])
+    scale = LONGEST / longest if longest > LONGEST else min(8.0, max(1.0, SHORTEST / longest))
+    places = look(page, network, scale)
+    talls = np.array([place.tall for place in places]) * scale
+    if len(talls) and np.median(talls) < FINEST and scale < 1:
+        finer = min(1.0, scale * 22 / float(np.median(talls)))
+        if finer > 1.15 * scale:
+            scale = finer
+            places = look(page, network, scale)
+    if longest * scale > 480 or any(place.tall * scale >= LARGE for place in places):
+        near = [place for place in places if place.tall * scale < LARGE]
+        far = [place for place in look(page, network, scale / COARSER) if place.tall * scale >= 0.85 * LARGE]
+        places = _without_doubles(near, [place for place in places if place.tall * scale >= LARGE], far)
+    return ordered(places)
+
+
+def look(page: NDArray[np.uint8], network: Network, scale: float) -> list[Place]:
+    """Find numbers on a page at one scale."""
+    border = round(BORDER / scale) if max(page.shape[:2]) * scale < SMALL else 0
+    if border:
+        fill = np.median(np.concatenate([page[0], page[-1], page[:, 0], page[:, -1]]), axis=0).tolist()
+        page = np.asarray(cv2.copyMakeBorder(page, border, border, border, border, cv2.BORDER_CONSTANT, value=fill))
+    maps, size = see(page, network, scale)
+    times = page.shape[1] / size[0], page.shape[0] / size[1]
+    return [_scaled(place, *times, border) for place in places_of(maps)]
+
+
+def see(page: NDArray[np.uint8], network: Network, scale: float) -> tuple[Maps, tuple[int, int]]:
+    """Return the network's maps of a page at a scale, and the (width, height) that it had there."""
+    size = max(8, round(page.shape[1] * scale)), max(8, round(page.shape[0] * scale))
+    if size != page.shape[1::-1]:
+        page = cv2.resize(page, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC).astype(np.uint8)
+    high, wide = size[1] + -size[1] % 32, size[0] + -size[0] % 32
+    pixels = page.reshape(-1, page.size // (page.shape[0] * page.shape[1]))
+    x = np.empty((1, 3, high, wide), np.float32)
+    x[0] = (np.median(pixels[:: max(1, len(pixels) // 10_000)], axis=0) / 255)[:, None, None]
+    x[0, :, : size[1], : size[0]] = np.atleast_3d(page).transpose(2, 0, 1) / np.float32(255)
+    fine, coarse = network(x)
+    return (
+        fine[0, :, : -(-size[1] // 2), : -(-size[0] // 2)],
+        coarse[0, :, : -(-size[1] // 4), : -(-size[0] // 4)],
+    ), size
+
+
+def places_of(maps: Maps) -> list[Place]:
+    """Return the numbers that maps show, in pixels of the page that was looked at."""
+    fine, coarse = maps
+    kernel = _sigmoid(fine[0])
+    n, labels, stats, _ = cv2.connectedComponentsWithStats((kernel > LIKELY).astype(np.uint8), connectivity=8)
+    if n < 2:
+        return []
+    region = fine[1] > 0
+    distance, nearest = cv2.distanceTransformWithLabels(
+        (labels == 0).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    owner_of = np.zeros(int(nearest.max()) + 1, np.int32)
+    owner_of[nearest[labels > 0]] = labels[labels > 0]
+    owners = np.where(region | (labels > 0), owner_of[nearest], 0)
+    characters, centres = _characters(fine[2])
+    kinds = np.exp(coarse[[PRINTED_NUMBER, NUMBER]] - coarse[:KINDS].max(axis=0))
+    places = []
+    for label in range(1, n):
+        left, top, wide, high, count = stats[label].tolist()
+        if count < 2:
+            continue
+        box = labels[top : top + high, left : left + wide]
+        y, x = np.nonzero(box == label)
+        y, x = y + top, x + left
+        score = float(kernel[y, x].mean())
+        if score < SURE:
+            continue
+        yc, xc = np.minimum(y // 2, coarse.shape[1] - 1), np.minimum(x // 2, coarse.shape[2] - 1)
+        angle = math.atan2(float(coarse[-2, yc, xc].mean()), float(coarse[-3, yc, xc].mean()))
+        tall = float(np.exp2(np.median(coarse[-1, yc, xc]) + 4))
+        reach = int(0.8 * tall / 2) + 2
+        y0, x0 = max(0, top - reach), max(0, left - reach)
+        part = np.s_[y0 : top + high + reach, x0 : left + wide + reach]
+        mine = (owners[part] == label) & ((distance[part] < 0.35 * tall + 1) | (labels[part] == label))
+        yr, xr = np.nonzero(mine)
+        printed, number = kinds[
+            :, np.minimum((yr + y0) // 2, coarse.shape[1] - 1), np.minimum((xr + x0) // 2, coarse.shape[2] - 1)
+        ].sum(axis=1)
+        across = np.array([math.cos(angle), math.sin(angle)])
+        down = np.array([-across[1], across[0]])
+        points = np.stack([xr + x0, yr + y0], 1) * 2 + 0.5
+        u, v = points @ across, points @ down
+        kernel_points = np.stack([x, y], 1) * 2 + 0.5
+        ku, kv = kernel_points @ across, kernel_points @ down
+        (u0, u1), (v0, v1) = _extent(u, ku, 0.25 * tall), _extent(v, kv, 0.25 * tall)
+        corners = np.array([[u0, v0], [u1, v0], [u1, v1], [u0, v1]])
+        quad = corners[:, :1] * across + corners[:, 1:] * down
+        own, values = np.zeros((0, 2), np.float32), np.zeros((0, DIGITS), np.float32)
+        if len(centres):
+            cu, cv = centres @ across, centres @ down
+            inside = np.flatnonzero((cu > u0) & (cu < u1) & (cv > v0) & (cv < v1))
+            inside = inside[np.argsort(cu[inside])]
+            own = centres[inside].astype(np.float32)
+            values = _values(coarse, characters, inside)
+        share = float(printed / max(printed + number, 1e-6))
+        places.append(Place(quad.astype(np.float32), tall, score, share, own, values))
+    return places
+
+
+def _extent(region: NDArray[Any], kernel: NDArray[Any], room: float) -> tuple[float, float]:
+    """Return from where to where a number reaches along an axis: its region, if that is near what its kernel tells."""
+    low, high = float(kernel.min()), float(kernel.max())
+    if len(region):
+        low_region, high_region = float(region.min()) - 1, float(region.max()) + 1
+        return min(low, low_region), max(high, high_region)
+    return low - room, high + room
+
+
+def _characters(logits: Floats) -> tuple[list[NDArray[np.intp]], Floats]:
+    """Return the pixels of each character, at half the page's scale, and the centres, pixels of the page."""
+    n, labels, stats, centres = cv2.connectedComponentsWithStats((logits > 0).astype(np.uint8), connectivity=4)
+    pixels = []
+    for label in range(1, n):
+        left, top, wide, high, _ = stats[label].tolist()
+        y, x = np.nonzero(labels[top : top + high, left : left + wide] == label)
+        pixels.append(np.stack([y + top, x + left]))
+    return pixels, (centres[1:] * 2 + 0.5).astype(np.float32)
+
+
+def _values(coarse: Floats, characters: Sequence[NDArray[np.intp]], inside: NDArray[np.intp]) -> Floats:
+    """Return what the characters are, (n, 11) probabilities."""
+    found = np.zeros((len(inside), DIGITS), np.float32)
+    for row, index in enumerate(inside.tolist()):
+        y, x = characters[index] // 2
+        y, x = np.minimum(y, coarse.shape[1] - 1), np.minimum(x, coarse.shape[2] - 1)
+        logits: NDArray[Any] = coarse[KINDS : KINDS + DIGITS, y, x].mean(axis=1)
+        probs: NDArray[Any] = np.exp(logits - logits.max())
+        found[row] = probs / probs.sum()
+    return found
+
+
+def _sigmoid(x: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-x)), np.float32)
+
+
+def _scaled(place: Place, across: float, down: float, border: int) -> Place:
+    times = np.array([across, down], np.float32)
+    return replace(
+        place,
+        quad=((place.quad + 0.5) * times - 0.5 - border).astype(np.float32),
+        tall=place.tall * float(math.sqrt(across * down)),
+        characters=((place.characters + 0.5) * times - 0.5 - border).astype(np.float32),
+    )
+
+
+def _without_doubles(*groups: Sequence[Place]) -> list[Place]:
+    """Put groups together; of two places that share most of one, the earlier group's or the likelier stays."""
+    kept: list[Place] = []
+    for group in groups:
+        for place in sorted(group, key=lambda each: -each.score):
+            if all(_shared(place, other) < 0.4 for other in kept):
+                kept.append(place)
+    return kept
+
+
+def _shared(one: Place, other: Place) -> float:
+    (a, b), (c, d) = ((each.quad.min(axis=0), each.quad.max(axis=0)) for each in (one, other))
+    overlap = np.clip(np.minimum(b, d) - np.maximum(a, c), 0, None).prod()
+    return float(overlap / max(min((b - a).prod(), (d - c).prod()), 1e-6))
+
+
+def ordered(places: Sequence[Place]) -> list[Place]:
+    """Sort into reading order: lines from top to bottom, each from left to right, as the numbers themselves run."""
+    if len(places) < 2:
+        return list(places)
+    weights = np.array([len(place.characters) + 1 for place in places], np.float64)
+    angles = np.array([place.angle for place in places])
+    angle = math.atan2(float((np.sin(angles) * weights).sum()), float((np.cos(angles) * weights).sum()))
+    close = np.abs(np.angle(np.exp(1j * (angles - angle)))) < 0.35
+    if close.any():
+        angle += float(np.average(np.angle(np.exp(1j * (angles - angle)))[close], weights=weights[close]))
+    across = np.array([math.cos(angle), math.sin(angle)])
+    down = np.array([-across[1], across[0]])
+    middles = np.array([place.quad.mean(axis=0) for place in places])
+    x, y = middles @ across, middles @ down
+    tall = np.array([np.ptp(place.quad @ down) for place in places])
+    lines: list[list[int]] = []
+    for one in np.argsort(y, kind="stable").tolist():
+        if lines:
+            near = min(lines[-1], key=lambda i: abs(x[i] - x[one]))
+            if y[one] - y[near] < 0.5 * min(tall[one], tall[near]) or (
+                y[one] - np.mean(y[lines[-1]]) < 0.4 * min(tall[one], float(np.median(tall[lines[-1]])))
+            ):
+                lines[-1].append(one)
+                continue
+        lines.append([one])
+    return [places[one] for line in lines for one in sorted(line, key=lambda i: float(x[i]))]
+
+
+def cut(
+    page: NDArray[np.uint8], place: Place, margin: float = 0.15, highest: int = 96
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Cut a number out of a page, upright: (h', w') uint8, paper dark, ink bright, of any colours.
+
+    Returns the map (2, 3) from its (x, y, 1) to pixels of the page, too. page: as `find` takes it. margin: paper kept
+    around it, in heights. Colours between paper and ink become grey levels by how far they are on the way from one to
+    the other.
+    """
+    quad = place.quad.astype(np.float64)
+    across, down = quad[1] - quad[0], quad[3] - quad[0]
+    wide, high = float(np.hypot(*across)), float(np.hypot(*down))
+    across, down = across / max(wide, 1e-6), down / max(high, 1e-6)
+    room = margin * high
+    corner = quad[0] - (across + down) * room
+    scale = min(1.0, highest / (high + 2 * room)) if high > 20 else 2.0
+    size = max(8, round((wide + 2 * room) * scale)), max(8, round((high + 2 * room) * scale))
+    to_page = np.stack([across / scale, down / scale, corner], axis=1)
+    if scale < 0.6:
+        left, top = np.maximum(np.floor(quad.min(axis=0)) - 2 * room - 2, 0).astype(int)
+        right, bottom = (np.ceil(quad.max(axis=0)) + 2 * room + 3).astype(int)
+        part = page[top:bottom, left:right]
+        times = scale
+        shape = max(1, round(part.shape[1] * times)), max(1, round(part.shape[0] * times))
+        page = cv2.resize(part, shape, interpolation=cv2.INTER_AREA).astype(np.uint8)
+        corner, scale = (corner - (left, top)) * times, 1.0
+    fit = np.stack([across / scale, down / scale, corner], axis=1)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    picture = cv2.warpAffine(page, fit, size, flags=flags, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+    return contrast(np.atleast_3d(picture)), to_page
+
+
+def contrast(picture: Floats) -> NDArray[np.uint8]:
+    """Return a picture of ink on paper (h, w, channels) as (h, w) uint8, ink bright, by the colours of the two.
+
+    Paper is the commoner colour, ink what is farthest from it.
+    """
+    flat = cv2.GaussianBlur(picture, (0, 0), 0.7).reshape(-1, picture.shape[2])
+    paper = np.median(flat, axis=0)
+    off = flat - paper
+    far = np.abs(off).max(axis=1)
+    level = np.quantile(far, 0.97)
+    strong = off[far >= level]
+    if not len(strong) or level < 1:
+        return np.zeros(picture.shape[:2], np.uint8)
+    side = np.sign(strong @ strong.mean(axis=0))
+    way = (strong * np.where(side == 0, 1, side)[:, None])[side >= 0].mean(axis=0)
+    way /= np.linalg.norm(way) + 1e-6
+    along = (picture - paper.astype(np.float32)) @ way.astype(np.float32)
+    high = max(float(np.quantile(along, 0.995)), 1.0)
+    return np.asarray(np.clip(along / high * 0.8 + 0.2, 0, 1) * 255, np.uint8)
