@@ -2,8 +2,9 @@
 
 python benchmarks/reading.py --rapidocr ~/peer/bin/python >> benchmarks/RESULTS.md
 
-Peers, where they are installed: PyPI's rapidocr-onnxruntime, in the Python that --rapidocr names, and Debian's
-tesseract-ocr. Cheque amounts, pen strokes, letters and clothes are those in ../shared/data, or where DIGITNET_DEV_DATA
+Peers, where they are installed: PyPI's rapidocr (recognition alone, as it comes and with only digits and separators
+allowed) and easyocr, in the Python that --rapidocr names, and Debian's tesseract-ocr; one thread each, in the same run.
+Cheque amounts, pen strokes, whole numbers, letters and clothes are those in ../shared/data, or where DIGITNET_DEV_DATA
 says; without them their rows are left out.
 """
 
@@ -13,6 +14,7 @@ import argparse
 import csv
 import gzip
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -31,28 +33,60 @@ from scenes import KINDS, Gray, canvas, digit, noisy, placed, without_digits
 from digitnet import image
 from digitnet.batch import read_all
 from digitnet.evaluate import LineScores
+from digitnet.pens import Pen, draw, grained
 from digitnet.reader import Reader
 from digitnet.reading import Reading
 from digitnet.rules import Rules
 from digitnet.runtime import LINE
+from digitnet.texts import ALPHABET, OTHER
 
 Engine = Callable[[list[str]], tuple[float, list[str]]]  # reads files: the seconds it took, and a text for each
 
 SLICE, ROUNDS, PICTURES = 30, 2, 200
 """Cheques that an engine reads before it is another's turn, how often all are read; pictures of a kind of nothing."""
 
-RAPIDOCR = """
-import json, sys, time
-from rapidocr_onnxruntime import RapidOCR
-engine = RapidOCR()
+SERVER = """
+import json, logging, sys, time
+logging.disable(logging.CRITICAL)
+{engine}
 print(flush=True)
 for line in sys.stdin:
     began = time.perf_counter()
-    found = [engine(path, use_det=False, use_cls=False, text_score=0.0)[0] or [] for path in json.loads(line)]
-    seconds = time.perf_counter() - began
-    print(json.dumps([seconds, ["".join(part[0] for part in parts) for parts in found]]), flush=True)
+    found = [read(path) for path in json.loads(line)]
+    print(json.dumps([time.perf_counter() - began, found]), flush=True)
 """
-"""Recognition alone, however unsure, in a process that times itself: neither its start nor the pipe counts."""
+"""A peer in a process that times itself: neither its start nor the pipe counts."""
+
+RAPIDOCR = """
+from rapidocr import RapidOCR
+one = {"EngineConfig.onnxruntime.intra_op_num_threads": 1, "EngineConfig.onnxruntime.inter_op_num_threads": 1}
+engine = RapidOCR(params={**one, "Global.text_score": 0.0})
+def read(path):
+    return "".join(engine(path, use_det=False, use_cls=False, use_rec=True).txts or [])
+"""
+"""Recognition alone, however unsure."""
+
+RESTRICTED = """
+import numpy
+read(numpy.full((48, 96, 3), 255, numpy.uint8))  # the recogniser is made when it is first needed
+decode = engine.text_rec.postprocess_op
+allowed = numpy.array([c == "blank" or len(c) == 1 and c in "0123456789 .,-+/:()%=$" for c in decode.character])
+def restricted(preds, *more, decode=decode.__class__.__call__, self=decode, **options):
+    return decode(self, numpy.where(allowed, preds, 0), *more, **options)
+engine.text_rec.postprocess_op = restricted
+"""
+"""The same, where only digits and separators are allowed: other characters' probabilities are set to 0."""
+
+EASYOCR = """
+import cv2, easyocr, torch
+torch.set_num_threads(1)
+engine = easyocr.Reader(["en"], gpu=False, verbose=False)
+def read(path):
+    picture = cv2.imread(path, cv2.IMREAD_GRAYSCALE)
+    height, width = picture.shape
+    found = engine.recognize(picture, [[0, width, 0, height]], [], detail=0, allowlist="0123456789.,-+/:()%=$ ")
+    return "".join(found)
+"""
 
 
 class Tally:
@@ -62,11 +96,12 @@ class Tally:
         self.what, self.folder = what, folder and folder / what.replace(",", "").replace(" ", "-")
         self.answers: list[tuple[str, str, float]] = []
 
-    def add(self, page: Gray, true: str, reading: Reading) -> None:
-        self.answers.append((true, reading.text, reading.confidence if reading.text else 0.0))
-        if true != reading.text and self.folder:
+    def add(self, page: Gray, true: str, reading: Reading, as_written: bool = False) -> None:
+        text = " ".join(number.written for number in reading.numbers) if as_written else reading.text
+        self.answers.append((true, text, reading.confidence if text else 0.0))
+        if true != text and self.folder:
             self.folder.mkdir(parents=True, exist_ok=True)
-            name = f"{len(self.answers):04d}-{true}-read-{'-'.join(reading.text.split())[:80]}.png"
+            name = f"{len(self.answers):04d}-{true}-read-{'-'.join(text.split())[:80]}.png".replace("/", "_")
             cv2.imwrite(str(self.folder / name), page)
 
     @property
@@ -82,7 +117,15 @@ class Tally:
 
 
 def main() -> bool:
-    parts = {"cheques": cheques, "speed": speed, "strokes": strokes, "a4": a4, "anywhere": anywhere, "nothing": nothing}
+    parts = {
+        "cheques": cheques,
+        "speed": speed,
+        "strokes": strokes,
+        "numbers": numbers,
+        "a4": a4,
+        "anywhere": anywhere,
+        "nothing": nothing,
+    }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--line", default=LINE, help="the built-in line reader, or an .onnx file")
     parser.add_argument("--rapidocr", default=sys.executable, metavar="PYTHON", help="a Python that has RapidOCR")
@@ -91,7 +134,7 @@ def main() -> bool:
     asked = parser.parse_args()
     if not FOLDER.is_dir():
         note(f"{FOLDER} is not there: no rows for cheque amounts, pen strokes, letters and clothes")
-        asked.only = [name for name in asked.only if name not in ("cheques", "speed", "strokes")]
+        asked.only = [name for name in asked.only if name not in ("cheques", "speed", "strokes", "numbers")]
     reader, met = Reader(line=asked.line), True
     for name in asked.only:
         note(f"{name} ...")
@@ -134,16 +177,18 @@ def cheques(reader: Reader, asked: argparse.Namespace) -> bool:
 def speed(reader: Reader, asked: argparse.Namespace) -> bool:
     """Time all engines on the same files, by path, in turns, so that what else the machine does hits all alike."""
 
-    one = Reader(line=asked.line, threads=1)  # two pages at a time, as `read --jobs 2`: the peers use both cores too
+    one = Reader(line=asked.line, threads=1)
 
     def ours(files: list[str]) -> tuple[float, list[str]]:
         began = time.perf_counter()
-        texts = [each.reading.text if each.reading else "" for each in read_all(one, files, single=True, jobs=2)]
+        texts = [each.reading.text if each.reading else "" for each in read_all(one, files, single=True, jobs=1)]
         return time.perf_counter() - began, texts
 
     engines = {
         "ours": (ours, 0),
-        "RapidOCR, recognition alone": (rapidocr(asked.rapidocr), 3),
+        "RapidOCR, recognition alone": (peer(asked.rapidocr, RAPIDOCR), 6),
+        "RapidOCR, digits and separators alone": (peer(asked.rapidocr, RAPIDOCR + RESTRICTED), 6),
+        "EasyOCR, recognition alone": (peer(asked.rapidocr, EASYOCR), 6),
         "Tesseract, a process a picture": (tesseract(1), 1),
         "Tesseract, a process a list of pictures": (tesseract(SLICE), 1),
     }
@@ -169,8 +214,10 @@ def speed(reader: Reader, asked: argparse.Namespace) -> bool:
     return met
 
 
-def rapidocr(python: str) -> Engine | None:
-    server = subprocess.Popen([python, "-c", RAPIDOCR], stdin=-1, stdout=-1, stderr=subprocess.DEVNULL, text=True)
+def peer(python: str, engine: str) -> Engine | None:
+    words = [python, "-c", SERVER.format(engine=engine)]
+    single = {**os.environ, "OMP_NUM_THREADS": "1"}
+    server = subprocess.Popen(words, stdin=-1, stdout=-1, stderr=subprocess.DEVNULL, text=True, env=single)
     to, back = server.stdin, server.stdout
     if to is None or back is None or not back.readline():
         return None
@@ -185,12 +232,13 @@ def rapidocr(python: str) -> Engine | None:
 
 def tesseract(together: int) -> Engine | None:
     words = ["tesseract", "-", "-", "--psm", "7", "-c", "tessedit_char_whitelist=0123456789"]
+    single = {**os.environ, "OMP_THREAD_LIMIT": "1"}
 
     def read(files: list[str]) -> tuple[float, list[str]]:
         began, texts = time.perf_counter(), []
         for start in range(0, len(files), together):
             paths = "\n".join(files[start : start + together])
-            done = subprocess.run(words, input=paths, capture_output=True, text=True, check=True)
+            done = subprocess.run(words, input=paths, capture_output=True, text=True, check=True, env=single)
             texts += done.stdout.split("\f")
         return time.perf_counter() - began, texts
 
@@ -236,6 +284,44 @@ def strokes(reader: Reader, asked: argparse.Namespace) -> bool:
         page = canvas(some, rng)
         numbers.add(page, "".join(str(record["label"]) for record in some), reader.read_page(page))
     return digits.row(0.96) & numbers.row(0.88)
+
+
+PENS = {
+    "ballpoint": Pen(0.06, pressure=0.2, dark=0.9),
+    "pencil": Pen(0.06, pressure=0.3, dark=0.6, grain=0.5, coarse=0.03),
+    "felt tip": Pen(0.12, dark=0.95),
+    "one pixel": Pen(0.03),
+}
+"""Pens that whole numbers are drawn with."""
+
+
+def numbers(reader: Reader, asked: argparse.Namespace) -> bool:
+    """Read whole numbers of 82 writers, drawn from their pen strokes with several pens, 12 to 60 pixels high."""
+    with gzip.open(FOLDER / "strokes" / "unipen-numbers.jsonl.gz", "rt", encoding="utf-8") as lines:
+        records = [json.loads(line) for line in lines]
+    met = True
+    for name, pen in PENS.items():
+        rng = np.random.default_rng(9)
+        digits, signs = Tally(f"whole numbers, {name}", asked.wrong), Tally(f"as written, {name}", asked.wrong)
+        for record in records:
+            page = written(record["strokes"], pen, float(np.exp(rng.uniform(np.log(12), np.log(60)))), rng)
+            reading = reader.read_page(page, single=True)
+            label = "".join(record["label"].split())
+            digits.add(page, "".join(filter(str.isdecimal, label)), reading)
+            signs.add(page, "".join(c if c in ALPHABET else OTHER for c in label), reading, as_written=True)
+        met &= digits.row(0.93) & signs.row(0.88)
+    return met
+
+
+def written(strokes: list[list[list[float]]], pen: Pen, tall: float, rng: np.random.Generator) -> Gray:
+    """Draw strokes `tall` pixels high on white paper with a little noise."""
+    points = [np.array(stroke, np.float32).reshape(-1, 2) for stroke in strokes]
+    low, size = np.concatenate(points).min(axis=0), np.ptp(np.concatenate(points), axis=0)
+    scale, room = tall / max(float(size[1]), 1), 0.4 * tall
+    canvas = np.zeros((int(tall + 2 * room), int(size[0] * scale + 2 * room)), np.uint8)
+    draw(canvas, [(stroke - low) * scale + room for stroke in points], pen, tall, rng)
+    ink = grained(canvas.astype(np.float32) / 255, pen, tall, rng)
+    return noisy(235 * (1 - pen.dark * ink), rng, 2)
 
 
 def anywhere(reader: Reader, asked: argparse.Namespace) -> bool:

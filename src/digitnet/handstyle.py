@@ -44,7 +44,7 @@ def random_style(rng: np.random.Generator) -> Style:
         proportion=float(rng.normal(0, 0.18)),
         warp=float(rng.uniform(0, 0.05)),
         rounding=int(rng.choice((0, 0, 0, 1, 2, 3))),
-        join=float(rng.choice((0, 0, 0, 0.2, 0.7))),
+        join=float(rng.choice((0, 0, 0.2, 0.4, 0.8))),
         inner_join=float(rng.choice((0, 0, 0, 0.2, 0.6))),
         hooks=float(rng.choice((0, 0, 0.1, 0.4))),
     )
