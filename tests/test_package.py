@@ -53,13 +53,15 @@ MAY_IMPORT = {
     "reader": {
         "blank",
         "decode",
-        "draft",
         "digits",
+        "draft",
         "effort",
         "find",
         "frame",
         "image",
         "ink",
+        "page_model",
+        "page_regions",
         "reading",
         "rules",
         "runtime",
@@ -169,6 +171,36 @@ MAY_IMPORT = {
     },
     "measures": {"corrupt", "data", "digits", "evaluate", "runtime", "score", "testbed"},
     "table": {"baselines", "benchmark", "corrupt", "files", "measures", "testbed"},
+    "page_author": {"page_print", "page_sheet", "page_texture", "page_writers", "texts"},
+    "page_charts": {"page_author", "page_forms", "page_sheet", "page_writers"},
+    "page_compose": {
+        "page_author",
+        "page_charts",
+        "page_documents",
+        "page_forms",
+        "page_numbers",
+        "page_photo",
+        "page_print",
+        "page_sheet",
+        "page_tables",
+        "page_writers",
+    },
+    "page_documents": {"page_author", "page_forms", "page_print", "page_sheet"},
+    "page_export": {"files", "page_model", "page_network"},
+    "page_find": set(),
+    "page_forms": {"page_sheet", "page_texture"},
+    "page_model": {"errors", "runtime"},
+    "page_network": set(),
+    "page_numbers": {"page_author", "page_forms", "page_sheet", "page_writers"},
+    "page_photo": {"page_sheet", "page_texture"},
+    "page_print": {"page_sheet"},
+    "page_regions": {"find", "page_find"},
+    "page_sheet": set(),
+    "page_tables": {"page_author", "page_forms", "page_sheet", "page_writers"},
+    "page_texture": set(),
+    "page_train": {"page_network", "page_truth"},
+    "page_truth": {"page_compose", "page_sheet"},
+    "page_writers": {"handstyle", "page_sheet", "pens", "scribe", "unipen"},
 }
 """Who may import whom: arrows point to digits.py, and nobody imports cli."""
 
@@ -176,7 +208,7 @@ KNOW_HTTP = {"connection", "guard", "intake", "openapi", "problems", "process", 
 
 KNOW_TORCH = {
     *{"models", "muon", "augment", "negatives", "checkpoint", "distributed", "train", "lines", "export", "run"},
-    *{"line_export", "onnx_file", "testbed", "benchmark"},
+    *{"line_export", "onnx_file", "testbed", "benchmark", "page_export", "page_network", "page_train"},
 }
 
 

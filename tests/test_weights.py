@@ -30,7 +30,7 @@ def test_there_are_these_two_and_strong_is_the_default():
 
 def test_the_files_are_those_of_the_list_of_hashes():
     files = {path.stem: path for path in runtime.WEIGHTS.glob("*.onnx")}
-    assert set(files) == {*runtime.built_in(), runtime.LINE}
+    assert set(files) == {*runtime.built_in(), runtime.LINE, runtime.PAGE}
     for name, sha256 in runtime.hashes().items():
         assert hashlib.sha256(files[name].read_bytes()).hexdigest() == sha256
 

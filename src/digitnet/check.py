@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 import numpy as np
+from numpy.typing import NDArray
 
 import digitnet
 from digitnet import extras, runtime
@@ -25,6 +26,9 @@ DRAWN = 100
 
 LINES = 20
 """Numbers written for the self-test."""
+
+LEAST_FOUND = 4
+"""Of the five numbers written on a page, those that networks in order find and read right."""
 
 LEAST_LINES = 0.4
 """Share of the written numbers, many of them on bad paper, that a line reader in order reads right."""
@@ -60,9 +64,8 @@ def check() -> Iterator[Finding]:
         ]
     )
     for name, sha256 in expected.items():
-        if name == runtime.LINE:
-            yield from _check_lines(sha256)
-            continue
+        if name in (runtime.LINE, runtime.PAGE):
+            continue  # a reader needs both
         try:
             model = runtime.classifier(name)
         except ModelError as error:
@@ -75,10 +78,12 @@ def check() -> Iterator[Finding]:
             f"{name}: reads {right:.0%} of {DRAWN} drawn digits, refuses {refused:.0%} of {len(nothing)} empty images"
         )
         yield Finding(right >= LEAST and refused == 1, told)
+    if runtime.LINE in expected:
+        yield from _check_reader(expected)
 
 
-def _check_lines(sha256: str) -> Iterator[Finding]:
-    """Look at the built-in line reader."""
+def _check_reader(expected: dict[str, str]) -> Iterator[Finding]:
+    """Look at the built-in line reader and page network."""
     from digitnet.compose import unseen
     from digitnet.reader import Reader
 
@@ -87,10 +92,23 @@ def _check_lines(sha256: str) -> Iterator[Finding]:
     except ModelError as error:
         yield Finding(False, str(error))
         return
-    yield Finding(reader.line.sha256 == sha256, f"{runtime.LINE}: sha256 {reader.line.sha256}")
+    for name, sha256 in ((runtime.LINE, reader.line.sha256), (runtime.PAGE, reader.page.sha256)):
+        yield Finding(sha256 == expected.get(name), f"{name}: sha256 {sha256}")
     lines = unseen(hands(300), count=LINES)
     right = np.mean([reader.read_page(line.image, single=True).text == line.text for line in lines])
     yield Finding(bool(right >= LEAST_LINES), f"{runtime.LINE}: reads {right:.0%} of {LINES} written numbers exactly")
+    drawn = hands(20)
+    labels = (np.arange(20) % 10).tolist()  # as `hands` draws them
+    said = {number.text for number in reader.read_page(_page(drawn.images)).numbers}
+    found = sum("".join(map(str, labels[row : row + 4])) in said for row in range(0, 20, 4))
+    yield Finding(found >= LEAST_FOUND, f"{runtime.PAGE}: {found} of 5 numbers on a page found and read exactly")
+
+
+def _page(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Write images of digits (20, 28, 28) uint8 on a white page, five numbers of four digits one below the other."""
+    rows = images.reshape(5, 4, SIDE, SIDE)[:, :, :, 4:24].transpose(0, 2, 1, 3).reshape(5, SIDE, 80)
+    page = np.pad(rows, ((0, 0), (10, 10), (60, 120))).reshape(-1, 260)
+    return np.asarray(255 - page.repeat(2, axis=0).repeat(2, axis=1), np.uint8)
 
 
 def _version(package: str) -> str:

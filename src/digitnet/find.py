@@ -3,8 +3,6 @@
 The page's ink (`ink.py`) is turned upright and ruled lines and boxes are taken away (`ruling.py`); what is left falls
 into connected parts, and the parts of one number are put together (`group.py`). Not covered: whether a region really
 holds digits, and which.
-
-The constants were chosen on composed pages of handwritten digits.
 """
 
 from __future__ import annotations
@@ -43,11 +41,8 @@ SOLID, SOLID_ROUND = 0.88, 0.84
 MARGIN = 0.12
 """Empty margin around a region's ink, in its height."""
 
-DEEPEST = 2
-"""How often a dark box in a box is looked into."""
-
-MAX_PANELS = 30
-"""Boxes of another paper that are looked into at each depth of a page, the largest ones."""
+DEEPEST, MAX_PANELS = 2, 30
+"""How often a dark box in a box is looked into, and how many boxes at each depth, the largest ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +53,17 @@ class Region:
     ink: (h, w) uint8, 0 paper .. 255 ink: this number's ink alone and upright, with a margin.
     parts: boxes of its connected parts, left to right, in pixels of `ink`.
     to_page: (2, 3) float64, the affine map from (x, y, 1) in pixels of `ink` to (x, y) in pixels of the page.
+    picture: (h, w) uint8, that part of the page, ink bright; None where it has yet to be cut out.
+    score, printed: the probabilities that it is a number, and set in type, 0..1.
     """
 
     box: Box
     ink: Gray
     parts: tuple[Box, ...]
     to_page: Affine
+    picture: Gray | None = None
+    score: float = 1.0
+    printed: float = 0.0
 
 
 class Found(NamedTuple):
@@ -81,8 +81,7 @@ def find(page: Gray) -> list[Region]:
 def search(page: Gray) -> Found:
     """Find the numbers on a page: lines from top to bottom, in a line from left to right.
 
-    page: (h, w) uint8, 0 black .. 255 white. Ink may be darker or lighter than the paper, and both on one page.
-    A blank page gives no regions. Raises ImageError for anything but a (h, w) uint8 array with pixels.
+    page: (h, w) uint8, 0 black .. 255 white; ink darker or lighter than the paper. Raises ImageError for others.
     """
     page = checked(page)
     small, back = _smaller(page, *_enough(page))

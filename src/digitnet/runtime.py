@@ -55,6 +55,9 @@ AGAIN = "; export its run again: digitnet export RUN --out FILE.onnx"
 LINE = "line"
 """The built-in model that reads whole numbers; it classifies no single digits."""
 
+PAGE = "page"
+"""The built-in model that finds numbers on pages."""
+
 
 class OnnxClassifier:
     """A model file as a `Classifier`: (n, 28, 28) uint8 -> (n, 10) float32 probabilities, any n.
@@ -189,6 +192,11 @@ class Columns:
     alphabet: str = DIGITS
 
 
+RARE_SIGNS, RARER = "/:()+%$?", 0.3
+"""Signs that the lines to learn from hold more often than numbers do, so that each is learnt; and how often numbers
+have them, as a share of that."""
+
+
 class LineReader:
     """A model file that reads strips (STRIP, w) uint8, as `frame.strip` makes them.
 
@@ -205,6 +213,8 @@ class LineReader:
         )
         self._map = _mapping(threads)
         self.alphabet: str = self.about.get(ALPHABET, DIGITS)
+        rare = [character in RARE_SIGNS for character in self.alphabet] + [False]  # the blank is last
+        self._prior = np.where(rare, np.log(RARER), 0).astype(np.float32)
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.name: str = self.about["name"]
 
@@ -229,8 +239,10 @@ class LineReader:
         boxes = np.empty_like(reach[0])
         boxes[:, 0], boxes[:, 2] = middle - reach[0, :, 0] * STRIP, middle + reach[0, :, 2] * STRIP
         boxes[:, 1], boxes[:, 3] = STRIP * (0.5 - reach[0, :, 1]), STRIP * (0.5 + reach[0, :, 3])
-        digits = only_digits(log_probs[0], self.alphabet)
-        return Columns(digits, boxes, presence[0], log_probs[0], self.alphabet)
+        characters = log_probs[0] + self._prior
+        characters -= np.logaddexp.reduce(characters, axis=1, keepdims=True)
+        digits = only_digits(characters, self.alphabet)
+        return Columns(digits, boxes, presence[0], characters, self.alphabet)
 
 
 def padded(strips: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -269,7 +281,7 @@ def hashes() -> dict[str, str]:
 
 def built_in() -> list[str]:
     """Return the names of the built-in classifiers."""
-    return [name for name in hashes() if name != LINE]
+    return [name for name in hashes() if name not in (LINE, PAGE)]
 
 
 def cores() -> int:
