@@ -320,7 +320,7 @@ def written(strokes: list[list[list[float]]], pen: Pen, tall: float, rng: np.ran
     scale, room = tall / max(float(size[1]), 1), 0.4 * tall
     canvas = np.zeros((int(tall + 2 * room), int(size[0] * scale + 2 * room)), np.uint8)
     draw(canvas, [(stroke - low) * scale + room for stroke in points], pen, tall, rng)
-    ink = grained(canvas.astype(np.float32) / 255, pen, tall, rng)
+    ink = grained(canvas.astype(np.float32) / np.float32(255), pen, tall, rng)
     return noisy(235 * (1 - pen.dark * ink), rng, 2)
 
 

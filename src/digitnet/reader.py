@@ -47,6 +47,9 @@ NOTABLE = 0.01
 ROOM = 0.25
 """Paper kept around a picture's only number, in heights of its ink."""
 
+FEW, HUGE = 2, 100
+"""Places up to which, and pixels of height from which, the page network may have seen parts of huge digits."""
+
 CROP = 600
 """Pixels of a picture's longer side up to which all of it may be one number, cut out of its page."""
 
@@ -152,12 +155,19 @@ class Reader:
         return found, strips, self.line(strips)
 
     def _found(self, page: NDArray[np.uint8]) -> Found:
-        """Find the numbers on a page by the page network; where it sees nothing, by thresholds.
+        """Find the numbers on a page by the page network; by thresholds where it sees nothing, or parts of huge digits.
 
-        The network misses one in seven of the digits that are alone on a large page.
+        By itself the network missed one in seven of the digits that are alone on a large page.
         """
         found = regions(page, self.page)
-        return found if found.regions else search(page)
+        if not found.regions:
+            return search(page)
+        high = [region.box[3] - region.box[1] for region in found.regions]
+        if len(high) > FEW or max(high) < HUGE:
+            return found
+        others = search(page)
+        parts = others.regions and all(any(_parted(part, other) for other in others.regions) for part in found.regions)
+        return others if parts else found
 
     def _number(
         self,
@@ -252,6 +262,13 @@ def _prevalent(like: Floats) -> Floats:
     for _ in range(10):
         share = (float(_given(share, like).sum()) + 1) / (len(like) + 2)
     return _given(share, like)
+
+
+def _parted(part: Region, other: Region) -> bool:
+    """Return whether a region is a part of another one, at least a quarter higher."""
+    left, top, right, bottom = other.box
+    x, y = (part.box[0] + part.box[2]) / 2, (part.box[1] + part.box[3]) / 2
+    return left <= x < right and top <= y < bottom and 1.25 * (part.box[3] - part.box[1]) < bottom - top
 
 
 def _whole_too(page: NDArray[np.uint8]) -> bool:
