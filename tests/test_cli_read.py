@@ -443,7 +443,7 @@ def test_rules_are_kept_and_what_they_changed_is_told(digitnet, reader, words, r
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--length", 3, "--lengths", "3-5"], "--length and --lengths ask for the same thing; leave one out"),
+        (["--length", 3, "--lengths", "3-5"], "length and lengths ask for the same thing; leave one out"),
         (["--lengths", "three"], "'three'"),
         (["--lengths", "5-3"], "5"),
         (["--range", "5"], "'5'"),

@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digitnet import DataError
-from digitnet.decode import BLANK, DIGITS, FAINT, NOTICEABLE, Path, align, decode, digit_probs, only_digits, written
+from digitnet.decode import (
+    BLANK,
+    FAINT,
+    NOTICEABLE,
+    Path,
+    align,
+    decode,
+    digit_probs,
+    only_digits,
+    written,
+)
+from digitnet.kinds import DIGITS
 from digitnet.rules import Rules
 
 decode_module = sys.modules["digitnet.decode"]

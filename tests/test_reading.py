@@ -1,5 +1,6 @@
 import json
 from dataclasses import FrozenInstanceError, replace
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digitnet.reading import LIMITS, REASONS, Digit, Number, Reading
+from digitnet.values import NO_VALUE
 
 PAGE = np.full((200, 300), 230, np.uint8)
 GREEN, ORANGE, RED, BLUE = (0, 140, 60), (220, 120, 0), (210, 0, 0), (90, 150, 255)
@@ -73,6 +75,8 @@ def test_a_reading_is_plain_values_that_survive_json():
         seen="47",
         written="4/2",
         written_confidence=0.5,
+        values=(Decimal(2), Decimal("1.5")),
+        no_value="ambiguous",
     )
     doubted = replace(doubted, digits=(replace(doubted.digits[0], alternatives=((9, 0.2),)), doubted.digits[1]))
     plain = json.loads(json.dumps(reading(doubted, number("7"), rules="length 1-2").to_dict()))
@@ -100,6 +104,9 @@ def test_a_reading_is_plain_values_that_survive_json():
         "rules_applied": None,
         "written": "4/2",
         "written_confidence": 0.5,
+        "value": None,
+        "values": ["2", "1.5"],
+        "no_value": {"code": "ambiguous", "advice": NO_VALUE["ambiguous"]},
     }
     assert (second["reasons"], second["seen"]) == ([], None)
 

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,9 @@ from conftest import Says
 from PIL import Image
 from test_reader import write
 
-from digitnet import Reader
-from digitnet.decode import DIGITS
+from digitnet import DataError, Reader, Rules
+from digitnet.kinds import DIGITS
+from digitnet.service import Asked
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +53,8 @@ def test_doubt_about_a_sign_is_doubt_about_what_is_written_and_not_about_the_dig
     assert doubtful.written_confidence == pytest.approx(0.6 * doubtful.confidence, rel=0.02)
 
 
-def test_digits_alone_are_written_as_they_are_read(picture):
-    for number in Reader(threads=1).read(picture).numbers:
+def test_digits_alone_are_written_as_they_are_read(says, picture):
+    for number in says(*"120350", alphabet=DIGITS).read(picture).numbers:
         assert number.written == number.text
         assert number.written_confidence == number.confidence
 
@@ -97,3 +100,90 @@ def test_tables_have_what_is_written(says, picture, digitnet):
     (row,) = parquet.read_table(path).to_pylist()
     assert (row["text"], row["written"]) == ("1250", "12-50")
     assert np.isclose(row["written_confidence"], row["confidence"], rtol=0.1)
+
+
+# Values and kinds
+
+
+def test_a_number_has_the_value_of_what_is_written(says, picture):
+    (number,) = says(*"1.159,-").read(picture, single=True).numbers
+    assert (number.value, number.no_value) == (Decimal(1159), None)
+    assert isinstance(number.value, Decimal)
+
+
+def test_an_ambiguous_value_is_none_until_the_sign_before_decimals_is_given(says, picture):
+    reader = says(*"1.159")
+    free, pointed = (reader.read(picture, single=True, rules=rules) for rules in (None, Rules(decimal=".")))
+    assert (free.numbers[0].value, free.numbers[0].no_value) == (None, "ambiguous")
+    assert free.numbers[0].values == (Decimal("1.159"), Decimal(1159))
+    assert pointed.numbers[0].value == Decimal("1.159")
+    assert pointed.rules is None, "nothing is asked of what is written"
+    assert pointed.numbers[0].rules_applied is None
+    assert pointed.numbers[0].text == free.numbers[0].text
+
+
+def test_digits_alone_have_no_value_for_a_point_may_be_lost(says, picture):
+    number = says(*"120350", alphabet=DIGITS).read(picture, single=True).numbers[0]
+    assert (number.value, number.no_value) == (None, "signs_unknown")
+
+
+def test_a_kind_finds_the_date_where_the_image_says_something_else(says, picture):
+    reader = says({"3": 0.7, "2": 0.3}, "1", {"1": 0.5, "/": 0.4}, "0", "2", "/", "9", "6")
+    (free,) = reader.read(picture, single=True).numbers
+    assert free.text == "3110296"
+    (number,) = reader.read(picture, single=True, rules=Rules(kind="date", order="dmy")).numbers
+    assert (number.written, number.text, number.value) == ("21/02/96", "210296", date(1996, 2, 21))
+    assert number.rules_applied
+    assert number.seen == "3110296"
+    assert number.confidence < 0.95, "the image spoke against it"
+
+
+def test_a_kind_counts_all_spellings_of_the_same_digits(says, picture):
+    reader = says("1", "2", {"/": 0.5, "-": 0.3, ".": 0.2}, "0", "3", {"/": 0.5, "-": 0.3, ".": 0.2}, "9", "6")
+    (number,) = reader.read(picture, single=True, rules=Rules(kind="date", order="dmy")).numbers
+    assert (number.text, number.written) == ("120396", "12/03/96")
+    assert number.written_confidence / number.confidence == pytest.approx(0.25 / (0.25 + 0.09 + 0.04), rel=0.02)
+
+
+def test_a_field_that_shows_nothing_of_its_kind_is_unreadable(says, picture):
+    (number,) = says(*"31/02/96").read(picture, single=True, rules=Rules(kind="date", order="dmy")).numbers
+    assert (number.status, number.text, number.value, number.seen) == ("unreadable", "", None, "310296")
+
+
+def test_on_a_page_what_is_of_another_kind_is_read_and_has_no_value(says, picture):
+    (number,) = says(*"(808)").read(picture, rules=Rules(kind="date")).numbers
+    assert (number.text, number.rules_applied, number.value, number.no_value) == ("808", False, None, "not_a_value")
+
+
+def test_a_line_reader_of_digits_alone_refuses_kinds_with_signs(says, picture):
+    reader = says(*"120350", alphabet=DIGITS)
+    with pytest.raises(DataError, match="kind date: the line reader says knows digits alone; use one that knows signs"):
+        reader.read(picture, rules=Rules(kind="date"))
+    (number,) = reader.read(picture, single=True, rules=Rules(kind="digits")).numbers
+    assert number.value == number.text == "120350"
+
+
+def test_text_prints_the_value_of_a_kind_and_says_what_is_ambiguous(says, picture, digitnet):
+    Image.fromarray(picture).save("one.png")
+    says(*"12/03/96")
+    assert digitnet("read", "one.png", "--single", "--kind", "date", "--order", "dmy") == (0, "1996-03-12\n", "")
+    assert digitnet("read", "one.png", "--single", "--kind", "date", "--written")[1] == "12/03/96\n"
+    code, out, err = digitnet("read", "one.png", "--single", "--kind", "date")
+    assert (code, out) == (0, "?\n")
+    assert err == "one.png: ambiguous: 12/03/96 is 1996-03-12 or 1996-12-03\n"
+
+
+def test_json_csv_and_http_have_the_value(says, picture, digitnet):
+    Image.fromarray(picture).save("one.png")
+    says(*"-12,50")
+    (page,) = json.loads(digitnet("read", "one.png", "--single", "--format", "json")[1])
+    (number,) = page["numbers"]
+    assert (number["value"], number["values"], number["no_value"]) == ("-12.50", ["-12.50"], None)
+    (row,) = csv.DictReader(io.StringIO(digitnet("read", "one.png", "--single", "--format", "csv")[1]))
+    assert (row["written"], row["value"], row["no_value"]) == ("'-12,50", "-12.50", "")
+    (row,) = csv.DictReader(
+        io.StringIO(digitnet("read", "one.png", "--single", "--decimal", ".", "--format", "csv")[1])
+    )
+    assert (row["value"], row["no_value"]) == ("", "not_a_value")
+    asked = Asked(single=True, kind="decimal", decimal=",", order="")
+    assert asked.rules() == Rules(kind="decimal", decimal=",")

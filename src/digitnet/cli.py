@@ -145,6 +145,8 @@ def evaluate(
     lengths: cli_read.Lengths = None,
     value_range: cli_read.Range = None,
     checksum: cli_read.Checksum = None,
+    kind: cli_read.KindOf = None,
+    order: cli_read.Order = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Open the confusion matrix.")] = False,
     data_dir: DataDir = None,
@@ -155,16 +157,17 @@ def evaluate(
     --model strong --corrupt all.
     """
     from digitnet.files import to_json
+    from digitnet.rules import from_options
     from digitnet.score import open_model, score, summary
 
-    rules = cli_read.rules_of(length, lengths, value_range, checksum)
+    rules = from_options(length, lengths, value_range, checksum, kind, None, order)
     if read and inputs is not None:
         raise ModelError("--input: is for networks of single digits; leave it out with --read")
     if read:
         cli_read.evaluate_reading(model, data, single, rules, as_json)
         return
     if rules or single:
-        raise DataError("--single, --length, --lengths, --range and --checksum apply only to reading; add --read")
+        raise DataError("--single, --length, --lengths, --range, --checksum, --kind apply only to reading; add --read")
     opened = open_model(model, inputs, data_dir)
     if corrupt is not None:
         _evaluate_corrupted(opened, corrupt, data, data_dir, as_json)

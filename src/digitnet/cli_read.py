@@ -25,6 +25,16 @@ Lengths = Annotated[str | None, typer.Option(show_default=False, help="Fewest an
 Checksum = Annotated[
     str | None, typer.Option(show_default=False, help="luhn, isbn, ean, or iban-digits-de (any country of digits).")
 ]
+KindOf = Annotated[
+    Literal["digits", "decimal", "integer", "date", "time", "phone", "fraction"] | None,
+    typer.Option("--kind", show_default=False, help="What every number is; text prints its value, dates as ISO 8601."),
+]
+DecimalSign = Annotated[
+    Literal[".", ","] | None, typer.Option("--decimal", show_default="either", help="The sign before decimals.")
+]
+Order = Annotated[
+    Literal["dmy", "mdy", "ymd"] | None, typer.Option("--order", show_default="any", help="Of a date's parts.")
+]
 Line = Annotated[str, typer.Option(help="What reads numbers: the built-in line, or an .onnx file.")]
 Range = Annotated[
     str | None, typer.Option("--range", show_default=False, help="Least and greatest value, such as 0..100.")
@@ -52,6 +62,9 @@ def read(
     lengths: Lengths = None,
     value_range: Range = None,
     checksum: Checksum = None,
+    kind: KindOf = None,
+    decimal: DecimalSign = None,
+    order: Order = None,
     written: Annotated[
         bool, typer.Option("--written", help="In text: numbers as written, with their signs, such as 1.159,-.")
     ] = False,
@@ -88,7 +101,9 @@ def read(
 
     Exit status 2 where a file could not be read; the others are read all the same.
     """
-    rules = rules_of(length, lengths, value_range, checksum)
+    from digitnet.rules import from_options
+
+    rules = from_options(length, lengths, value_range, checksum, kind, decimal, order)
     form = form or ("parquet" if engine == "ray" else "text")
     if written and form != "text":
         raise DataError(f"--written is for --format text; {form} has the field written")
@@ -100,7 +115,7 @@ def read(
     if engine == "ray" or address or (jobs or 1) > cli_tables.MOST_LOCAL:
         raise DataError(f"--format {form}: is for --engine local alone, with --jobs up to {cli_tables.MOST_LOCAL}")
     from digitnet.batch import pictures, read_all
-    from digitnet.decode import DIGITS
+    from digitnet.kinds import DIGITS
     from digitnet.notes import note
     from digitnet.reader import Reader
     from digitnet.results import resume as go_on
@@ -124,9 +139,10 @@ def read(
     failed = doubtful = count = 0
     drawn: dict[Path, str] = {}
     explained: dict[Path, str] = {}
+    shown = "written" if written else "value" if kind else "text"
     if written and reader.line.alphabet == DIGITS:
         say(f"The line reader {reader.line.name} knows digits alone: numbers are printed without their signs")
-    with writer(path, form, len(files) > 1, min_confidence, written) as write, _bar(len(left)) as advance:
+    with writer(path, form, len(files) > 1, min_confidence, shown) as write, _bar(len(left)) as advance:
         for each in read_all(reader, left, single=single, rules=rules, jobs=jobs, opened=_opened):
             if each.reading is None:
                 failed += 1
@@ -134,7 +150,7 @@ def read(
             else:
                 count += len(each.reading.numbers)
                 doubtful += sum(not number.accepted(min_confidence) for number in each.reading.numbers)
-                if open_ends := note(each):
+                if open_ends := note(each, kind is not None):
                     say(open_ends)
                 if overlay is not None:
                     _save(overlay, each, each.reading.draw(), drawn)
@@ -156,17 +172,6 @@ def read(
 def _opened(file: str) -> str | bytes:
     """Return what a name on the command line stands for."""
     return sys.stdin.buffer.read() if file == "-" else file
-
-
-def rules_of(length: int | None, lengths: str | None, value_range: str | None, checksum: str | None) -> Rules | None:
-    """Return what the options ask of a number; None where they ask nothing."""
-    from digitnet.rules import Rules, parse_lengths, parse_range
-
-    if length is not None and lengths is not None:
-        raise DataError("--length and --lengths ask for the same thing; leave one out")
-    span = (length, length) if length is not None else parse_lengths(lengths) if lengths is not None else None
-    low, high = parse_range(value_range) if value_range is not None else (None, None)
-    return Rules(span, low, high, checksum) or None
 
 
 def _save(folder: Path, each: Read, picture: Any, taken: dict[Path, str]) -> None:

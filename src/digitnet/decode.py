@@ -22,11 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet.automaton import Automaton, joined
 from digitnet.errors import DataError
-from digitnet.rules import Automaton, Rules
-
-DIGITS = "0123456789"
-"""The alphabet of numbers without signs; the column after its last character is the CTC blank's."""
+from digitnet.kinds import DIGITS
+from digitnet.rules import Rules
 
 BLANK = len(DIGITS)
 """Column of the CTC blank where the alphabet is `DIGITS`."""
@@ -46,6 +45,9 @@ the best string of searches 8 to 32 times as wide each time, and 8 nearly.
 
 EFFORT = 1_000
 """Prefixes of each length times frames that a search follows at least: short strips are searched more widely."""
+
+SPELLINGS = 4
+"""Strings with signs that are looked for, for each text of digits asked for: several may have the same digits."""
 
 MAX_PREFIXES, MAX_STEPS = 400, 20_000
 """Prefixes that a search follows at this width, or prefixes times frames, whichever are more; then one of each length.
@@ -94,24 +96,41 @@ def decode(log_probs: NDArray[Any], rules: Rules | None = None, count: int = 5) 
     return _found(probs, automaton, *_behind(probs, automaton), DIGITS, count)
 
 
-def written(log_probs: NDArray[Any], alphabet: str, text: str) -> tuple[str, float]:
+def decode_kind(log_probs: NDArray[Any], alphabet: str, rules: Rules, count: int = 5) -> list[Path]:
+    """Return the digits of the most probable strings that rules with a kind permit; otherwise as `decode`.
+
+    log_probs: (T, len(alphabet) + 1) floats, natural logarithms; every row's probabilities sum to 1. alphabet: begins
+    with the ten digits. A text of digits is as probable as all permitted strings with these digits together.
+    """
+    probs = _probs(log_probs, alphabet)
+    automaton = rules.automaton(alphabet)
+    behind, permitted = _behind(probs, automaton)
+    found = _found(probs, automaton, behind, permitted, alphabet, SPELLINGS * count)
+    texts = dict.fromkeys("".join(one for one in path.text if one in DIGITS) for path in found)
+    paths = []
+    for text in list(texts)[:count]:
+        alone = _behind(probs, joined(automaton, _spelling(text, alphabet)))[1]
+        paths.append(Path(text, min(alone / min(permitted, 1.0), 1.0), min(alone, 1.0)))
+    return sorted(paths, key=lambda path: (-path.probability, path.text))
+
+
+def written(log_probs: NDArray[Any], alphabet: str, text: str, rules: Rules | None = None) -> tuple[str, float]:
     """Return a number as it is written, with signs: the most probable string of `alphabet` whose digits are `text`.
 
     log_probs: (T, len(alphabet) + 1) floats, natural logarithms; every row's probabilities sum to 1. alphabet: begins
-    with the ten digits. With it comes its share of the probability of all strings of those digits, 0..1. Where the
-    image shows none of them it is `text`, at 0; where the alphabet is digits alone, `text`, at 1.
+    with the ten digits. rules: what the string must be, where they have a kind. With it comes its share of the
+    probability of all such strings of those digits, 0..1. Where the image shows none of them it is `text`, at 0; where
+    the alphabet is digits alone, `text`, at 1.
 
     Raises DataError where log_probs is of another shape or holds no log-probabilities, or text is not of digits.
     """
     probs = _probs(log_probs, alphabet)
-    digits = _digits(text, len(probs))
+    _digits(text, len(probs))
     if alphabet == DIGITS:
         return text, 1.0
-    last = len(digits)
-    steps = np.full((last + 2, len(alphabet)), last + 1)
-    steps[: last + 1, len(DIGITS) :] = np.arange(last + 1)[:, None]
-    steps[range(last), digits] = np.arange(1, last + 1)
-    automaton = Automaton(steps, np.arange(last + 2) == last)
+    automaton = _spelling(text, alphabet)
+    if rules and rules.kind:
+        automaton = joined(rules.automaton(alphabet), automaton)
     found = _found(probs, automaton, *_behind(probs, automaton), alphabet, 1)
     return (found[0].text, found[0].probability) if found else (text, 0.0)
 
@@ -182,6 +201,15 @@ def digit_probs(log_probs: NDArray[Any], text: str) -> NDArray[np.float32]:
     sums = total.sum(axis=1, keepdims=True)
     shares: NDArray[np.float64] = np.divide(total, sums, out=np.full_like(total, 0.1), where=sums > 0)
     return shares.astype(np.float32)
+
+
+def _spelling(text: str, alphabet: str) -> Automaton:
+    """Return the automaton that accepts the strings of an alphabet whose digits are `text`."""
+    last = len(text)
+    steps = np.full((last + 2, len(alphabet)), last + 1)
+    steps[: last + 1, len(DIGITS) :] = np.arange(last + 1)[:, None]
+    steps[range(last), [int(digit) for digit in text]] = np.arange(1, last + 1)
+    return Automaton(steps, np.arange(last + 2) == last)
 
 
 def _anything(characters: int) -> Automaton:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.decode import Path, align, decode
+from digitnet.decode import Path, align, decode, decode_kind
 from digitnet.digits import STRIP
 from digitnet.effort import WIDEST
 from digitnet.find import Region
+from digitnet.kinds import DIGITS
 from digitnet.reading import Box
 from digitnet.rules import Rules
 from digitnet.runtime import Columns
+from digitnet.values import Value
 
 ALTERNATIVES = 5
 """Most texts that a number may have, the best one included."""
@@ -60,7 +62,10 @@ def draft_of(region: Region, columns: Columns, rules: Rules | None, single: bool
     page they are applied where they are more likely to hold than not.
     """
     log_probs = columns.log_probs
-    paths = decode(log_probs, rules, ALTERNATIVES)
+    if rules and rules.kind:
+        paths = decode_kind(columns.characters, columns.alphabet, rules, ALTERNATIVES)
+    else:
+        paths = decode(log_probs, rules, ALTERNATIVES)
     kept, ruled = 1.0, None
     if rules:
         kept = holding(paths, BROKEN if single else OTHERS)
@@ -95,3 +100,13 @@ def holding(paths: list[Path], broken: float) -> float:
     permitted = paths[0].alone / paths[0].probability
     kept, other = (1 - broken) * permitted, broken * (1 - permitted)
     return kept / (kept + other)
+
+
+def values_of(draft: Draft, signed: str, rules: Rules | None) -> tuple[tuple[Value, ...], str | None]:
+    """Return all that a number can stand for, and a code of `values.NO_VALUE` where that is not one value."""
+    rules = Rules() if rules is None else rules
+    if rules.kind != "digits" and draft.columns.alphabet == DIGITS:
+        return (), "signs_unknown"
+    # A number of a page that does not keep the rules is of another kind, and of which nobody knows.
+    found = tuple(rules.values(signed)) if draft.ruled or not rules.kind else ()
+    return found, None if len(found) == 1 else "ambiguous" if found else "not_a_value"

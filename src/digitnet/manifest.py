@@ -229,7 +229,7 @@ def begin(
         listed.update(file.source.encode("utf-8", "surrogateescape") + f"\0{file.rows}\n".encode())
     asked = Manifest(
         *(__version__, models, count, listed.hexdigest()),
-        *(part_size(count), single, json.loads(json.dumps(asdict(rules))) if rules else None),
+        *(part_size(count), single, json.loads(json.dumps(asdict(rules))) if rules is not None else None),
     )
     if MANIFEST in inside:
         if not resume:

@@ -13,9 +13,9 @@ import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from digitnet import vet
-from digitnet.decode import DIGITS
 from digitnet.digits import SIDE, STRIP
 from digitnet.errors import ModelError, listed
+from digitnet.kinds import DIGITS
 from digitnet.trust import trusted
 
 LAYERS = "layers"

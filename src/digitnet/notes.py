@@ -6,13 +6,17 @@ from digitnet.batch import Read
 from digitnet.errors import listed
 from digitnet.reading import LIMITS, Number, Reading
 from digitnet.terminal import percent
+from digitnet.values import value_text
 
 
-def note(each: Read) -> str | None:
-    """Return one line about what is empty or partial in what was read of a page; None where nothing is."""
+def note(each: Read, valued: bool = False) -> str | None:
+    """Return one line about what is empty or partial in what was read of a page; None where nothing is.
+
+    valued: numbers without a value, such as ambiguous dates, count too.
+    """
     if each.reading is None:
         return None
-    open_ends = [*_fields(each.reading), *_page(each.reading)]
+    open_ends = [*_fields(each.reading), *_page(each.reading), *(_values(each.reading) if valued else ())]
     name = "standard input" if each.file == "-" else each.file
     page = f", page {each.page}" if each.page > 1 else ""
     return f"{name}{page}: {'; '.join(open_ends)}" if open_ends else None
@@ -42,3 +46,12 @@ def _page(reading: Reading) -> list[str]:
     if free:
         found.append(f"read without rules, since not of {reading.rules}: {listed(free, 5)}")
     return found
+
+
+def _values(reading: Reading) -> list[str]:
+    """Return what the numbers without a value of their kind may be."""
+    kept = [number for number in reading.numbers if number.rules_applied and number.no_value]
+    several = [f"{number.written} is {' or '.join(map(value_text, number.values))}" for number in kept if number.values]
+    none = [number.written for number in kept if not number.values]
+    told = (("ambiguous", several, 3), ("without a value", none, 5))
+    return [f"{fact}: {listed(its, most)}" for fact, its, most in told if its]

@@ -92,6 +92,9 @@ _NUMBER = _named(
         rules_applied={"type": ["boolean", "null"], "description": "null without rules"},
         written=_TEXT | {"description": "the number as written, with its signs; ? is a mark of another kind"},
         written_confidence=_SHARE,
+        value=_PERHAPS | {"description": "what written stands for; null where no_value says why"},
+        values=_list(_TEXT, description="all that written can stand for"),
+        no_value={"oneOf": [_object(code=_TEXT, advice=_TEXT), {"type": "null"}]},
         accepted=_YES,
     ),
 )

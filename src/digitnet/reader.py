@@ -21,11 +21,13 @@ from digitnet import image
 from digitnet.blank import has_writing, nothing_written, unread
 from digitnet.decode import digit_probs, written
 from digitnet.digits import SIDE
-from digitnet.draft import ALTERNATIVES, Draft, draft_of
+from digitnet.draft import ALTERNATIVES, Draft, draft_of, values_of
 from digitnet.effort import WIDEST, within
+from digitnet.errors import DataError
 from digitnet.find import Found, Region, search, whole
 from digitnet.frame import frame, strip
 from digitnet.ink import INK, quantiles
+from digitnet.kinds import DIGITS
 from digitnet.page_model import page_model
 from digitnet.page_regions import regions
 from digitnet.reading import Box, Digit, Number, Reading
@@ -93,7 +95,8 @@ class Reader:
             that can keep them (`Number.rules_applied`); the others are read as without rules. The answer says where
             they changed what the image says.
 
-        Raises ImageError as `image.page` does.
+        Raises ImageError as `image.page` does, DataError where the rules have a kind with signs and the line reader
+        knows none.
         """
         return self.read_page(image.page(source, name), single=single, rules=rules)
 
@@ -106,6 +109,10 @@ class Reader:
 
     def read_page(self, page: NDArray[np.uint8], *, single: bool = False, rules: Rules | None = None) -> Reading:
         """Read a page (h, w) uint8, 0 black .. 255 white; otherwise as `read`."""
+        if rules and rules.kind not in (None, "digits") and self.line.alphabet == DIGITS:
+            raise DataError(
+                f"kind {rules.kind}: the line reader {self.line.name} knows digits alone; use one that knows signs"
+            )
         said = str(rules) if rules else None
         (found, limits), _, answers = self._look(page, single)
         if single and not has_writing(found[0]):
@@ -116,13 +123,14 @@ class Reader:
         opinions = self._opinions(asked)
         like = np.array([_likeness(draft, opinions) for draft in drafts], np.float64)
         if single:
-            only = self._number(drafts[0], page, opinions.get(id(drafts[0])), float(_given(KNOWN, like)[0]))
+            known = float(_given(KNOWN, like)[0])
+            only = self._number(drafts[0], page, opinions.get(id(drafts[0])), known, rules)
             return Reading((only,), page, said)
         places = len(found) - _whole_too(page)
         real = [*_prevalent(like[:places]).tolist(), *like[places:].tolist()]
         numbers: list[Number | None] = []
         for draft, share in zip(drafts, real, strict=True):
-            number = self._number(draft, page, opinions.get(id(draft)), share) if draft.boxes else None
+            number = self._number(draft, page, opinions.get(id(draft)), share, rules) if draft.boxes else None
             # By the image alone: a rule that is broken must not make a number vanish.
             good = number and max(share * draft.alone.probability, number.confidence) >= LEAST
             numbers.append(number if good else None)
@@ -175,6 +183,7 @@ class Reader:
         page: NDArray[np.uint8],
         opinion: _Opinion | None,
         real: float,
+        rules: Rules | None,
     ) -> Number:
         """Return a number with all that is known of it; real: the probability that it is one."""
         region, text, sure = draft.region, draft.text, draft.sure
@@ -203,8 +212,9 @@ class Reader:
         doubts = () if sure >= TRUSTED else self._reasons(draft, page, opinion)
         seen = draft.alone.text if draft.alone.text != draft.text else None
         box = _around([digit.box for digit in digits])
-        signed, share = written(draft.columns.characters, draft.columns.alphabet, text)
-        return Number(text, sure, box, tuple(digits), others, doubts, seen, "read", draft.ruled, signed, sure * share)
+        signed, share = written(draft.columns.characters, draft.columns.alphabet, text, rules if draft.ruled else None)
+        its = ("read", draft.ruled, signed, sure * share, *values_of(draft, signed, rules))
+        return Number(text, sure, box, tuple(digits), others, doubts, seen, *its)
 
     def _reasons(self, draft: Draft, page: NDArray[np.uint8], opinion: _Opinion | None) -> tuple[str, ...]:
         """Return why a number should not be trusted, as far as that can be told."""

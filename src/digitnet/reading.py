@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet.values import NO_VALUE, Value, value_text
+
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels of the page; right and bottom are outside."""
 
@@ -59,7 +61,8 @@ class Number:
     number can be "empty" or "unreadable". rules_applied: whether the rules were applied to this number: on a page they
     are not to one that cannot keep them; None without rules. written: the number as written, with its signs, such as
     `1.159,-`; "?" stands for a mark of another kind. It equals `text` where the line reader knows digits alone.
-    written_confidence: that all of `written` is right, 0..1, at most `confidence`.
+    written_confidence: that all of `written` is right, 0..1, at most `confidence`. values: all that `written` can stand
+    for, most often one, see `values.values`. no_value: why that is not one, a code of `values.NO_VALUE`.
     """
 
     text: str
@@ -73,6 +76,17 @@ class Number:
     rules_applied: bool | None = None
     written: str = ""
     written_confidence: float = 0.0
+    values: tuple[Value, ...] = ()
+    no_value: str | None = None
+
+    @property
+    def value(self) -> Value | None:
+        """What the number stands for, a `Decimal` or a value of the kind asked for; None where `no_value` says why.
+
+        `1.159` may be over a thousand or little more than one: its value is None unless the sign before decimals is
+        given.
+        """
+        return self.values[0] if len(self.values) == 1 else None
 
     def accepted(self, least: float) -> bool:
         """Return whether the number can do without a manual review: it is at least `least` confident, 0..1."""
@@ -84,6 +98,9 @@ class Number:
         plain["alternatives"] = [{"text": text, "confidence": sure} for text, sure in self.alternatives]
         for mine, digit in zip(plain["digits"], self.digits, strict=True):
             mine["alternatives"] = [{"value": value, "probability": p} for value, p in digit.alternatives]
+        plain["value"] = None if self.value is None else value_text(self.value)
+        plain["values"] = [value_text(value) for value in self.values]
+        plain["no_value"] = {"code": self.no_value, "advice": NO_VALUE[self.no_value]} if self.no_value else None
         plain["reasons"] = [{"code": code, "advice": REASONS[code]} for code in self.reasons]
         return plain
 

@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from digitnet.batch import Read
 from digitnet.errors import DataError, printable
 from digitnet.files import cell, cell_text, write_atomic
 from digitnet.reading import Number, Reading
+from digitnet.values import Value, value_text
 
 COLUMNS = (
     *("file", "page", "number", "text", "confidence", "accepted"),
     *("left", "top", "right", "bottom", "reasons", "seen", "error"),
-    *("status", "rules_applied", "written", "written_confidence"),
+    *("status", "rules_applied", "written", "written_confidence", "value", "no_value"),
 )
 """The columns of CSV: a row a number, and one for a page without numbers or a file that could not be read."""
 
@@ -30,15 +32,15 @@ _HEAD, _OPENING = ",".join(COLUMNS) + "\n", '{"file": "'
 
 @contextmanager
 def writer(
-    out: Path | None, form: str, many: bool, least: float, written: bool = False
+    out: Path | None, form: str, many: bool, least: float, shown: str = "text"
 ) -> Iterator[Callable[[Read], None]]:
     """Give the function that writes one page after the other to a file, at its end, or to standard output.
 
     form: text, json, jsonl or csv. many: whether text names the files. least: numbers that are less confident, and
     unreadable ones, are for a manual review: ? in text, not `accepted` elsewhere. Names that are not Unicode are
     written as the bytes they are; text escapes control characters in them, CSV what a spreadsheet takes for a formula
-    (`files.cell`). written: text gives numbers as they are written, with signs. The function raises DataError where
-    the disk is full.
+    (`files.cell`). shown: what text gives of a number, its `text`, `written` or `value`. The function raises
+    DataError where the disk is full.
     """
     if out is None:
         stream: Any = sys.stdout
@@ -64,7 +66,7 @@ def writer(
     def write(each: Read) -> None:
         nonlocal first
         if form == "text":
-            stream.write(_text(each, many, least, written))
+            stream.write(_text(each, many, least, shown))
         elif form == "csv":
             if first and (out is None or not stream.tell()):
                 rows.writerow(COLUMNS)
@@ -137,22 +139,24 @@ def _json_records(text: str) -> list[tuple[str, bool, str]]:
     return records
 
 
-def _text(each: Read, many: bool, least: float, written: bool) -> str:
+def _text(each: Read, many: bool, least: float, shown: str) -> str:
     if each.reading is None:
         return ""
     numbers = iter(each.reading.numbers)
     lines = []
     for line in each.reading.text.split("\n"):
-        shown = (_shown(number, least, written) for _, number in zip(line.split(" "), numbers))  # noqa: B905
-        lines.append(" ".join(shown))
+        lines.append(" ".join(_shown(number, least, shown) for _, number in zip(line.split(" "), numbers)))  # noqa: B905
     name = printable(each.file, surrogates=True)
     return "".join(f"{name}\t{line}\n" if many else f"{line}\n" for line in lines)
 
 
-def _shown(number: Number, least: float, written: bool) -> str:
-    if not number.accepted(least) or (written and number.status == "read" and number.written_confidence < least):
+def _shown(number: Number, least: float, shown: str) -> str:
+    doubted = shown != "text" and number.status == "read" and number.written_confidence < least
+    if doubted or not number.accepted(least):
         return "?"
-    return number.written if written else number.text
+    if shown == "value" and number.status == "read":
+        return "?" if number.value is None else value_text(number.value)
+    return number.written if shown == "written" else number.text
 
 
 def _plain(each: Read, least: float) -> dict[str, Any]:
@@ -181,4 +185,11 @@ def _rows(each: Read, least: float) -> Iterator[list[Any]]:
             *(*number.box, " ".join(number.reasons), number.seen or "", "", number.status),
             "" if number.rules_applied is None else int(number.rules_applied),
             *(cell(number.written), f"{number.written_confidence:.4f}"),
+            *(_value_cell(number.value), number.no_value or ""),
         ]
+
+
+def _value_cell(value: Value | None) -> str:
+    """Return a value as a cell of CSV; a negative number is no formula."""
+    text = "" if value is None else value_text(value)
+    return text if isinstance(value, Decimal) else cell(text)

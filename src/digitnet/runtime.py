@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet import vet
-from digitnet.decode import DIGITS, only_digits
+from digitnet.decode import only_digits
 from digitnet.digits import SIDE, STRIP
 from digitnet.digits import ensemble as ensemble
 from digitnet.errors import DataError, ModelError, listed
+from digitnet.kinds import DIGITS
 from digitnet.model_file import (
     ALPHABET,
     BATCH,

@@ -24,14 +24,15 @@ from starlette.exceptions import HTTPException
 from digitnet import __version__
 from digitnet.access import AccessLog, Entry
 from digitnet.batcher import BusyError, LateError
+from digitnet.checksums import CHECKSUMS
 from digitnet.connection import GATE, Gate
 from digitnet.contents import File, images
 from digitnet.errors import DigitNetError, nearest
 from digitnet.guard import Guard
 from digitnet.intake import Intake, kind
+from digitnet.kinds import KINDS, ORDERS
 from digitnet.openapi import ROUTES, TAGS, describe
 from digitnet.problems import ProblemError, answer, busy, problem
-from digitnet.rules import CHECKSUMS
 from digitnet.service import Asked, Service, Settings
 from digitnet.shares import Shares
 
@@ -116,13 +117,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         checksum: Annotated[
             str | None, Query(description="A check digit's rule.", json_schema_extra={"enum": [*CHECKSUMS, ""]})
         ] = None,
+        number_kind: Annotated[
+            str | None,
+            Query(alias="kind", description="What a number is.", json_schema_extra={"enum": [*KINDS, ""]}),
+        ] = None,
+        decimal: Annotated[
+            str | None, Query(description="The sign before decimals.", json_schema_extra={"enum": [".", ",", ""]})
+        ] = None,
+        order: Annotated[
+            str | None, Query(description="Of a date's parts.", json_schema_extra={"enum": [*ORDERS, ""]})
+        ] = None,
         min_confidence: Annotated[
             float, Query(ge=0, le=1, description="Numbers less sure than this are not `accepted`.")
         ] = 0.0,
     ) -> Response:
-        asked = Asked(single, min_confidence, length, lengths, value_range, checksum)
-        if length is not None and lengths:
-            raise ProblemError(422, "length and lengths ask for the same thing; leave one out")
+        asked = Asked(single, min_confidence, length, lengths, value_range, checksum, number_kind, decimal, order)
         results: list[dict[str, Any]] = []
         async with intake.files(request) as given:
             for file in given:

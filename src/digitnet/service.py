@@ -34,7 +34,7 @@ from digitnet.mistakes import load_report
 from digitnet.model_file import BATCH
 from digitnet.reader import Reader
 from digitnet.results import judged
-from digitnet.rules import Rules, parse_lengths, parse_range
+from digitnet.rules import Rules, from_options
 from digitnet.runtime import DEFAULT, LINE, OnnxClassifier, built_in, classifier, cores
 from digitnet.terminal import say
 
@@ -75,14 +75,14 @@ class Asked:
     lengths: str | None = None
     value_range: str | None = None
     checksum: str | None = None
+    kind: str | None = None
+    decimal: str | None = None
+    order: str | None = None
 
     def rules(self) -> Rules | None:
         """Return the rules, None where there are none. Raises DataError where they make no sense."""
-        span = parse_lengths(self.lengths) if self.lengths else None
-        if self.length is not None:
-            span = (self.length, self.length)
-        low, high = parse_range(self.value_range) if self.value_range else (None, None)
-        return Rules(span, low, high, self.checksum or None) or None
+        known = (self.length, self.lengths, self.value_range, self.checksum, self.kind, self.decimal, self.order)
+        return from_options(*known)
 
 
 class Models:

@@ -7,6 +7,7 @@ from typing import Any
 
 from digitnet.batch import Read
 from digitnet.store import Input
+from digitnet.values import value_text
 
 ROWS = 20_000
 """Rows of a table that are kept as Python values until they are packed; those take ten times the memory."""
@@ -23,6 +24,7 @@ def schemas() -> tuple[Any, Any]:
         ("alternatives", pa.list_(pa.struct([("text", text), ("confidence", real)]))),
         *(("reasons", pa.list_(text)), ("seen", text), ("model", text)),
         *(("status", text), ("rules_applied", pa.bool_()), ("written", text), ("written_confidence", real)),
+        *(("value", text), ("no_value", text)),
     ]
     pages = [
         *(("input", pa.int64()), ("source", text), ("page", whole), ("width", whole), ("height", whole)),
@@ -74,6 +76,7 @@ def tables(inputs: Sequence[Input], reads: Iterable[Read], model: str) -> tuple[
                 **{"reasons": list(number.reasons), "seen": number.seen, "model": model},
                 **{"status": number.status, "rules_applied": number.rules_applied},
                 **{"written": number.written, "written_confidence": number.written_confidence},
+                **{"value": None if number.value is None else value_text(number.value), "no_value": number.no_value},
             }
             begun[0].append(row)
         pack(ROWS)

@@ -187,7 +187,7 @@ function table(rows, { rules }) {
 
 /** One number: its picture, what it reads, how sure, and under it what else it may be and what can be done. */
 function row(number, picture, choose) {
-  const { text, confidence, alternatives, reasons, seen, status, rules_applied, written } = number;
+  const { text, confidence, alternatives, reasons, seen, status, rules_applied, written, value, values } = number;
   const doubted = doubtful(number, least());
   const others = alternatives
     .filter((other) => other.confidence >= 0.0005)
@@ -202,6 +202,8 @@ function row(number, picture, choose) {
   button.addEventListener("click", choose);
   const lines = [
     ...(written === text ? [] : [`Written ${written}.`]),
+    ...(value === null || value === text || value === written ? [] : [`That is ${value}.`]),
+    ...(values.length > 1 ? [`That may be ${values.join(" or ")}.`] : []),
     ...(doubted ? reasons.map(({ advice }) => sentence(advice)) : []),
     ...(status === "read" ? [] : [`Nothing is written there: ${percent(confidence)} sure.`]),
     ...(rules_applied === false ? ["Read as it is: it cannot keep the rules."] : []),

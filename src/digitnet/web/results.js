@@ -20,6 +20,8 @@ const COLUMNS = [
   "rules_applied",
   "written",
   "written_confidence",
+  "value",
+  "no_value",
 ];
 
 /** Every page as {file, page, reading} or {file, page, error}. */
@@ -78,12 +80,15 @@ function rows({ file, page, reading, error }, least) {
     number.rules_applied === null ? "" : Number(number.rules_applied),
     number.written,
     number.written_confidence.toFixed(4),
+    number.value ?? "",
+    number.no_value?.code ?? "",
   ]);
 }
 
 /** A name such as =HYPERLINK(...) must stay a name in a spreadsheet: an apostrophe before it keeps it one. */
 function cell(value) {
   const text = String(value);
+  if (/^-[0-9]+(\.[0-9]+)?$/.test(text)) return text; // a negative number is no formula
   const plain = /^['=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]./s.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
 }

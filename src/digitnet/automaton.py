@@ -1,0 +1,190 @@
+"""Rules as a finite automaton, so that a decoder can sum and search over all permitted texts without listing them.
+
+Every rule of digits is here digit by digit from the left, as a state and how a digit changes it; `rules.py` and
+`checksums.py` have the same rules as plain arithmetic. The tests hold one against the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitnet.checksums import IBAN_DIGITS, letters
+from digitnet.errors import DataError
+from digitnet.kinds import DIGITS, NEVER, Language, after, ends
+
+MOST_STATES = 5_000
+"""States of an automaton beyond which rules are refused: a decoder holds a number for each character in each frame."""
+
+State = tuple[int, ...]
+"""What is to be known of the digits so far."""
+
+
+class Automaton(NamedTuple):
+    """A deterministic finite automaton over N characters, S states: it accepts what its rules permit.
+
+    steps: (S, N) int64, the state after each character. State 0 is the start; the last one is dead, and never left.
+    accepts: (S,) bool, whether the characters so far may end here.
+    """
+
+    steps: NDArray[np.int64]
+    accepts: NDArray[np.bool_]
+
+
+def joined(first: Automaton, second: Automaton) -> Automaton:
+    """Return the automaton over the same alphabet that accepts what both do."""
+    dead = len(first.steps) - 1, len(second.steps) - 1
+    queue = [(0, 0)]
+    states = {queue[0]: 0}
+    rows = []
+    for one_state, other_state in queue:
+        row = []
+        for pair in zip(first.steps[one_state].tolist(), second.steps[other_state].tolist(), strict=True):
+            if dead[0] == pair[0] or dead[1] == pair[1]:
+                row.append(-1)
+                continue
+            if pair not in states:
+                states[pair] = len(queue)
+                queue.append(pair)
+            row.append(states[pair])
+        rows.append(row)
+    steps = np.array([*rows, [-1] * first.steps.shape[1]])
+    accepts = [bool(first.accepts[one_state] and second.accepts[other_state]) for one_state, other_state in queue]
+    return Automaton(np.where(steps < 0, len(queue), steps), np.array([*accepts, False]))
+
+
+class Part(NamedTuple):
+    """One rule, digit by digit; `step` gives None where no digits that follow can mend it."""
+
+    start: State
+    step: Callable[[State, int], State | None]
+    ends: Callable[[State], bool]
+
+
+def lengths_part(shortest: int, longest: int) -> Part:
+    """State: digits so far."""
+
+    def step(state: State, digit: int) -> State | None:
+        return (state[0] + 1,) if state[0] < longest else None
+
+    return Part((0,), step, lambda state: state[0] >= shortest)
+
+
+def range_part(low: int, high: int | None) -> Part:
+    """State: significant digits so far, -1 before any digit; then how they compare with as many of low's and high's."""
+    least, most = str(low).lstrip("0"), None if high is None else str(high).lstrip("0")
+
+    def step(state: State, digit: int) -> State | None:
+        size, above_low, above_high = max(state[0], 0), *state[1:]
+        if not size and not digit:
+            return 0, 0, 0
+        if most is not None and size >= len(most):
+            return None
+        if size >= len(least):
+            size, above_low = (len(least) if most is None else size), 0
+        else:
+            above_low = above_low or _compare(digit, int(least[size]))
+        if most is not None:
+            above_high = above_high or _compare(digit, int(most[size]))
+        return size + 1, above_low, above_high
+
+    def ends(state: State) -> bool:
+        size, above_low, above_high = state
+        enough = size > len(least) or (size == len(least) and above_low >= 0)
+        return enough and size >= 0 and (most is None or size < len(most) or above_high <= 0)
+
+    return Part((-1, 0, 0), step, ends)
+
+
+def _compare(one: int, other: int) -> int:
+    return (one > other) - (one < other)
+
+
+def modulo_10_part(other: Callable[[int], int], lengths: tuple[int, ...], open_end: bool) -> Part:
+    """State: digits so far; their sum if the last one is the number's last; their sum if one more follows."""
+
+    def step(state: State, digit: int) -> State | None:
+        size, ending, going_on = state
+        if size == lengths[-1] and not open_end:
+            return None
+        return min(size + 1, lengths[-1]), (going_on + digit) % 10, (ending + other(digit)) % 10
+
+    return Part((0, 0, 0), step, lambda state: state[0] in lengths and state[1] == 0)
+
+
+def isbn_part() -> Part:
+    """State: digits so far, the sum of an ISBN-10, the sum of an ISBN-13; -1 where it can no longer be one."""
+
+    def step(state: State, digit: int) -> State | None:
+        size, short, long = state
+        if size == 13 or (size == 10 and long < 0):
+            return None
+        if size < 3 and digit not in ((9,), (7,), (8, 9))[size]:
+            long = -1
+        short = (short + (10 - size) * digit) % 11 if size < 10 else -1
+        return size + 1, short, (long + digit * (3 if size % 2 else 1)) % 10 if long >= 0 else -1
+
+    return Part((0, 0, 0), step, lambda state: state[0] in (10, 13) and state[1 if state[0] == 10 else 2] == 0)
+
+
+def iban_part(country: str) -> Part:
+    """State: digits so far, and their sum modulo 97, each weighted by its place in account, letters, check digits."""
+    size = IBAN_DIGITS[country]
+    weights = [10, 1, *(pow(10, 6 + place, 97) for place in reversed(range(size)))]
+    # The number's remainder must be 1, the letters' share of it included.
+    wanted = (1 - 100 * int(letters(country))) % 97
+
+    def step(state: State, digit: int) -> State | None:
+        place, total = state
+        if place == len(weights) or (place == 1 and not 2 <= total + digit <= 98):
+            return None
+        return place + 1, (total + weights[place] * digit) % 97
+
+    return Part((0, 0), step, lambda state: state == (len(weights), wanted))
+
+
+def build(parts: Sequence[Part], start: Language, alphabet: str) -> Automaton:
+    """Return the automaton over an alphabet that accepts the texts of a language whose digits keep all parts.
+
+    Raises DataError where there are too many states, or no text.
+    """
+    # Every state that characters lead to, then without those that lead nowhere.
+    queue = [(tuple(part.start for part in parts), start)]
+    states = {queue[0]: 0}
+    rows = []
+    for state, written in queue:
+        row = []
+        for character in alphabet:
+            following: list[State | None] = list(state)
+            if character in DIGITS:
+                following = [part.step(own, int(character)) for part, own in zip(parts, state, strict=True)]
+            digits = tuple(own for own in following if own is not None)
+            joined = digits, after(written, character)
+            if len(digits) < len(parts) or joined[1] == NEVER:
+                row.append(-1)
+                continue
+            if joined not in states:
+                states[joined] = len(queue)
+                queue.append(joined)
+            row.append(states[joined])
+        rows.append(row)
+        if len(queue) > MOST_STATES:
+            raise DataError("too many cases together; leave the range or the length out")
+    whole = [
+        all(part.ends(own) for part, own in zip(parts, state, strict=True)) and ends(written)
+        for state, written in queue
+    ]
+    # The last row and end are the dead state's, -1 in the steps until they are renumbered.
+    steps, accepts = np.array([*rows, [-1] * len(alphabet)]), np.array([*whole, False])
+    alive = accepts
+    while (wider := alive | alive[steps].any(axis=1)).sum() > alive.sum():
+        alive = wider
+    if not alive[0]:
+        raise DataError("no number keeps all of these rules; leave one out")
+    kept = np.append(np.flatnonzero(alive), len(alive) - 1)
+    renumbered = np.full(len(alive), len(kept) - 1)
+    renumbered[kept] = np.arange(len(kept))
+    return Automaton(renumbered[steps[kept]], accepts[kept])
