@@ -21,10 +21,10 @@ def effort(region: Region) -> float:
     return 40 + wide + wide * wide / 1000
 
 
-def within(found: Found) -> Found:
-    """Leave out the last regions of a page where all together are more work than `MAX_EFFORT`."""
+def within(found: Found, share: float = 1) -> Found:
+    """Leave out the last regions of a page where all together are more work than a share of `MAX_EFFORT`."""
     ends = np.cumsum([effort(region) for region in found.regions])
-    count = int(np.searchsorted(ends, MAX_EFFORT, side="right"))
+    count = int(np.searchsorted(ends, share * MAX_EFFORT, side="right"))
     if count == len(found.regions):
         return found
     return Found(found.regions[:count], tuple(sorted({*found.limits, "too_many_numbers"})))

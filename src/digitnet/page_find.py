@@ -46,6 +46,12 @@ LARGE = 110.0
 FINEST = 15.0
 """Height of digits below which the page is looked at once more, larger, if it has the pixels."""
 
+MAX_PIXELS = 4_000_000
+"""Pixels at which a page is looked at once more at most: for A4 paper twice as fine as at first."""
+
+MAX_PLACES = 400
+"""Places of a page that are looked at, from its top: single digits of as much work as a page may take (`effort.py`)."""
+
 KINDS, DIGITS = 7, 11
 PRINTED_NUMBER, NUMBER = 5, 6
 
@@ -74,13 +80,17 @@ class Place:
 
 
 def find(page: NDArray[np.uint8], network: Network) -> list[Place]:
-    """Find the numbers on a page, (h, w) grey or (h, w, 3) in colours, uint8; in reading order."""
+    """Find the numbers on a page, (h, w) grey or (h, w, 3) in colours, uint8; in reading order.
+
+    Each look finds at most one more than `MAX_PLACES`.
+    """
     longest = max(page.shape[:2])
     scale = LONGEST / longest if longest > LONGEST else min(8.0, max(1.0, SHORTEST / longest))
     places = look(page, network, scale)
     talls = np.array([place.tall for place in places]) * scale
     if len(talls) and np.median(talls) < FINEST and scale < 1:
-        finer = min(1.0, scale * 22 / float(np.median(talls)))
+        most = math.sqrt(MAX_PIXELS / (page.shape[0] * page.shape[1]))
+        finer = min(1.0, most, scale * 22 / float(np.median(talls)))
         if finer > 1.15 * scale:
             scale = finer
             places = look(page, network, scale)
@@ -136,7 +146,9 @@ def places_of(maps: Maps) -> list[Place]:
     characters, centres = _characters(fine[2])
     kinds = np.exp(coarse[[PRINTED_NUMBER, NUMBER]] - coarse[:KINDS].max(axis=0))
     places = []
-    for label in range(1, n):
+    for label in range(1, n):  # in the order of their first rows
+        if len(places) > MAX_PLACES:
+            break
         left, top, wide, high, count = stats[label].tolist()
         if count < 2:
             continue
@@ -226,18 +238,16 @@ def _scaled(place: Place, across: float, down: float, border: int) -> Place:
 
 def _without_doubles(*groups: Sequence[Place]) -> list[Place]:
     """Put groups together; of two places that share most of one, the earlier group's or the likelier stays."""
-    kept: list[Place] = []
-    for group in groups:
-        for place in sorted(group, key=lambda each: -each.score):
-            if all(_shared(place, other) < 0.4 for other in kept):
-                kept.append(place)
-    return kept
-
-
-def _shared(one: Place, other: Place) -> float:
-    (a, b), (c, d) = ((each.quad.min(axis=0), each.quad.max(axis=0)) for each in (one, other))
-    overlap = np.clip(np.minimum(b, d) - np.maximum(a, c), 0, None).prod()
-    return float(overlap / max(min((b - a).prod(), (d - c).prod()), 1e-6))
+    places = [place for group in groups for place in sorted(group, key=lambda each: -each.score)]
+    quads = np.array([place.quad for place in places]).reshape(-1, 4, 2)
+    low, high = quads.min(axis=1), quads.max(axis=1)
+    areas = (high - low).prod(axis=1)
+    kept: list[int] = []
+    for one in range(len(places)):
+        shared = np.clip(np.minimum(high[one], high[kept]) - np.maximum(low[one], low[kept]), 0, None).prod(axis=1)
+        if (shared < 0.4 * np.maximum(np.minimum(areas[one], areas[kept]), 1e-6)).all():
+            kept.append(one)
+    return [places[one] for one in kept]
 
 
 def ordered(places: Sequence[Place]) -> list[Place]:

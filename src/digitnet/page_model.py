@@ -37,6 +37,12 @@ class PageModel:
         fine, coarse = self._session.run([FINE, COARSE], {PAGES: page})
         return fine, coarse
 
+    def release(self) -> None:
+        """Give the memory of the last page back to the system."""
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        self._session.run([FINE], {PAGES: np.zeros((1, 3, 32, 32), np.float32)}, options)
+
 
 def page_model(name_or_path: str | Path = PAGE, threads: int = 0) -> PageModel:
     """Return the built-in page network, or the one in an `.onnx` file. Raises ModelError where there is none."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.find import Found, Region
-from digitnet.page_find import Network, Place, cut, find
+from digitnet.page_find import MAX_PLACES, Network, Place, cut, find
 
 PAPER = 0.4
 """Share of a picture's range from paper to ink below which a pixel is taken for paper."""
@@ -15,7 +15,9 @@ PAPER = 0.4
 
 def regions(page: NDArray[np.uint8], network: Network) -> Found:
     """Find the numbers on a page (h, w) uint8, in reading order; each region has its picture and its probability."""
-    return Found([region_of(page, place) for place in find(page, network)], ())
+    places = find(page, network)
+    limits = ("too_many_numbers",) if len(places) > MAX_PLACES else ()
+    return Found([region_of(page, place) for place in places[:MAX_PLACES]], limits)
 
 
 def region_of(page: NDArray[np.uint8], place: Place) -> Region:

@@ -49,6 +49,9 @@ NOTABLE = 0.01
 ROOM = 0.25
 """Paper kept around a picture's only number, in heights of its ink."""
 
+UNSEEN = 0.25
+"""Share of the work that a page may take where the page network sees no number: mostly texture, or a few digits."""
+
 FEW, HUGE = 2, 100
 """Places up to which, and pixels of height from which, the page network may have seen parts of huge digits."""
 
@@ -169,7 +172,8 @@ class Reader:
         """
         found = regions(page, self.page)
         if not found.regions:
-            return search(page)
+            self.page.release()
+            return within(search(page), UNSEEN)
         high = [region.box[3] - region.box[1] for region in found.regions]
         if len(high) > FEW or max(high) < HUGE:
             return found

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from digitnet.effort import MAX_EFFORT, effort, within
+from digitnet.find import Found, Region
+from digitnet.page_find import MAX_PIXELS, MAX_PLACES, Place, _without_doubles, find
+from digitnet.page_model import page_model
+from digitnet.page_regions import regions
+
+
+def dark(tall, seen=None):
+    """A network that takes dark pixels for numbers, upright, whose digits are so many of its pixels high."""
+
+    def network(x):
+        if seen is not None:
+            seen.append(x.shape[2:])
+        ink = x[0, 0] < 0.5
+        fine = np.full((1, 3, ink.shape[0] // 2, ink.shape[1] // 2), -9, np.float32)
+        fine[0, :2, ink[::2, ::2]] = 9
+        coarse = np.zeros((1, 21, ink.shape[0] // 4, ink.shape[1] // 4), np.float32)
+        coarse[0, 6], coarse[0, -3], coarse[0, -1] = 9, 1, np.log2(tall) - 4
+        return fine, coarse
+
+    return network
+
+
+def dotted(side, pitch, size):
+    page = np.full((side, side), 255, np.uint8)
+    at = np.arange(side) % pitch < size
+    page[np.ix_(at, at)] = 0
+    return page
+
+
+def test_a_page_of_very_many_places_is_read_from_its_top():
+    page = dotted(640, 16, 8)
+    found = regions(page, dark(20))
+    assert found.limits == ("too_many_numbers",)
+    assert len(found.regions) == MAX_PLACES
+    assert max(region.box[1] for region in found.regions) < 220  # 40 a row: ten rows
+    few = regions(dotted(320, 16, 8), dark(20))
+    assert (len(few.regions), few.limits) == (400, ())
+
+
+@pytest.mark.parametrize(("height", "width"), [(3000, 3000), (300, 6000)])
+def test_pages_of_tiny_digits_are_looked_at_once_more_within_a_limit(height, width):
+    page = np.full((height, width), 255, np.uint8)
+    page[100:130, 100:130] = 0
+    seen = []
+    find(page, dark(3, seen))
+    first, again, *_ = (high * wide for high, wide in seen)
+    assert first < again <= 1.05 * MAX_PIXELS  # sides are multiples of 32
+
+
+def place(left, top, right, bottom, score):
+    quad = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
+    return Place(quad, 20, score, 0, np.zeros((0, 2), np.float32), np.zeros((0, 11), np.float32))
+
+
+def test_of_two_places_that_share_most_of_one_the_earlier_groups_or_the_likelier_stays():
+    wide, apart = place(0, 0, 100, 20, 0.7), place(200, 0, 240, 20, 0.6)
+    likelier, later, beside = place(5, 0, 105, 20, 0.9), place(0, 0, 50, 20, 1.0), place(90, 0, 190, 20, 0.8)
+    assert _without_doubles([wide, likelier, apart], [later, beside]) == [likelier, apart, beside]
+    assert _without_doubles([], []) == []
+
+
+def test_a_page_takes_a_share_of_the_work():
+    region = Region((0, 0, 40, 40), np.zeros((40, 40), np.uint8), (), np.eye(2, 3))
+    many = Found([region] * 2000, ())
+    counts = [len(within(many, share).regions) for share in (1, 0.25)]
+    assert counts == [int(share * MAX_EFFORT / effort(region)) for share in (1, 0.25)]
+
+
+def test_a_released_network_answers_as_before():
+    network = page_model(threads=1)
+    page = np.random.default_rng(0).random((1, 3, 96, 64), np.float32)
+    before = network(page)
+    network.release()
+    for one, other in zip(before, network(page), strict=True):
+        assert (one == other).all()
