@@ -11,14 +11,14 @@ WIDEST = 4_000
 """Width to which longer strips are squeezed, pixels: a hundred digits."""
 
 MAX_EFFORT = 32_000
-"""Effort that a page's strips may take (`effort`), some 1.5 s of a core: 200 numbers of four digits."""
+"""Effort that a page's strips may take (`effort`), some 1.5 s of a core: 150 numbers of four digits."""
 
 
 def effort(region: Region) -> float:
     """Return how much work a region is, in pixels of its strip: long strips are searched for longer ones of digits."""
     height, width = region.ink.shape
     wide: float = min(max(8.0, width * STRIP / height), float(WIDEST))
-    return 40 + wide + wide * wide / 1000
+    return 100 + wide + wide * wide / 1000
 
 
 def within(found: Found, share: float = 1) -> Found:

@@ -46,10 +46,10 @@ LARGE = 110.0
 FINEST = 15.0
 """Height of digits below which the page is looked at once more, larger, if it has the pixels."""
 
-MAX_PIXELS = 4_000_000
-"""Pixels at which a page is looked at once more at most: for A4 paper twice as fine as at first."""
+MAX_PIXELS = 3_000_000
+"""Pixels at which a page is looked at once more at most: A4 paper 1.6 times as fine as at first."""
 
-MAX_PLACES = 400
+MAX_PLACES = 250
 """Places of a page that are looked at, from its top: single digits of as much work as a page may take (`effort.py`)."""
 
 KINDS, DIGITS = 7, 11
@@ -145,7 +145,7 @@ def places_of(maps: Maps) -> list[Place]:
     owners = np.where(region | (labels > 0), owner_of[nearest], 0)
     characters, centres = _characters(fine[2])
     kinds = np.exp(coarse[[PRINTED_NUMBER, NUMBER]] - coarse[:KINDS].max(axis=0))
-    places = []
+    places: list[Place] = []
     for label in range(1, n):  # in the order of their first rows
         if len(places) > MAX_PLACES:
             break
