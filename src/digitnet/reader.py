@@ -24,7 +24,7 @@ from digitnet.digits import SIDE
 from digitnet.draft import ALTERNATIVES, Draft, draft_of, values_of
 from digitnet.effort import WIDEST, within
 from digitnet.errors import DataError
-from digitnet.find import Found, Region, search, whole
+from digitnet.find import LARGEST, Found, Region, search, whole
 from digitnet.frame import frame, strip
 from digitnet.ink import INK, quantiles
 from digitnet.kinds import DIGITS
@@ -172,7 +172,8 @@ class Reader:
         """
         found = regions(page, self.page)
         if not found.regions:
-            self.page.release()
+            if page.size > LARGEST:
+                self.page.release()
             return within(search(page), UNSEEN)
         high = [region.box[3] - region.box[1] for region in found.regions]
         if len(high) > FEW or max(high) < HUGE:
