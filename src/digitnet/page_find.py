@@ -88,7 +88,7 @@ def find(page: NDArray[np.uint8], network: Network) -> list[Place]:
     scale = LONGEST / longest if longest > LONGEST else min(8.0, max(1.0, SHORTEST / longest))
     places = look(page, network, scale)
     talls = np.array([place.tall for place in places]) * scale
-    if len(talls) and np.median(talls) < FINEST and scale < 1:
+    if 0 < len(talls) <= MAX_PLACES and np.median(talls) < FINEST and scale < 1:
         most = math.sqrt(MAX_PIXELS / (page.shape[0] * page.shape[1]))
         finer = min(1.0, most, scale * 22 / float(np.median(talls)))
         if finer > 1.15 * scale:
