@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from digitnet.check import Finding
 from digitnet.corrupt import CORRUPTIONS, corrupt
 from digitnet.evaluate import SHARES
 from digitnet.models import DigitNet, TorchClassifier
+from digitnet.run import start
+from digitnet.train import RECIPES
 
 QUICK = ("--recipe", "quick", "--epochs", "6", "--batch-size", "32", "--device", "cpu")
 
@@ -288,6 +291,15 @@ def test_a_finished_run_and_changed_data_are_not_resumed(trained, digitnet, draw
     code, _, err = digitnet("train", "--resume", "mine")
     assert code == 1
     assert "not the digits that mine was trained on; name those by --data" in err
+
+
+def test_a_resumed_run_says_what_is_done_and_left(digitnet, drawn_npz, tmp_path):
+    config = replace(RECIPES["quick"], data=str(drawn_npz), epochs=3, device="cpu", batch_size=32)
+    begun = start(config, tmp_path / "mine")
+    next(begun.train())
+    out = digitnet("train", "--resume", "mine", "--device", "cpu")[1]
+    assert re.search(r"^1 of 3 epochs are done; \d+:\d\d left at the speed of the last$", out, re.MULTILINE)
+    assert [line.split("  ")[0] for line in out.splitlines() if line.startswith("epoch ")] == ["epoch 2/3", "epoch 3/3"]
 
 
 def test_ctrl_c_keeps_the_epochs_and_says_how_to_go_on(drawn_npz, tmp_path, environment, digitnet):

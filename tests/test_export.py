@@ -344,6 +344,7 @@ def test_a_run_that_learnt_lines_is_exported_as_a_line_reader(tmp_path, monkeypa
     config = replace(RECIPES["line"], data=str(drawn_npz), epochs=1, lines=32, batch_size=16, device="cpu")
     monkeypatch.setattr("digitnet.line_sources.learning", lambda digits, data_dir: few_hands())
     monkeypatch.setattr("digitnet.line_sources.unseen", lambda digits, data_dir: few_hands())
+    monkeypatch.setattr("digitnet.unipen.get", lambda data_dir: [])
     begun = start(config, tmp_path / "line-1")
     list(begun.train())
     scores = begun.finish()

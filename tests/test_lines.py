@@ -139,6 +139,36 @@ def test_an_interrupted_training_ends_with_the_same_weights(sources, few, tmp_pa
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_a_training_stopped_within_an_epoch_ends_with_the_same_weights(sources, few, tmp_path):
+    def stopping(seed):
+        scribe = sources.scribe(seed)
+        line, count = scribe.line, 0
+
+        def some():
+            nonlocal count
+            count += 1
+            if count > 40 and seed % 100_003 == 2:
+                raise KeyboardInterrupt
+            return line()
+
+        scribe.line = some
+        return scribe
+
+    list(train_lines(new_network(SMALL), sources.scribe, few, SMALL, tmp_path / "whole"))
+    with pytest.raises(KeyboardInterrupt):
+        list(train_lines(new_network(SMALL), stopping, few, SMALL, tmp_path / "half"))
+    list(train_lines(new_network(SMALL), sources.scribe, few, SMALL, tmp_path / "half", resume=True))
+    one, other = (checkpoint.load_network(tmp_path / name).state_dict() for name in ("whole", "half"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_recipe_warms_up_for_six_epochs_and_cools_down_in_the_last_quarter():
+    recipe = RECIPES["line"]
+    assert recipe.lines == 4096
+    assert recipe.warmup * recipe.passes == pytest.approx(6)
+    assert recipe.cooldown == 0.25
+
+
 def test_training_needs_lines_to_validate_on(sources, tmp_path):
     with pytest.raises(TrainingError, match="some to validate on"):
         next(train_lines(new_network(SMALL), sources.scribe, [], SMALL, tmp_path))

@@ -153,7 +153,7 @@ MAY_IMPORT = {
     },
     "run": {
         *{"__init__", "checkpoint", "data", "digits", "distributed", "errors", "evaluate"},
-        *{"fonts", "hands", "line_sources", "lines", "mistakes", "models", "report", "score", "train"},
+        *{"fonts", "hands", "line_sources", "lines", "mistakes", "models", "report", "score", "train", "unipen"},
     },
     "baselines": {"digits", "errors"},
     "testbed": {"corrupt", "data", "digits", "errors", "files", "fonts", "formats", "models", "negatives"},

@@ -43,3 +43,9 @@ def test_the_program_is_called_what_the_user_must_type(monkeypatch, found, start
     monkeypatch.setattr(terminal.shutil, "which", lambda _: found)
     monkeypatch.setattr(sys, "argv", [str(Path(started_as)), "read"])
     assert program() == name
+
+
+def test_a_time_of_an_hour_or_more_has_hours():
+    assert [terminal.duration(seconds) for seconds in (0, 59.9, 185, 3599, 3600, 64685)] == [
+        *("0:00", "0:59", "3:05", "59:59", "1:00:00", "17:58:05")
+    ]

@@ -305,6 +305,9 @@ def test_the_schedule_climbs_and_falls_in_straight_lines():
     assert schedule(0.6, 0.2) == pytest.approx(0.5)
     assert schedule(1.0, 0.2) == 0
     assert schedule(0.7, 0.0) == 1
+    assert [schedule(done, 0.1, 0.25) for done in (0.05, 0.1, 0.5, 0.75)] == [0.5, 1, 1, 1]
+    assert schedule(0.875, 0.1, 0.25) == pytest.approx(0.5)
+    assert schedule(1.0, 0.1, 0.25) == 0
 
 
 def test_devices_are_found_or_refused():

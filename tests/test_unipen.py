@@ -246,6 +246,15 @@ def test_the_command_line_makes_the_files_and_lists_them(archive, tmp_path, monk
     assert "data get unipen" not in out
 
 
+def test_training_the_line_reader_without_it_says_so_and_leaves_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = digitnet(monkeypatch, capsys, "train", "--model", "line", "--out", "mine")
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1
+    assert "get unipen-CDROM-train_r01_v07.tgz from https://doi.org/10.5281/zenodo.1195803" in err
+    assert not (tmp_path / "mine").exists()
+
+
 def test_the_set_is_not_images():
     with pytest.raises(DataError, match=r"unipen: holds pen trajectories, not images; digitnet\.unipen\.load\(\)"):
         load("unipen")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ import typer
 
 from digitnet import cli_read
 from digitnet.errors import TrainingError
-from digitnet.terminal import console, percent, program, put, say
+from digitnet.terminal import console, duration, percent, program, put, say
 
 if TYPE_CHECKING:
     from digitnet.digits import Digits
@@ -103,10 +104,16 @@ def train(
 def _train(run: Run, first: bool) -> None:
     config = run.config
     epochs = "1 epoch" if config.epochs == 1 else f"{config.epochs:,} epochs"
+    source = f"{len(run.parts.train):,} digits of {config.data}"
+    if config.lines:
+        source = f"{config.lines:,} lines an epoch, by pens, fonts, invented hands and {source}"
     put(
-        f"Training {config.model} by the recipe {config.recipe!r} on {len(run.parts.train):,} digits of {config.data},"
+        f"Training {config.model} by the recipe {config.recipe!r} on {source},"
         f" {epochs} ({config.device}, {config.precision}) into {run.folder}"
     )
+    if past := run.history():
+        left = past[-1]["seconds"] * (config.epochs - len(past))
+        put(f"{len(past):,} of {epochs} are done; {duration(left)} left at the speed of the last")
     try:
         with _progress(config) as show:
             for epoch in run.train():
@@ -125,7 +132,7 @@ def _finish(run: Run) -> None:
     scores = run.finish()
     if isinstance(scores, LineScores):
         print()
-        cli_read.print_line_scores("Numbers composed from test digits", scores)
+        cli_read.print_line_scores("Lines of held-out writers and test digits", scores)
         return
     print_scores("\nTest accuracy", scores, run.parts.test)
     put(f"Confusion matrix: {run.folder / PICTURE}")
@@ -183,14 +190,17 @@ def _progress(config: TrainConfig) -> Iterator[Any]:
     columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
         task = bar.add_task("epochs", total=config.epochs)
+        what, began = "lines" if config.lines else "images", time.monotonic()
 
         def show(epoch: Epoch) -> None:
             bar.update(task, completed=epoch.number)
-            left = epoch.seconds * (epoch.epochs - epoch.number)
+            nonlocal began
+            now = time.monotonic()
+            left, began = (now - began) * (epoch.epochs - epoch.number), now  # scoring takes its time, too
             line = (
                 f"epoch {epoch.number:>{len(str(epoch.epochs))}}/{epoch.epochs}  loss {epoch.loss:.4f}  "
-                f"valid {percent(epoch.scores.accuracy)}  {epoch.images_per_second:>7,.0f} images/s  "
-                f"{int(left) // 60}:{int(left) % 60:02} left"
+                f"valid {percent(epoch.scores.accuracy)}  {epoch.images_per_second:>7,.0f} {what}/s  "
+                f"{duration(left)} left"
             )
             if terminal.is_terminal:
                 bar.console.print(line)

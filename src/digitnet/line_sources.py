@@ -18,7 +18,7 @@ from digitnet.scribe import Glyph, Hand, Scribe, Written
 from digitnet.unipen import Collection, Trajectory, held_out
 from digitnet.writers import Writer, by_font, styles
 
-SHARES = {"pens": 0.52, "mnist": 0.22, "fonts": 0.08, "inventions": 0.18}
+SHARES = {"pens": 0.47, "mnist": 0.20, "fonts": 0.08, "inventions": 0.25}
 """How many numbers are written by hands of each source."""
 
 INVENTED = 2_500
@@ -27,8 +27,8 @@ INVENTED = 2_500
 FULL = 20
 """Digits that a writer must have left to be a hand of their own; those of others are put together."""
 
-VALIDATION = 1_000
-"""Lines to validate and calibrate on."""
+VALIDATION, WATCHED = 1_000, 250
+"""Lines to calibrate and score on, and those of them that every epoch is scored on while training."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ class TrainConfig:
     lr: Annotated[float, "Adam's highest learning rate"] = 1e-2
     muon_lr: Annotated[float, "Muon's highest learning rate"] = 0.06
     warmup: Annotated[float, "share of all steps in which the rate climbs before it falls to 0; 0: constant"] = 0.15
+    cooldown: Annotated[float, "share of all steps, the last ones, in which it falls; 1: from the warm-up on"] = 1.0
+    weight_decay: Annotated[float, "share of Adam's weights that each step of rate 1 takes away; AdamW"] = 0.0
     label_smoothing: Annotated[float, "share of the target spread over all ten digits, 0..1"] = 0.05
     average: Annotated[float, "decay per step of the running average of the weights; 0: none"] = 0.0
     fonts: Annotated[int, "times that the digits of handwriting fonts are added to the training digits"] = 0
@@ -43,6 +45,9 @@ class TrainConfig:
             raise TrainingError(f"epochs {self.epochs}, passes {self.passes}, steps {self.steps}: at least 0, 1 and 0")
         if self.batch_size < 1:
             raise TrainingError(f"batch size {self.batch_size}: must be 1 or more")
+        if not 0 <= self.warmup < 1 or not 0 < self.cooldown <= 1 or self.weight_decay < 0:
+            told = f"warm-up {self.warmup}, cooldown {self.cooldown}, weight decay {self.weight_decay}"
+            raise TrainingError(f"{told}: must be from 0 to 1, above 0 to 1, and 0 or more")
         if self.model not in MODELS:
             raise TrainingError(f"model {self.model!r}: choose one of {', '.join(MODELS)}")
         if self.optimizer not in ("adam", "muon"):
@@ -93,14 +98,16 @@ RECIPES = {
     "line": TrainConfig(
         model="line",
         recipe="line",
-        passes=36,
+        passes=400,
         batch_size=64,
-        lr=4e-3,
-        muon_lr=0.03,
-        warmup=0.1,
+        lr=3e-3,
+        muon_lr=0.02,
+        warmup=0.015,
+        cooldown=0.25,
+        weight_decay=1e-4,
         label_smoothing=0.0,
-        average=0.998,
-        lines=20_000,
+        average=0.9985,
+        lines=4_096,
     ),
     "transfer": TrainConfig(
         model="strong",

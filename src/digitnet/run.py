@@ -11,6 +11,7 @@ The command line adds the printing and nothing else.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import platform
 import subprocess
@@ -24,7 +25,7 @@ import torch
 from filelock import FileLock, Timeout
 
 import digitnet
-from digitnet import checkpoint, distributed, fonts, line_sources
+from digitnet import checkpoint, distributed, fonts, line_sources, unipen
 from digitnet.data import DATASETS, Splits, get, load, splits
 from digitnet.digits import Digits
 from digitnet.errors import DataError, DigitNetError, ModelError, TrainingError
@@ -71,10 +72,15 @@ class Run:
             except OSError as error:
                 raise TrainingError(f"{error.filename or self.folder}: {error.strerror}; {advice}") from error
 
+    def history(self) -> list[dict[str, Any]]:
+        """Return the epochs that are done and saved, as `Epoch.to_dict` has them."""
+        path = self.folder / checkpoint.HISTORY
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+
     def _epochs(self) -> Iterator[Epoch]:
         network = new_network(self.config)
         if self.hands is not None:
-            lines = line_sources.unseen(self.parts.valid, self.data_dir).lines()
+            lines = line_sources.unseen(self.parts.valid, self.data_dir).lines(line_sources.WATCHED)
             return train_lines(network, self.hands.scribe, lines, self.config, self.folder, resume=True)
         train_digits, valid = self.parts.train, self.parts.valid
         return train(
@@ -134,6 +140,8 @@ def start(config: TrainConfig, out: Path | None = None, data_dir: str | Path | N
             f"{config.data}: the recipe {config.recipe} learns from all of them, so that none is left to score it on; "
             "name other data or another recipe"
         )
+    if config.lines:
+        unipen.get(data_dir)  # what is missing is said before anything is fetched or written
     parts = splits(config.data, data_dir)
     config = replace(with_epochs(config, len(parts.train)), data=_anywhere(config.data))
     about = asdict(config) | {"data_sha256": parts.sha256} | environment()

@@ -20,6 +20,12 @@ def percent(share: float) -> str:
     return "99.99 %" if text == "100.00 %" and share < 1 else text
 
 
+def duration(seconds: float) -> str:
+    """Return a time as minutes and seconds, 3:05, from an hour on with hours: 17:58:05."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
 def console() -> Any:
     """Return a Rich console on standard output."""
     from rich.console import Console

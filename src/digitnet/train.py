@@ -20,7 +20,7 @@ import torch
 import torch._dynamo  # the first step would import it: a second in which Ctrl-C could not name the run
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam, AdamW, Optimizer
 
 from digitnet import checkpoint, distributed
 from digitnet.augment import AUGMENTS
@@ -138,7 +138,7 @@ class Pupil:
 
     def set_rate(self, config: TrainConfig, done: float) -> float:
         """Set the learning rates for a share `done` (0..1) of all steps; return Adam's."""
-        rate = schedule(done, config.warmup)
+        rate = schedule(done, config.warmup, config.cooldown)
         for optimizer, lr in zip(self.optimizers, (config.lr, config.muon_lr), strict=False):
             optimizer.param_groups[0]["lr"] = lr * rate
         return config.lr * rate
@@ -247,21 +247,25 @@ def _optimizers(network: nn.Module, config: TrainConfig) -> list[Optimizer]:
     hidden = {id(weight) for weight in matrices[1:-1]} if config.optimizer == "muon" else set()
     fused = weights[0].device.type in ("cpu", "cuda")
     others = [weight for weight in weights if id(weight) not in hidden]
-    optimizers: list[Optimizer] = [Adam(others, lr=config.lr, fused=fused)]
+    if config.weight_decay:
+        adam: Optimizer = AdamW(others, lr=config.lr, weight_decay=config.weight_decay, fused=fused)
+    else:
+        adam = Adam(others, lr=config.lr, fused=fused)
+    optimizers = [adam]
     if hidden:
         optimizers.append(Muon([weight for weight in matrices if id(weight) in hidden], lr=config.muon_lr))
     return optimizers
 
 
-def schedule(done: float, warmup: float) -> float:
+def schedule(done: float, warmup: float, cooldown: float = 1.0) -> float:
     """Return the learning rate's share of its highest value after a share `done` (0..1) of all steps.
 
-    It climbs in a straight line for the share `warmup` and falls in one to 0; without warm-up it stays at 1.
-    (Smith, "Super-Convergence", 2018: one cycle.)
+    It climbs in a straight line for the share `warmup`, and falls in one to 0 in the last share `cooldown`, but not
+    before it is at its highest; without warm-up it stays at 1. (Smith, "Super-Convergence", 2018: one cycle.)
     """
     if not warmup:
         return 1.0
-    return done / warmup if done < warmup else (1 - done) / (1 - warmup)
+    return min(done / warmup, 1.0, (1 - done) / min(cooldown, 1 - warmup))
 
 
 @torch.no_grad()
