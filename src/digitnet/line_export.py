@@ -18,7 +18,7 @@ from digitnet.frame import strip
 from digitnet.lines import BLANK, CLASSES, targets
 from digitnet.model_file import LOG_PROBS, PRESENCE, REACH, STRIPS
 from digitnet.onnx_file import copied, keep, opened, told_of, write_onnx
-from digitnet.runtime import LineReader, padded
+from digitnet.runtime import LineReader, padded, with_rare_signs
 from digitnet.scribe import Written
 from digitnet.texts import ALPHABET
 
@@ -55,8 +55,8 @@ def export_lines(network: nn.Module, lines: Sequence[Written], about: dict[str, 
         with told_of(path, trial), torch.inference_mode():
             reader, strange = opened(LineReader, trial)
             for one, said in zip(strips[:20], reader(strips[:20]), strict=True):
-                answer = model(torch.tensor(padded([one])))[0][0].exp().numpy()
-                differences.append(np.abs(answer - np.exp(said.characters)).max())
+                answer = with_rare_signs(model(torch.tensor(padded([one])))[0][0].numpy(), ALPHABET)
+                differences.append(np.abs(np.exp(answer) - np.exp(said.characters)).max())
         keep(trial, path, float(np.max(differences)), strange)
     return LineReader(path)
 

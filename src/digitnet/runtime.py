@@ -198,6 +198,13 @@ RARE_SIGNS, RARER = "/:()+%$?", 0.3
 have them, as a share of that."""
 
 
+def with_rare_signs(log_probs: NDArray[np.float32], alphabet: str) -> NDArray[np.float32]:
+    """Return a line reader's log-probabilities, (t, n + 1), where signs are as rare as numbers have them."""
+    rare = [character in RARE_SIGNS for character in alphabet] + [False]  # the blank is last
+    known = log_probs + np.where(rare, np.log(RARER), 0).astype(np.float32)
+    return known - np.logaddexp.reduce(known, axis=1, keepdims=True)
+
+
 class LineReader:
     """A model file that reads strips (STRIP, w) uint8, as `frame.strip` makes them.
 
@@ -214,8 +221,6 @@ class LineReader:
         )
         self._map = _mapping(threads)
         self.alphabet: str = self.about.get(ALPHABET, DIGITS)
-        rare = [character in RARE_SIGNS for character in self.alphabet] + [False]  # the blank is last
-        self._prior = np.where(rare, np.log(RARER), 0).astype(np.float32)
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.name: str = self.about["name"]
 
@@ -240,8 +245,7 @@ class LineReader:
         boxes = np.empty_like(reach[0])
         boxes[:, 0], boxes[:, 2] = middle - reach[0, :, 0] * STRIP, middle + reach[0, :, 2] * STRIP
         boxes[:, 1], boxes[:, 3] = STRIP * (0.5 - reach[0, :, 1]), STRIP * (0.5 + reach[0, :, 3])
-        characters = log_probs[0] + self._prior
-        characters -= np.logaddexp.reduce(characters, axis=1, keepdims=True)
+        characters = with_rare_signs(log_probs[0], self.alphabet)
         digits = only_digits(characters, self.alphabet)
         return Columns(digits, boxes, presence[0], characters, self.alphabet)
 
