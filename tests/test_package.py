@@ -181,7 +181,7 @@ MAY_IMPORT = {
     "page_export": {"files", "page_model", "page_network"},
     "page_find": set(),
     "page_forms": {"page_sheet", "page_texture"},
-    "page_model": {"errors", "runtime"},
+    "page_model": {"errors", "model_file", "runtime", "trust", "vet"},
     "page_network": set(),
     "page_numbers": {"page_author", "page_forms", "page_sheet", "page_writers"},
     "page_photo": {"page_sheet", "page_texture"},

@@ -11,6 +11,7 @@ from conftest import few_hands
 from onnx import TensorProto, helper, numpy_helper
 
 from digitnet import ModelError, classifier, runtime, vet
+from digitnet.page_model import page_model
 from digitnet.runtime import WEIGHTS, line_reader
 
 
@@ -68,9 +69,24 @@ def accepted(made, tmp_path):
 @pytest.mark.parametrize("path", sorted(WEIGHTS.glob("*.onnx")), ids=lambda path: path.stem)
 def test_the_built_in_models_pass_as_strangers_do(path, tmp_path):
     (tmp_path / "copy.onnx").write_bytes(path.read_bytes() + b"\x32\x01x")  # some words more: another hash
-    assert vet.fault((tmp_path / "copy.onnx").read_bytes()) is None
-    opened = (line_reader if path.stem == "line" else classifier)(tmp_path / "copy.onnx")
+    opener = {"line": line_reader, "page": page_model}.get(path.stem, classifier)
+    opened = opener(tmp_path / "copy.onnx")
     assert opened.sha256 not in runtime.hashes().values()
+
+
+def test_a_page_network_that_enlarges_without_bounds_or_finds_nothing_is_refused(tmp_path):
+    made = onnx.load(WEIGHTS / "page.onnx")
+    scales = {node.input[2] for node in made.graph.node if node.op_type == "Resize"}
+    for node in made.graph.node:
+        if node.output[0] in scales:
+            node.attribute[0].t.CopyFrom(numpy_helper.from_array(np.array([1, 1, 400, 400], np.float32)))
+    path = tmp_path / "large.onnx"
+    path.write_bytes(made.SerializeToString())
+    with pytest.raises(ModelError, match="fails, or takes more than"):
+        page_model(path)
+    path.write_bytes((WEIGHTS / "line.onnx").read_bytes() + b"\x32\x01x")
+    with pytest.raises(ModelError, match="does not find numbers on pages"):
+        page_model(path)
 
 
 @pytest.mark.parametrize("name", ["digitnet", "strong", "line"])

@@ -63,7 +63,7 @@ def open_model(
     expected: names of its input and outputs. known: SHA-256 of files that are opened without a trial. Raises
     ModelError where it cannot be read or is none that digitnet may run.
     """
-    content = _content(path)
+    content = content_of(path)
     sha256 = hashlib.sha256(content).hexdigest()
     foreign = sha256 not in known and not trusted(sha256)
     if foreign and (fault := vet.fault(content)):
@@ -151,7 +151,8 @@ def session_of(content: bytes, threads: int) -> Any:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
 
 
-def _content(path: Path) -> bytes:
+def content_of(path: Path) -> bytes:
+    """Return the bytes of a model file. Raises ModelError where it cannot be read or is too large."""
     if path.is_dir():
         raise ModelError(f"{path}: a run's folder; write it as a file first: digitnet export {path} --out FILE.onnx")
     try:

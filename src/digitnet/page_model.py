@@ -10,11 +10,17 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
+from digitnet import vet
 from digitnet.errors import ModelError
-from digitnet.runtime import PAGE, WEIGHTS
+from digitnet.model_file import YOURS, content_of, session_of
+from digitnet.runtime import PAGE, WEIGHTS, hashes
+from digitnet.trust import trusted
 
 PAGES, FINE, COARSE = "pages", "fine", "coarse"
 """Names of the network's input and outputs."""
+
+TRIED = (32, 64, 128, 256, 512)
+"""Sides of the pages, in pixels, that a file of unknown origin is tried on."""
 
 
 class PageModel:
@@ -22,13 +28,15 @@ class PageModel:
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         """Load a model file; threads: 0 for as many as there are cores. Raises ModelError where it cannot be run."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 4
+        content = content_of(path)
+        self.sha256 = hashlib.sha256(content).hexdigest()
         try:
-            content = path.read_bytes()
-            self.sha256 = hashlib.sha256(content).hexdigest()
-            self._session: Any = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            if self.sha256 not in hashes().values() and not trusted(self.sha256):
+                _validate(path, content)
+            self._session: Any = session_of(content, threads)
+        except ModelError:
+            raise
+        # ONNX Runtime's errors have no common parent but Exception.
         except Exception as error:
             raise ModelError(f"{path}: not a model that ONNX Runtime can run; export it again") from error
 
@@ -42,6 +50,29 @@ class PageModel:
         options = onnxruntime.RunOptions()
         options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._session.run([FINE], {PAGES: np.zeros((1, 3, 32, 32), np.float32)}, options)
+
+
+def _validate(path: Path, content: bytes) -> None:
+    """Raise ModelError unless a file of unknown origin answers pages, within bounds, with maps of their size."""
+    if fault := vet.fault(content, vet.OPERATORS | vet.ENLARGING):
+        raise ModelError(f"{path}: {fault}" + (f"; {YOURS} {path}" if fault.endswith("not run") else ""))
+    session = vet.careful(content)
+    has = {node.name for node in (*session.get_inputs(), *session.get_outputs())}
+    if not {PAGES, FINE, COARSE} <= has:
+        raise ModelError(f"{path}: an ONNX file, but it does not find numbers on pages; name another")
+    pages = [{PAGES: np.full((1, 3, side, side), 0.9, np.float32)} for side in TRIED]
+    answers = vet.trial(session, (FINE, COARSE), pages)
+    for side in TRIED:
+        try:
+            maps = next(answers)
+        except Exception as error:
+            bounds = f"{vet.SECONDS:g} s and {vet.MEMORY // 10**6} MB"
+            raise ModelError(f"{path}: fails, or takes more than {bounds}, when tried; {YOURS} {path}") from error
+        for name, values, shape in zip(
+            (FINE, COARSE), maps, ((1, 3, side // 2, side // 2), (1, 21, side // 4, side // 4)), strict=True
+        ):
+            if values.shape != shape or values.dtype != np.float32:
+                raise ModelError(f"{path}: its {name} maps are {values.shape} {values.dtype}, expected {shape} float32")
 
 
 def page_model(name_or_path: str | Path = PAGE, threads: int = 0) -> PageModel:

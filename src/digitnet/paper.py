@@ -183,7 +183,8 @@ def nothing(tall: float, rng: np.random.Generator) -> Floats:
         return texture
     if kind < 0.65:
         step, pen = rng.uniform(0.15, 0.9) * tall, max(1, round(tall * rng.uniform(0.04, 0.2)))
-        lean, start = rng.normal(0, 0.2) * height, rng.uniform(0, 0.9) * tall
+        step = min(step, width / 4)  # three bars at least: one alone is a 1
+        lean, start = rng.normal(0, 0.2) * height, rng.uniform(0, 1) * step
         for foot in np.arange(start, width, step).tolist():
             cv2.line(ink, (round(foot + lean), 0), (round(foot), height), 1.0, pen, cv2.LINE_AA)
         if rng.random() < 0.4:  # a grid, bricks, squared paper
@@ -191,7 +192,7 @@ def nothing(tall: float, rng: np.random.Generator) -> Floats:
                 cv2.line(ink, (0, round(y)), (width, round(y)), 1.0, pen, cv2.LINE_AA)
     elif kind < 0.92:
         for _ in range(int(rng.integers(1, 6))):
-            points = rng.uniform(0, 1, (int(rng.integers(2, 9)), 2)) * (width, height)
+            points = rng.uniform(0, 1, (int(rng.integers(4, 9)), 2)) * (width, height)
             if rng.random() < 0.6:
                 pen = max(1, round(tall * rng.uniform(0.04, 0.3)))
                 cv2.polylines(ink, [points.astype(np.int32)], bool(rng.random() < 0.3), 1.0, pen, cv2.LINE_AA)

@@ -58,6 +58,9 @@ FEW, HUGE = 2, 100
 CROP = 600
 """Pixels of a picture's longer side up to which all of it may be one number, cut out of its page."""
 
+CUT_OUT = 0.8
+"""Share of the pictures of so few pixels that hold one number: most were cut out, or drawn, for it."""
+
 COARSE = 1.5
 """Pixels of a page to one of a region from which the page is scaled down for reading, not sampled."""
 
@@ -130,7 +133,7 @@ class Reader:
             only = self._number(drafts[0], page, opinions.get(id(drafts[0])), known, rules)
             return Reading((only,), page, said)
         places = len(found) - _whole_too(page)
-        real = [*_prevalent(like[:places]).tolist(), *like[places:].tolist()]
+        real = [*_prevalent(like[:places]).tolist(), *_given(CUT_OUT, like[places:]).tolist()]
         numbers: list[Number | None] = []
         for draft, share in zip(drafts, real, strict=True):
             number = self._number(draft, page, opinions.get(id(draft)), share, rules) if draft.boxes else None

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -31,12 +31,15 @@ from digitnet.trained_on import IMAGES
 OPERATORS = frozenset(
     [
         *("Add", "AveragePool", "BatchNormalization", "Cast", "Concat", "Constant", "Conv", "Div", "Exp", "Flatten"),
-        *("Gather", "Gemm", "GreaterOrEqual", "Identity", "LayerNormalization", "LogSoftmax", "MatMul", "MaxPool"),
-        *("Mul", "ReduceLogSumExp", "ReduceMean", "Relu", "Sigmoid", "Slice", "Softmax", "Split", "Squeeze", "Sub"),
-        *("Transpose", "Unsqueeze"),
+        *("Gather", "Gemm", "GreaterOrEqual", "Identity", "LayerNormalization", "LogSoftmax", "MatMul"),
+        *("MaxPool", "Mul", "ReduceLogSumExp", "ReduceMean", "Relu", "Sigmoid", "Slice", "Softmax", "Split"),
+        *("Squeeze", "Sub", "Transpose", "Unsqueeze"),
     ]
 )
 """The operators that `digitnet export` writes, and Identity. None loops."""
+
+ENLARGING = frozenset(["DepthToSpace", "Resize"])
+"""The operators that a page network needs as well: its maps are finer than its last layers."""
 
 LARGEST_INTEGER = 64
 """Largest integer of an operator's attribute, such as the width of a window; exports have at most 5."""
@@ -68,10 +71,10 @@ _PLAIN = {
 }
 
 
-def fault(content: bytes) -> str | None:
-    """Say in words why a file is no model that may be opened, or None where it may be."""
+def fault(content: bytes, operators: frozenset[str] = OPERATORS) -> str | None:
+    """Say in words why a file is no model that may be opened, or None where it may be; operators: those allowed."""
     try:
-        _check(content, _MODEL, [MOST_FIELDS])
+        _check(content, _MODEL, [MOST_FIELDS], {name.encode() for name in operators})
     except _FaultError as error:
         return str(error)
     return None
@@ -81,7 +84,7 @@ class _FaultError(Exception):
     """What is wrong with a file."""
 
 
-def _check(content: bytes, what: str, left: list[int]) -> None:
+def _check(content: bytes, what: str, left: list[int], operators: Container[int | bytes]) -> None:
     """Look at a message and those within it; left: fields that may still come."""
     dims: list[int] = []
     for number, value in _fields(content):
@@ -91,14 +94,14 @@ def _check(content: bytes, what: str, left: list[int]) -> None:
         if (below := _BELOW.get(what, {}).get(number)) is not None:
             if not isinstance(value, bytes):
                 raise _FaultError(f"{_NO_MODEL} (damaged); copy it again")
-            _check(value, below, left)
+            _check(value, below, left, operators)
         elif (what == _TENSOR and number == 13) or (what == _TENSOR and number == 14 and value):
             raise _FaultError("keeps its weights in other files; export it again as one file")
         elif what == _MODEL and number == 14 and _long_metadata(value):
             raise _FaultError(f"has metadata of more than {LONGEST_METADATA:,} bytes; export it again")
         elif number not in _PLAIN[what]:
             raise _FaultError(f"has {what} with what digitnet never writes (field {number}); export it again")
-        elif what == _NODE and number == 4 and value not in _NAMES:
+        elif what == _NODE and number == 4 and value not in operators:
             shown = ascii(value[:40].decode("utf-8", "replace") if isinstance(value, bytes) else value)
             raise _FaultError(f"has the operator {shown}, which no model of digitnet's needs; it is not run")
         elif what == _NODE and number == 7 and value not in (b"", b"ai.onnx"):
@@ -112,9 +115,6 @@ def _check(content: bytes, what: str, left: list[int]) -> None:
             raise _FaultError("has a tensor that is not of numbers; export it again")
     if what == _TENSOR and (min(dims, default=0) < 0 or math.prod(dims) > len(content)):
         raise _FaultError(f"has a tensor {tuple(dims[:8])} in {len(content):,} bytes; copy it again")
-
-
-_NAMES = {name.encode() for name in OPERATORS}
 
 
 def _long_metadata(value: int | bytes) -> bool:
@@ -188,7 +188,7 @@ def careful(content: bytes) -> Any:
 
 
 def trial(
-    session: Any, outputs: Sequence[str], inputs: Iterable[Mapping[str, NDArray[np.uint8]]]
+    session: Any, outputs: Sequence[str], inputs: Iterable[Mapping[str, NDArray[Any]]]
 ) -> Iterator[list[NDArray[Any]]]:
     """Yield a careful session's outputs of each of the inputs; raises what ONNX Runtime raises, and after `SECONDS`.
 
