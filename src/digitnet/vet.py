@@ -22,7 +22,6 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
