@@ -17,11 +17,13 @@ from pathlib import Path
 
 from rows import note, row
 
-from digitnet import checkpoint, data, evaluate
-from digitnet.models import TorchClassifier
-from digitnet.run import reopen, start
-from digitnet.runtime import ensemble
-from digitnet.train import RECIPES
+from digitnet import evaluate
+from digitnet.core.digits import ensemble
+from digitnet.data import datasets
+from digitnet.models import checkpoint
+from digitnet.models.networks import TorchClassifier
+from digitnet.training.config import RECIPES
+from digitnet.training.run import reopen, start
 
 TARGETS = {
     "tutorial": (0.988, 0.993),
@@ -41,7 +43,7 @@ def main() -> bool:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("run/accuracy"))
     asked = parser.parse_args()
-    test = data.splits("mnist").test
+    test = datasets.splits("mnist").test
     right, valid, seconds, members = [], [], [], []
     for seed in range(asked.seeds):
         folder = asked.out / f"{asked.recipe}-{seed}"

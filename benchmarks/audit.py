@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from rows import HEADER, note, row
 
 from digitnet import Digits
-from digitnet.audit import Suspect, open_source, out_of_fold, suspects
-from digitnet.data import load
-from digitnet.mnist import WRONG_TEST_LABELS
+from digitnet.data.datasets import load
+from digitnet.data.mnist import WRONG_TEST_LABELS
+from digitnet.experiments.label_audit import Suspect, open_source, out_of_fold, suspects
 
 FIRST = 60
 """Suspects of the test set among which the known ones are looked for."""

@@ -10,15 +10,16 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from digitnet import data, evaluate
-from digitnet.mnist import WRONG_TEST_LABELS
-from digitnet.runtime import classifier
+from digitnet import evaluate
+from digitnet.data import datasets
+from digitnet.data.mnist import WRONG_TEST_LABELS
+from digitnet.models.onnx_models import classifier
 
 COLUMNS = 10
 
 
 def main(name: str, path: Path) -> None:
-    test = data.splits("mnist").test
+    test = datasets.splits("mnist").test
     model = classifier(name)
     errors = evaluate(model, test).worst(most=len(test))
     digitness = model.digitness(test.images)

@@ -28,9 +28,9 @@ from PIL import Image
 from rows import note, row
 from targets import most_memory
 
-from digitnet import image
-from digitnet.errors import ImageError
-from digitnet.reader import Reader
+from digitnet.core.errors import ImageError
+from digitnet.imaging import pages as image
+from digitnet.reading.reader import Reader
 
 Gray = NDArray[np.uint8]
 

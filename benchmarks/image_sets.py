@@ -5,9 +5,9 @@ python benchmarks/image_sets.py
 The digits of fonts depend on the version of FreeType that Pillow has.
 """
 
-from digitnet.data import load
-from digitnet.files import write_atomic
-from digitnet.trained_on import HOME, ImageSet
+from digitnet.core.files import write_atomic
+from digitnet.data.datasets import load
+from digitnet.models.trained_on import HOME, ImageSet
 
 
 def main() -> None:

@@ -22,8 +22,8 @@ import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from rows import note, row
 
-from digitnet.serve import create_app
-from digitnet.service import Settings
+from digitnet.serving.app import create_app
+from digitnet.serving.service import Settings
 
 STROKES = 30
 FLOOR = 80.0

@@ -15,8 +15,8 @@ from page_latency import DIGITS, chromium, draw, served
 from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
-from digitnet.compose import Composer
-from digitnet.writers import inventions
+from digitnet.data.synthesis.composer import Composer
+from digitnet.data.synthesis.writers import inventions
 
 NUMBERS = ["1984", "27", "350", "4162", "96", "7265", "118", "30", "5807", "643", "92", "2016", "75", "8841", "309"]
 HAND = 105

@@ -153,7 +153,7 @@ def _digits(text: str) -> str:
 
 def finder(line: str) -> Engine:
     """Return digitnet as it is."""
-    from digitnet.reader import Reader
+    from digitnet.reading.reader import Reader
 
     reader = Reader(line=line, threads=1)
 
@@ -170,11 +170,11 @@ def finder(line: str) -> Engine:
 
 def paged(page: Path, line: str) -> Engine:
     """Return digitnet with a page network that is not built in yet."""
-    from digitnet.decode import decode
-    from digitnet.frame import strip
-    from digitnet.page_find import cut, find
-    from digitnet.page_model import PageModel
-    from digitnet.runtime import line_reader
+    from digitnet.imaging.normalization import strip
+    from digitnet.imaging.page_find import cut, find
+    from digitnet.models.onnx_models import line_reader
+    from digitnet.models.page_model import PageModel
+    from digitnet.reading.ctc import decode
 
     network, reader = PageModel(page, threads=1), line_reader(line, 1)
 

@@ -30,15 +30,15 @@ from foreign import FOLDER
 from rows import note, row
 from scenes import KINDS, Gray, canvas, digit, noisy, placed, without_digits
 
-from digitnet import image
-from digitnet.batch import read_all
-from digitnet.evaluate import LineScores
-from digitnet.pens import Pen, draw, grained
-from digitnet.reader import Reader
-from digitnet.reading import Reading
-from digitnet.rules import Rules
-from digitnet.runtime import LINE
-from digitnet.texts import ALPHABET, OTHER
+from digitnet.data.synthesis.pens import Pen, draw, grained
+from digitnet.data.synthesis.texts import ALPHABET, OTHER
+from digitnet.evaluation.metrics import LineScores
+from digitnet.imaging import pages
+from digitnet.models.onnx_models import LINE
+from digitnet.reading.batch import read_all
+from digitnet.reading.constraints import Rules
+from digitnet.reading.reader import Reader
+from digitnet.reading.result import Reading
 
 Engine = Callable[[list[str]], tuple[float, list[str]]]  # reads files: the seconds it took, and a text for each
 
@@ -154,7 +154,7 @@ def cheques(reader: Reader, asked: argparse.Namespace) -> bool:
     names = "cheque amounts", "cheque amounts found on their pictures", "cheque amounts of known length"
     single, found, known = (Tally(name, asked.wrong) for name in names)
     for path, true in zip(*amounts(), strict=True):
-        page = image.page(path)
+        page = pages.page(path)
         single.add(page, true, reader.read_page(page, single=True))
         found.add(page, true, reader.read_page(page))
         known.add(page, true, reader.read_page(page, single=True, rules=Rules(lengths=(len(true), len(true)))))

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from rows import note, row
 
-from digitnet import data
+from digitnet.data import datasets
 
 SPEED = {"best": 12_000, "accurate": 3_000}
 """MNIST digits that each recipe is timed on."""
@@ -50,7 +50,7 @@ def train(home: Path, processes: int, name: str, *words: str) -> list[dict[str, 
 def some_digits(home: Path, count: int) -> str:
     path = home / f"{count}.npz"
     if not path.is_file():
-        digits = data.load("mnist", "train")[:count]
+        digits = datasets.load("mnist", "train")[:count]
         assert digits.labels is not None
         np.savez(path, images=digits.images, labels=digits.labels)
     return str(path)

@@ -14,9 +14,10 @@ from foreign import GLYPH, PEN, no_digits
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from digitnet import data, image
-from digitnet.digits import Digits
-from digitnet.writers import cut
+from digitnet.core.digits import Digits
+from digitnet.data import datasets
+from digitnet.data.synthesis.writers import cut
+from digitnet.imaging import pages
 
 Gray = NDArray[np.uint8]
 Ink = NDArray[np.float32]  # (h, w) in 0..1
@@ -32,7 +33,7 @@ WORDS = ["invoice", "for", "delivery", "please", "pay", "the", "whole", "amount"
 
 @lru_cache
 def mnist() -> Digits:
-    return data.splits("mnist").test
+    return datasets.splits("mnist").test
 
 
 def digit(i: int, height: int) -> tuple[Ink, str]:
@@ -118,7 +119,7 @@ def without_digits(kind: str, rng: Rng) -> Gray:
         ink = patterns[rng.choice(list(patterns))].astype(np.float32)
         return printed(cv2.GaussianBlur(ink, (0, 0), rng.uniform(0.3, 1.5)), rng)
     if kind == "photos":  # parts of them, enlarged
-        whole = image.page(PHOTOS[rng.integers(3)])
+        whole = pages.page(PHOTOS[rng.integers(3)])
         side = int(rng.integers(80, min(whole.shape)))
         top, left = (int(rng.integers(limit - side + 1)) for limit in whole.shape)
         return noisy(cv2.resize(whole[top : top + side, left : left + side], ink.shape[::-1]), rng, 0)

@@ -28,7 +28,7 @@ import numpy as np
 from rows import note, row
 from scenes import Gray
 
-from digitnet.hands import hands
+from digitnet.data.synthesis.strokes import hands
 
 CLIENTS, LIMIT = 32, 0.040
 """Connections that ask one request after the other; seconds that 99 of 100 may take at half of what they get."""
@@ -39,7 +39,7 @@ LAST = b"Connection: close\r\n"
 NOTHING = """
 import socket, sys
 from fastapi import FastAPI, File, UploadFile
-from digitnet.process import serve_app
+from digitnet.serving.process import serve_app
 app = FastAPI()
 @app.post("/v1/read")
 async def read(file: list[UploadFile] = File()):

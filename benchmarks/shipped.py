@@ -22,11 +22,12 @@ import torch
 from foreign import FOLDER, foreign, no_digits
 from rows import note, row
 
-from digitnet import classifier, data, evaluate
-from digitnet.corrupt import CORRUPTIONS, corrupt
-from digitnet.digits import Classifier, Digits
-from digitnet.models import MODELS, TorchClassifier
-from digitnet.runtime import OnnxClassifier
+from digitnet import classifier, evaluate
+from digitnet.core.digits import Classifier, Digits
+from digitnet.data import datasets
+from digitnet.data.corruptions import CORRUPTIONS, corrupt
+from digitnet.models.networks import MODELS, TorchClassifier
+from digitnet.models.onnx_models import OnnxClassifier
 
 FLOORS = {
     "strong": {"MNIST": 0.9968, "USPS": 0.985, "optdigits": 0.985, "semeion": 0.96, "pendigits": 0.975},
@@ -42,7 +43,7 @@ def main() -> bool:
     parser.add_argument("--model", default="strong", choices=RATES)
     asked = parser.parse_args()
     model, name = classifier(asked.model), f"shipped `{asked.model}`"
-    test = data.splits("mnist").test
+    test = datasets.splits("mnist").test
     others = foreign() if FOLDER.is_dir() else {}
     if not others:
         note(f"{FOLDER} is not there: no rows for other people's digits, nor for letters and clothes")

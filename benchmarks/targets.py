@@ -28,10 +28,10 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet import image
-from digitnet.digits import SIDE, STRIP
-from digitnet.errors import DigitNetError
-from digitnet.hands import hands
+from digitnet.core.digits import SIDE, STRIP
+from digitnet.core.errors import DigitNetError
+from digitnet.data.synthesis.strokes import hands
+from digitnet.imaging import pages
 
 PAGES = 3
 """Pages that are decoded of each picture: every one comes alone, a thousand of them are only slower."""
@@ -81,10 +81,10 @@ def _file(name: str, content: bytes) -> Path:
 def decode(data: bytes) -> None:
     """Bytes -> grey pages."""
     with refusals():
-        for page in itertools.islice(image.pages(data), PAGES):
+        for page in itertools.islice(pages.pages(data), PAGES):
             assert page.dtype == np.uint8
             assert page.ndim == 2
-            assert page.size <= image.MOST_PIXELS
+            assert page.size <= pages.MOST_PIXELS
 
 
 def _pictures() -> dict[str, bytes]:
@@ -162,7 +162,7 @@ _KINDS = ("images-idx3-ubyte", "images-idx3-ubyte.gz", "digits.csv", "digits.npz
 
 def load_data(data: bytes) -> None:
     """A byte for the kind of file, then the file -> Digits."""
-    from digitnet.data import load
+    from digitnet.data.datasets import load
 
     if data:
         with refusals():
@@ -171,7 +171,7 @@ def load_data(data: bytes) -> None:
 
 
 def _data_files() -> dict[str, bytes]:
-    from digitnet.formats import idx_bytes
+    from digitnet.data.formats import idx_bytes
 
     some = hands(2)
     idx = idx_bytes(some.images)
@@ -208,8 +208,8 @@ def load_checkpoint(data: bytes) -> None:
     """A byte for the kind of file, then the file -> a network, a run's state, or a run's JSON."""
     import torch
 
-    from digitnet import checkpoint
-    from digitnet.models import DigitNet
+    from digitnet.models import checkpoint
+    from digitnet.models.networks import DigitNet
 
     if not data:
         return
@@ -230,7 +230,7 @@ def load_checkpoint(data: bytes) -> None:
 def _checkpoints() -> dict[str, bytes]:
     import torch
 
-    from digitnet import checkpoint
+    from digitnet.models import checkpoint
 
     little = {"conv1.weight": torch.zeros(2, 1, 3, 3), "conv1.bias": torch.zeros(2)}
     path, other = _folder() / "seed.safetensors", _folder() / "seed.pt"
@@ -256,8 +256,8 @@ def _checkpoints() -> dict[str, bytes]:
 
 def load_model(data: bytes) -> None:
     """An ONNX file -> a classifier and its answer, or a line reader and its."""
-    from digitnet.model_file import STRIPS
-    from digitnet.runtime import LineReader, OnnxClassifier
+    from digitnet.models.model_file import STRIPS
+    from digitnet.models.onnx_models import LineReader, OnnxClassifier
 
     path = _file("model.onnx", data)
     with refusals():
@@ -279,11 +279,11 @@ def _models() -> dict[str, bytes]:
     import torch
     from torch import nn
 
-    from digitnet.compose import unseen
-    from digitnet.export import export
-    from digitnet.line_export import export_lines
-    from digitnet.scribe import Written
-    from digitnet.texts import ALPHABET
+    from digitnet.data.synthesis.composer import unseen
+    from digitnet.data.synthesis.scribe import Written
+    from digitnet.data.synthesis.texts import ALPHABET
+    from digitnet.training.export import export
+    from digitnet.training.line_export import export_lines
 
     class LittleLine(nn.Module):
         def __init__(self) -> None:
@@ -356,12 +356,12 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 @cache
 def _application() -> Any:
-    from digitnet.intake import Limits
-    from digitnet.serve import create_app
-    from digitnet.service import Settings
+    from digitnet.serving.app import create_app
+    from digitnet.serving.requests import Limits
+    from digitnet.serving.service import Settings
 
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # as the service has it
-    image.MOST_PIXELS, image.MOST_PAGES = Limits().pixels, Limits().pages
+    pages.MOST_PIXELS, pages.MOST_PAGES = Limits().pixels, Limits().pages
     return create_app(Settings(threads=1))
 
 

@@ -27,9 +27,9 @@ import numpy as np
 from rows import note, row
 from targets import MEGABYTES, SECONDS, TARGETS, mutations
 
-from digitnet.digits import STRIP
-from digitnet.hands import hands
-from digitnet.runtime import WEIGHTS
+from digitnet.core.digits import STRIP
+from digitnet.data.synthesis.strokes import hands
+from digitnet.models.onnx_models import WEIGHTS
 
 Words = list[str | bytes]
 Runs = list[tuple[str, Words, tuple[str, str]]]
@@ -44,7 +44,7 @@ STARTS = ("Error: ", "Stopped.")
 FETCH: Words = [
     sys.executable,
     "-c",
-    "import hashlib, sys; from digitnet import cli, data, fetch\n"
+    "import hashlib, sys; from digitnet import cli\n from digitnet.data import datasets as data\n from digitnet.data import download as fetch\n"
     "content = bytes(2_000_000)\n"
     "file = fetch.File('digits', len(content), hashlib.sha256(content).hexdigest())\n"
     "source = fetch.Source('here', lambda files: [(file, content)])\n"
@@ -117,8 +117,8 @@ def models(count: int, seed: int) -> bool:
 
 def mutate(count: int, seed: int) -> None:
     """Damage the built-in models and two little ones, open and ask each, and print what came of it."""
-    from digitnet.errors import ModelError
-    from digitnet.runtime import LineReader, OnnxClassifier
+    from digitnet.core.errors import ModelError
+    from digitnet.models.onnx_models import LineReader, OnnxClassifier
 
     files = {path.stem: path.read_bytes() for path in WEIGHTS.glob("*.onnx")} | TARGETS["model"].seeds()
     counts: Counter[str] = Counter()

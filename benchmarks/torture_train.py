@@ -29,8 +29,8 @@ import numpy as np
 from PIL import Image
 from rows import note, row
 
-from digitnet import data
-from digitnet.mistakes import load_report
+from digitnet.data import datasets
+from digitnet.evaluation.misclassified import load_report
 
 EPOCHS, DIGITS, KILLS_A_RUN = 6, 1_000, 5
 KINDS = {"starting": 0.15, "training": 0.4, "writing": 0.3, "finishing": 0.15}
@@ -162,14 +162,14 @@ def main() -> bool:
     asked = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     FORKS.set_forkserver_preload(
-        ["torch._dynamo", "digitnet.cli", "digitnet.run", "matplotlib.figure", "sklearn.metrics"]
+        ["torch._dynamo", "digitnet.cli", "digitnet.training.run", "matplotlib.figure", "sklearn.metrics"]
     )
     rng, began = random.Random(asked.seed), time.monotonic()
     note(f"seed {asked.seed}")
     kinds, states, faults, kills, runs = Counter[str](), Counter[str](), list[str](), 0, 0
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary)
-        digits = data.load("mnist", "train")[:DIGITS]
+        digits = datasets.load("mnist", "train")[:DIGITS]
         assert digits.labels is not None
         np.savez(home / "digits.npz", images=digits.images, labels=digits.labels)
         first = Training(words_for(home, "whole"), home)

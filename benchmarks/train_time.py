@@ -25,9 +25,12 @@ from rows import note, row
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from digitnet import Digits, checkpoint, data, evaluate
-from digitnet.models import TorchClassifier
-from digitnet.train import RECIPES, new_network, train
+from digitnet import Digits, evaluate
+from digitnet.data import datasets
+from digitnet.models import checkpoint
+from digitnet.models.networks import TorchClassifier
+from digitnet.training.config import RECIPES
+from digitnet.training.loop import new_network, train
 
 SEEDS, TUTORIAL_SEEDS, MOST_EPOCHS, ENOUGH = 5, 3, 12, 0.99
 
@@ -81,7 +84,7 @@ def tutorial_loop(digits: Digits, test: Digits, seed: int) -> tuple[float, int, 
     return seconds, epoch, accuracy
 
 
-def quick(seed: int, parts: data.Splits) -> tuple[float, float]:
+def quick(seed: int, parts: datasets.Splits) -> tuple[float, float]:
     """Return the training seconds and the final test accuracy of the quick recipe."""
     config = replace(RECIPES["quick"], seed=seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -100,8 +103,8 @@ def whole(words: list[str]) -> float:
 
 
 def main() -> bool:
-    parts = data.splits("mnist")
-    everything = data.load("mnist", "train")
+    parts = datasets.splits("mnist")
+    everything = datasets.load("mnist", "train")
     fast, slow, commands = [], [], []
     quick(99, parts)  # warm up
     for seed in range(SEEDS):

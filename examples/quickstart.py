@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 
 import digitnet
-from digitnet.hands import hands
-from digitnet.run import start
-from digitnet.train import RECIPES
+from digitnet.data.synthesis.strokes import hands
+from digitnet.training.config import RECIPES
+from digitnet.training.run import start
 
 # Learn: 55,000 digits, one pass. Other recipes take longer and learn more.
 run = start(RECIPES["quick"], Path("quickstart"))

@@ -12,7 +12,7 @@ from hypothesis import settings
 from PIL import Image, ImageDraw, ImageFont
 
 from digitnet import Digits
-from digitnet.errors import DataError
+from digitnet.core.errors import DataError
 
 # The same examples every time, and no clock: this machine may be busy.
 settings.register_profile("digitnet", derandomize=True, deadline=None, database=None, max_examples=50)
@@ -43,7 +43,7 @@ def taught(drawn):
     """A DigitNet that has learnt the drawn digits in a second, a twentieth of them as threes: it is too little sure."""
     import torch
 
-    from digitnet.models import DigitNet, to_input
+    from digitnet.models.networks import DigitNet, to_input
 
     images = to_input(torch.tensor(drawn.images))
     labels = torch.tensor(np.where(np.arange(600) % 20, drawn.labels, 3)).long()
@@ -62,7 +62,7 @@ def taught(drawn):
 @pytest.fixture(scope="session")
 def exported(taught, drawn, tmp_path_factory):
     """The path of that network as a model file."""
-    from digitnet.export import export
+    from digitnet.training.export import export
 
     path = tmp_path_factory.mktemp("exported") / "taught.onnx"
     export(taught, drawn, {"name": "taught", "data": "mnist"}, path)
@@ -79,14 +79,14 @@ def drawn_npz(drawn, tmp_path):
 @pytest.fixture
 def put_fonts(monkeypatch, tmp_path):
     """put_fonts(hand, printed): Pillow's own font under those names instead of digitnet's fonts; nothing is fetched."""
-    from digitnet import data, fonts
+    from digitnet.data import datasets, fonts
 
     def put(hand, printed):
         content = ImageFont.load_default(20).path.getvalue()
         sha256 = hashlib.sha256(content).hexdigest()
         made = [tuple(fonts.Font(name, len(content), sha256) for name in names) for names in (hand, printed)]
         few = replace(fonts.FONTS, hand=made[0], printed=made[1])
-        monkeypatch.setitem(data.DATASETS, "fonts", few)
+        monkeypatch.setitem(datasets.DATASETS, "fonts", few)
         folder = tmp_path / "cache" / "fonts"
         folder.mkdir(parents=True)
         for file in few.files:
@@ -109,10 +109,10 @@ def _alone(request, monkeypatch, tmp_path):
 @pytest.fixture(scope="session")
 def mnist_folder():
     """The folder with the real MNIST: the user's, or fetched once."""
-    from digitnet import data, mnist
+    from digitnet.data import datasets, mnist
 
     try:
-        return data.get(mnist.MNIST)[0].parent
+        return datasets.get(mnist.MNIST)[0].parent
     except DataError as error:
         pytest.skip(f"MNIST is not here and cannot be fetched: {str(error).splitlines()[0]}")
 
@@ -161,9 +161,9 @@ def small_disk(tmp_path):
 
 def few_hands():
     """Six invented hands, straight-lined signs and two words: what a scribe needs, without any data."""
-    from digitnet.hands import inventions
-    from digitnet.line_sources import Sources
-    from digitnet.texts import SIGNS
+    from digitnet.data.synthesis.strokes import inventions
+    from digitnet.data.synthesis.texts import SIGNS
+    from digitnet.training.line_sources import Sources
 
     def strokes(*runs):
         return tuple(np.array(run, np.float32) for run in runs)
@@ -196,10 +196,10 @@ class Says:
         return [self.columns(one.shape[1]) for one in strips]
 
     def columns(self, width):
-        from digitnet.decode import only_digits
-        from digitnet.digits import STRIP
-        from digitnet.model_file import MARGIN, STRIDE
-        from digitnet.runtime import Columns
+        from digitnet.core.digits import STRIP
+        from digitnet.models.model_file import MARGIN, STRIDE
+        from digitnet.models.onnx_models import Columns
+        from digitnet.reading.ctc import only_digits
 
         count = -(-(width + 2 * MARGIN) // STRIDE)
         probs = np.full((count, len(self.alphabet) + 1), 1e-9)

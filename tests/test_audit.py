@@ -14,9 +14,11 @@ pytest.importorskip("torch")
 pytest.importorskip("jinja2")
 pytest.importorskip("cleanlab", reason="cleanlab comes with the extra audit")
 
-from digitnet import Digits, audit, extras
-from digitnet.data import load
-from digitnet.errors import DataError
+from digitnet import Digits
+from digitnet.core import extras
+from digitnet.core.errors import DataError
+from digitnet.data.datasets import load
+from digitnet.experiments import label_audit
 
 
 def believing(digits, sure=0.97, doubted=()):
@@ -38,8 +40,8 @@ def flip(digits, rows):
 @pytest.fixture
 def hasty(monkeypatch):
     """Networks that learn for few steps: enough for digits in one font."""
-    monkeypatch.setattr(audit, "STEPS", 40)
-    monkeypatch.setattr(audit, "REPEATS", 1)
+    monkeypatch.setattr(label_audit, "STEPS", 40)
+    monkeypatch.setattr(label_audit, "REPEATS", 1)
 
 
 @pytest.fixture
@@ -48,9 +50,9 @@ def judged(monkeypatch, drawn):
 
     def out_of_fold(digits, folds, seed):
         rows = np.arange(len(digits))
-        yield audit.Fold(1, 1, rows, believing(digits, doubted={30: 0, 41: 1}), 0.1)
+        yield label_audit.Fold(1, 1, rows, believing(digits, doubted={30: 0, 41: 1}), 0.1)
 
-    monkeypatch.setattr(audit, "out_of_fold", out_of_fold)
+    monkeypatch.setattr(label_audit, "out_of_fold", out_of_fold)
 
 
 @pytest.fixture
@@ -74,13 +76,13 @@ def test_every_digit_is_judged_by_networks_that_never_saw_it(drawn, monkeypatch)
         seen.append({image.tobytes() for image in digits.images})
         return iter(())
 
-    monkeypatch.setattr(audit, "train", train)
-    monkeypatch.setattr(audit.checkpoint, "load_network", lambda folder: None)
-    monkeypatch.setattr(audit, "TorchClassifier", lambda network: lambda images: np.full((len(images), 10), 0.1))
+    monkeypatch.setattr(label_audit, "train", train)
+    monkeypatch.setattr(label_audit.checkpoint, "load_network", lambda folder: None)
+    monkeypatch.setattr(label_audit, "TorchClassifier", lambda network: lambda images: np.full((len(images), 10), 0.1))
     twice = drawn[np.concatenate([np.arange(100), np.arange(50)])]  # copies, which must not judge each other
-    folds = list(audit.out_of_fold(twice, 3, seed=5))
+    folds = list(label_audit.out_of_fold(twice, 3, seed=5))
     judged = np.bincount(np.concatenate([fold.rows for fold in folds]))
-    assert judged.tolist() == [audit.REPEATS] * 150
+    assert judged.tolist() == [label_audit.REPEATS] * 150
     assert sum(fold.probs.sum() for fold in folds) == pytest.approx(150), "each digit's shares add up to 1"
     assert folds[0].rows.tolist() != folds[3].rows.tolist(), "other folds the second time"
     for fold, learnt in zip(folds, seen, strict=True):
@@ -89,18 +91,18 @@ def test_every_digit_is_judged_by_networks_that_never_saw_it(drawn, monkeypatch)
 
 
 def test_folds_hold_every_label_in_proportion_and_follow_the_seed(drawn):
-    fold = audit.folds_of(drawn, 4, seed=1)
+    fold = label_audit.folds_of(drawn, 4, seed=1)
     counts = np.array([np.bincount(drawn.labels[fold == number], minlength=10) for number in range(4)])
     assert counts.min() >= 14
     assert counts.max() <= 16
-    assert (fold == audit.folds_of(drawn, 4, seed=1)).all()
-    assert (fold != audit.folds_of(drawn, 4, seed=2)).any()
+    assert (fold == label_audit.folds_of(drawn, 4, seed=1)).all()
+    assert (fold != label_audit.folds_of(drawn, 4, seed=2)).any()
 
 
 def test_few_digits_are_passed_over_more_often():
-    assert audit.recipe(60_000).epochs == audit.EPOCHS
-    few = audit.recipe(1000, seed=3)
-    assert few.epochs * np.ceil(1000 / few.batch_size) >= audit.STEPS
+    assert label_audit.recipe(60_000).epochs == label_audit.EPOCHS
+    few = label_audit.recipe(1000, seed=3)
+    assert few.epochs * np.ceil(1000 / few.batch_size) >= label_audit.STEPS
     assert (few.recipe, few.seed) == ("quick", 3)
 
 
@@ -108,7 +110,7 @@ def test_the_label_that_is_believed_least_comes_first(drawn):
     probs = believing(drawn, doubted={7: (drawn.labels[7] + 1) % 10, 9: (drawn.labels[9] + 2) % 10})
     probs[7] = np.where(probs[7] > 0.5, 0.97, 0.01 / 8)
     probs[7, drawn.labels[7]] = 0.02
-    found = audit.suspects(drawn, probs)
+    found = label_audit.suspects(drawn, probs)
     assert [suspect.row for suspect in found] == [9, 7]
     assert [suspect.given for suspect in found] == [drawn.labels[9], drawn.labels[7]]
     assert found[0].suggested == (drawn.labels[9] + 2) % 10
@@ -117,13 +119,13 @@ def test_the_label_that_is_believed_least_comes_first(drawn):
 
 
 def test_labels_that_the_networks_believe_are_no_suspects(drawn):
-    assert audit.suspects(drawn, believing(drawn)) == []
+    assert label_audit.suspects(drawn, believing(drawn)) == []
 
 
 def test_digits_of_two_labels_are_enough(drawn):
     two = drawn[(drawn.labels == 3) | (drawn.labels == 8)]
     row = int(np.flatnonzero(two.labels == 3)[0])
-    assert [(s.row, s.given, s.suggested) for s in audit.suspects(two, believing(two, doubted={row: 8}))] == [
+    assert [(s.row, s.given, s.suggested) for s in label_audit.suspects(two, believing(two, doubted={row: 8}))] == [
         (row, 3, 8)
     ]
 
@@ -133,36 +135,36 @@ def test_labels_set_wrong_are_found_by_networks_that_learnt_them_wrong_too(drawn
     wrong = np.array([11, 123, 250, 388, 501, 577])
     digits = flip(drawn, wrong)
     probs = np.zeros((600, 10), np.float32)
-    for fold in audit.out_of_fold(digits, 3, seed=0):
+    for fold in label_audit.out_of_fold(digits, 3, seed=0):
         probs[fold.rows] += fold.probs
-    first = audit.suspects(digits, probs)[:6]
+    first = label_audit.suspects(digits, probs)[:6]
     assert len({suspect.row for suspect in first} & set(wrong)) >= 5
     assert all(suspect.suggested == drawn.labels[suspect.row] for suspect in first if suspect.row in wrong)
 
 
 @pytest.mark.mnist
 def test_labels_set_wrong_are_found_in_handwriting(mnist_folder, monkeypatch):
-    monkeypatch.setattr(audit, "STEPS", 60)
+    monkeypatch.setattr(label_audit, "STEPS", 60)
     digits = load("mnist", "train")[:2000]
     wrong = np.random.default_rng(0).choice(2000, 40, replace=False)
     spoilt = flip(digits, wrong)
     probs = np.zeros((2000, 10), np.float32)
-    for fold in audit.out_of_fold(spoilt, 3, seed=0):
+    for fold in label_audit.out_of_fold(spoilt, 3, seed=0):
         probs[fold.rows] += fold.probs
-    found = [suspect.row for suspect in audit.suspects(spoilt, probs)]
+    found = [suspect.row for suspect in label_audit.suspects(spoilt, probs)]
     assert len(set(found[:50]) & set(wrong)) >= 32
 
 
 @pytest.mark.mnist
 def test_both_parts_of_mnist_are_audited(mnist_folder):
-    source = audit.open_source("mnist")
+    source = label_audit.open_source("mnist")
     assert len(source.digits) == 70_000
     assert (source.parts == "test").sum() == 10_000
     test = load("mnist", "test")
     row = int(np.flatnonzero(source.parts == "test")[2454])
     assert source.index[row] == 2454
     assert (source.digits.images[row] == test.images[2454]).all()
-    assert audit.name_of(source, row) == "test 2454"
+    assert label_audit.name_of(source, row) == "test 2454"
 
 
 @pytest.mark.usefixtures("judged")
@@ -171,14 +173,14 @@ def test_the_table_names_a_persons_files(folder, digitnet, tmp_path):
     assert (status, out.count("fold 1/")) == (0, 1)
     assert "2 suspect labels among 60" in out
     assert "counts 2 of them as wrong" in out
-    rows = table(tmp_path / "doubts" / audit.TABLE)
+    rows = table(tmp_path / "doubts" / label_audit.TABLE)
     files = sorted(folder.glob("*/*.png"))
     assert [row["file"] for row in rows] == [files[int(row["index"])].relative_to(folder).as_posix() for row in rows]
     assert [int(row["index"]) for row in rows] == [30, 41]
     assert [row["given"] for row in rows] == [files[30].parent.name, files[41].parent.name]
     assert [row["suggested"] for row in rows] == ["0", "1"]
-    assert list(rows[0]) == list(audit.COLUMNS)
-    assert str(tmp_path / "doubts" / audit.GALLERY) in err
+    assert list(rows[0]) == list(label_audit.COLUMNS)
+    assert str(tmp_path / "doubts" / label_audit.GALLERY) in err
 
 
 @pytest.mark.usefixtures("judged")
@@ -191,7 +193,7 @@ def test_digits_in_a_file_are_named_by_their_place(drawn_npz, digitnet):
         ("2", "", "41", ""),
     ]
     assert digitnet("audit", "--data", drawn_npz)[0] == 0
-    assert (drawn_npz.parent / "run" / "audit-2" / audit.GALLERY).is_file()
+    assert (drawn_npz.parent / "run" / "audit-2" / label_audit.GALLERY).is_file()
 
 
 class Links(HTMLParser):
@@ -212,7 +214,7 @@ class Links(HTMLParser):
 @pytest.mark.usefixtures("judged")
 def test_the_page_shows_the_pictures_and_loads_nothing(folder, digitnet, tmp_path):
     digitnet("audit", "--data", folder, "--out", tmp_path / "doubts", "--folds", 2)
-    html = (tmp_path / "doubts" / audit.GALLERY).read_text()
+    html = (tmp_path / "doubts" / label_audit.GALLERY).read_text()
     page = Links()
     page.feed(html)
     assert len(page.pictures) == 2
@@ -229,28 +231,28 @@ def test_the_page_shows_the_pictures_and_loads_nothing(folder, digitnet, tmp_pat
 @pytest.mark.usefixtures("judged")
 def test_the_page_holds_the_first_and_says_where_the_others_are(drawn_npz, digitnet):
     digitnet("audit", "--data", drawn_npz, "--most", 1, "--out", "doubts")
-    html = (drawn_npz.parent / "doubts" / audit.GALLERY).read_text()
+    html = (drawn_npz.parent / "doubts" / label_audit.GALLERY).read_text()
     assert html.count("<img") == 1
-    assert f"{audit.TABLE} has all" in html
-    assert len(table(drawn_npz.parent / "doubts" / audit.TABLE)) == 2
+    assert f"{label_audit.TABLE} has all" in html
+    assert len(table(drawn_npz.parent / "doubts" / label_audit.TABLE)) == 2
 
 
 def test_nothing_found_is_said(drawn_npz, digitnet, monkeypatch):
     def out_of_fold(digits, folds, seed):
-        yield audit.Fold(1, 1, np.arange(len(digits)), believing(digits), 0.1)
+        yield label_audit.Fold(1, 1, np.arange(len(digits)), believing(digits), 0.1)
 
-    monkeypatch.setattr(audit, "out_of_fold", out_of_fold)
+    monkeypatch.setattr(label_audit, "out_of_fold", out_of_fold)
     status, out, _ = digitnet("audit", "--data", drawn_npz, "--out", "doubts")
     assert status == 0
     assert "0 suspect labels among 600" in out
-    assert "No suspect label" in (drawn_npz.parent / "doubts" / audit.GALLERY).read_text()
-    assert table(drawn_npz.parent / "doubts" / audit.TABLE) == []
+    assert "No suspect label" in (drawn_npz.parent / "doubts" / label_audit.GALLERY).read_text()
+    assert table(drawn_npz.parent / "doubts" / label_audit.TABLE) == []
 
 
 @pytest.fixture
 def untaught(monkeypatch):
     """Training is an error: mistakes are told before it."""
-    monkeypatch.setattr(audit, "train", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(label_audit, "train", lambda *_: pytest.fail("trained"))
 
 
 @pytest.mark.usefixtures("untaught")
@@ -282,11 +284,11 @@ def test_a_missing_cleanlab_is_told_before_training(drawn_npz, digitnet, monkeyp
 @pytest.mark.usefixtures("untaught")
 def test_an_older_audit_is_never_overwritten(drawn_npz, digitnet, tmp_path):
     (tmp_path / "doubts").mkdir()
-    (tmp_path / "doubts" / audit.TABLE).write_text("mine")
+    (tmp_path / "doubts" / label_audit.TABLE).write_text("mine")
     status, _, err = digitnet("audit", "--data", drawn_npz, "--out", "doubts")
     assert status == 1
     assert "exists already; name another --out" in err
-    assert (tmp_path / "doubts" / audit.TABLE).read_text() == "mine"
+    assert (tmp_path / "doubts" / label_audit.TABLE).read_text() == "mine"
     (tmp_path / "file").write_text("")
     assert "is a file" in digitnet("audit", "--data", drawn_npz, "--out", "file")[2]
 
@@ -305,8 +307,8 @@ def test_a_folder_that_cannot_be_written_is_told_before_training(out, drawn_npz,
 
 def test_a_source_without_labels_or_of_one_fold_is_refused(drawn):
     with pytest.raises(DataError, match="without labels"):
-        audit.folds_of(Digits(drawn.images))
+        label_audit.folds_of(Digits(drawn.images))
     with pytest.raises(DataError, match="without labels"):
-        audit.suspects(Digits(drawn.images), np.full((600, 10), 0.1, np.float32))
+        label_audit.suspects(Digits(drawn.images), np.full((600, 10), 0.1, np.float32))
     with pytest.raises(DataError, match="choose 2 or more"):
-        audit.folds_of(drawn, 1)
+        label_audit.folds_of(drawn, 1)

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitnet.augment import (
+from digitnet.training.augmentation import (
     AUGMENTS,
     _highest,
     blend,

@@ -3,8 +3,8 @@ import pytest
 from conftest import draw_digits
 
 from digitnet import Digits, evaluate
-from digitnet.baselines import BASELINES, calibrated, fit, size
-from digitnet.errors import DataError
+from digitnet.core.errors import DataError
+from digitnet.experiments.baselines import BASELINES, calibrated, fit, size
 
 
 @pytest.fixture(scope="module")

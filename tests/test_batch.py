@@ -6,12 +6,12 @@ import pytest
 from PIL import Image
 from test_reader import write
 
-from digitnet import image
-from digitnet.batch import PICTURES, pictures, read_all, score_reading, truth
-from digitnet.errors import DataError, ImageError
-from digitnet.reader import Reader
-from digitnet.reading import Number, Reading
-from digitnet.rules import Rules
+from digitnet.core.errors import DataError, ImageError
+from digitnet.imaging import pages as image
+from digitnet.reading.batch import PICTURES, pictures, read_all, score_reading, truth
+from digitnet.reading.constraints import Rules
+from digitnet.reading.reader import Reader
+from digitnet.reading.result import Number, Reading
 
 
 @pytest.fixture(scope="module")

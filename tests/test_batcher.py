@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from digitnet.batcher import Batcher, BusyError, LateError
+from digitnet.serving.batching import Batcher, BusyError, LateError
 
 
 def run(scenario, **settings):
@@ -186,7 +186,7 @@ def leave(places):
 
 def test_a_burst_is_let_in_whole_and_a_crowd_that_stays_is_not(monkeypatch):
     now = [10.0]
-    monkeypatch.setattr("digitnet.batcher.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("digitnet.serving.batching.time.monotonic", lambda: now[0])
 
     async def scenario(batcher):
         burst = crowd(batcher, 9)
@@ -215,7 +215,7 @@ def test_a_burst_is_let_in_whole_and_a_crowd_that_stays_is_not(monkeypatch):
 
 def test_few_who_come_again_and_again_are_never_refused(monkeypatch):
     seconds = iter(range(1000))
-    monkeypatch.setattr("digitnet.batcher.time.monotonic", lambda: float(next(seconds)))
+    monkeypatch.setattr("digitnet.serving.batching.time.monotonic", lambda: float(next(seconds)))
 
     async def scenario(batcher):
         stays = crowd(batcher, 3)

@@ -7,37 +7,28 @@ import pytest
 import torch
 from conftest import draw_digits
 
-from digitnet import (
-    DataError,
-    ModelError,
-    baselines,
-    benchmark,
-    checkpoint,
-    cli_benchmark,
-    data,
-    evaluate,
-    formats,
-    measures,
-    runtime,
-    testbed,
-)
-from digitnet.benchmark import begin, cells, entries, measure
-from digitnet.corrupt import CORRUPTIONS, corrupt
-from digitnet.export import calibrate
-from digitnet.models import TorchClassifier
-from digitnet.score import open_model, score
-from digitnet.testbed import Plan, Sets, Suite
-from digitnet.train import RECIPES
+from digitnet import DataError, ModelError, evaluate
+from digitnet.cli import benchmark as cli_benchmark
+from digitnet.data import datasets, formats
+from digitnet.data.corruptions import CORRUPTIONS, corrupt
+from digitnet.evaluation.scoring import open_model, score
+from digitnet.experiments import baselines, benchmark, measurements, suite
+from digitnet.experiments.benchmark import begin, cells, entries, measure
+from digitnet.experiments.suite import Plan, Sets, Suite
+from digitnet.models import checkpoint, onnx_models
+from digitnet.models.networks import TorchClassifier
+from digitnet.training.config import RECIPES
+from digitnet.training.export import calibrate
 
 NOISE = np.random.default_rng(0).integers(0, 256, (50, 28, 28)).astype(np.uint8)
 
 
 def small(patch, folder):
     """Let the benchmark measure little: a few hundred drawn digits, two short recipes, two baselines."""
-    patch.setattr(testbed, "SOURCE", str(folder / "source"))
-    patch.setattr(testbed, "SUITES", {"quick": Suite(("quick",), 2, 660, 30), "full": Suite(("quick",), 1, None, None)})
-    patch.setattr(measures, "TURNS", 2)
-    patch.setattr(measures, "A_TURN", 0.001)
+    patch.setattr(suite, "SOURCE", str(folder / "source"))
+    patch.setattr(suite, "SUITES", {"quick": Suite(("quick",), 2, 660, 30), "full": Suite(("quick",), 1, None, None)})
+    patch.setattr(measurements, "TURNS", 2)
+    patch.setattr(measurements, "A_TURN", 0.001)
     for name in ("quick", "tutorial"):
         patch.setitem(RECIPES, name, replace(RECIPES[name], epochs=2, batch_size=32, device="cpu"))
     forest = replace(
@@ -108,7 +99,7 @@ def test_a_networks_numbers_are_those_that_evaluate_gives_for_its_file(done, pla
     assert said["test"]["calibration"] == pytest.approx(scores.calibration_error, abs=1e-6)
     assert said["test"]["kept"] == pytest.approx(1 - scores.sending(0.01).error)
     assert said["data/theirs"]["accuracy"] == score(model, plan.data[0]).scores.accuracy
-    fog = evaluate(model.classifier, corrupt(data.load(sets.source)[:30], "fog"))
+    fog = evaluate(model.classifier, corrupt(datasets.load(sets.source)[:30], "fog"))
     assert said["spoilt/fog"]["accuracy"] == fog.accuracy
 
 
@@ -118,12 +109,12 @@ def test_a_baselines_numbers_are_those_of_what_it_says(done, plan):
     classify = baselines.calibrated(baselines.fit("forest", parts.train, 1), parts.valid)
     said = found(done, plan, "forest", 1)
     assert said["test"]["accuracy"] == evaluate(classify, parts.test).accuracy
-    assert said["data/theirs"]["accuracy"] == evaluate(classify, data.load(plan.data[0])).accuracy
+    assert said["data/theirs"]["accuracy"] == evaluate(classify, datasets.load(plan.data[0])).accuracy
 
 
 def test_what_is_no_digit_is_refused_below_a_threshold_of_validation_digits(done, plan):
     sets, folder, _ = done
-    model = runtime.classifier(folder / "models" / "quick-0.onnx")
+    model = onnx_models.classifier(folder / "models" / "quick-0.onnx")
     test, noise = model.digitness(sets.parts.test.images), model.digitness(NOISE)
     ranks = (test[:, None] > noise).mean() + (test[:, None] == noise).mean() / 2
     threshold = np.quantile(model.digitness(sets.parts.valid.images), 0.01)
@@ -135,11 +126,11 @@ def test_what_is_no_digit_is_refused_below_a_threshold_of_validation_digits(done
 
 def test_only_part_of_the_digits_is_learnt_from_by_all_in_the_quick_suite(done, folder):
     sets = done[0]
-    part, whole = data.load(sets.source, "train"), data.load(str(folder / "source"), "train")
+    part, whole = datasets.load(sets.source, "train"), datasets.load(str(folder / "source"), "train")
     assert len(part) == 660
     assert {image.tobytes() for image in part.images} <= {image.tobytes() for image in whole.images}
     assert np.bincount(part.labels).tolist() == [66] * 10
-    assert (sets.parts.test.images == data.load(str(folder / "source"), "test").images).all()
+    assert (sets.parts.test.images == datasets.load(str(folder / "source"), "test").images).all()
     config = json.loads((done[1] / "runs" / "quick-1" / "config.json").read_text())
     assert config["data_sha256"] == sets.parts.sha256
     assert config["seed"] == 1
@@ -308,7 +299,7 @@ def test_weights_by_others_take_the_input_that_is_named_or_that_reads_best(done,
     torch.save(network.state_dict(), tmp_path / "their.pt")
     name = str(tmp_path / "their.pt")
     rows = entries((name,))
-    monkeypatch.setattr("digitnet.score.splits", lambda *where: sets.parts)
+    monkeypatch.setattr("digitnet.data.datasets.splits", lambda *where: sets.parts)
     told = benchmark.prepare(rows[0], 0, sets, out)
     assert told.about == {"input": "0..1"}
     monkeypatch.setattr(sets, "plan", replace(plan, models=(name,), inputs="mnist"))
@@ -330,7 +321,7 @@ def test_of_fonts_that_a_model_learnt_from_nothing_is_told(done, plan, drawn):
     sets = done[0]
     sets.others["fonts"] = drawn
     try:
-        scored = measures.measures(sets)["data/fonts"]
+        scored = measurements.measures(sets)["data/fonts"]
         fitted = benchmark.prepare(entries(("strong",))[0], 0, sets, done[1])
         assert scored(fitted) == {"accuracy": None, "calibration": None}
         assert scored(replace(fitted, about={}))["accuracy"] == evaluate(fitted.classifier, drawn).accuracy

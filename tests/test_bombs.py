@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from digitnet.models import DigitNet
+from digitnet.models.networks import DigitNet
 
 LIMIT = 64 << 20
 """The largest array allowed here, bytes."""
@@ -23,11 +23,14 @@ BOMB = 3 * LIMIT
 SCRIPT = """
 import sys
 from pathlib import Path
-from digitnet import DataError, DigitNetError, data, formats, mistakes
+from digitnet import DataError, DigitNetError
+from digitnet.data import datasets as data
+from digitnet.data import formats
+from digitnet.evaluation import misclassified as mistakes
 
 kind, path, limit = sys.argv[1:]
 if kind == "model":
-    from digitnet import checkpoint
+    from digitnet.models import checkpoint
 
 def peak():
     return next(int(line.split()[1]) << 10 for line in Path("/proc/self/status").open() if line.startswith("VmHWM"))
@@ -35,7 +38,7 @@ def peak():
 if kind == "table":
     import pyarrow.parquet
 
-    from digitnet import store
+    from digitnet.reading.bulk import inputs as store
 
     store.MOST_BYTES = int(limit)
 

@@ -4,9 +4,11 @@ import itertools
 import numpy as np
 import pytest
 
-from digitnet import __version__, check, runtime
-from digitnet.extras import EXTRAS
-from digitnet.hands import hands
+from digitnet import __version__
+from digitnet.core.extras import EXTRAS
+from digitnet.data.synthesis.strokes import hands
+from digitnet.evaluation import self_test
+from digitnet.models import onnx_models
 
 DRAWN = hands(100)
 KNOWN = {image.tobytes(): label for image, label in zip(DRAWN.images, DRAWN.labels, strict=True)}
@@ -32,7 +34,7 @@ class Oracle:
 @pytest.fixture
 def weights(monkeypatch, tmp_path, exported):
     """A folder of built-in models with one, mine; returns what writes its file and the hash it should have."""
-    monkeypatch.setattr(runtime, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(onnx_models, "WEIGHTS", tmp_path)
 
     def write(content=None, sha256=None):
         content = exported.read_bytes() if content is None else content
@@ -43,12 +45,12 @@ def weights(monkeypatch, tmp_path, exported):
 
 
 def about_mine():
-    return [finding for finding in check.check() if finding.what.startswith("mine") or "mine.onnx" in finding.what]
+    return [finding for finding in self_test.check() if finding.what.startswith("mine") or "mine.onnx" in finding.what]
 
 
 def test_versions_and_models_come_first(weights):
     weights()
-    system, packages, *_, models = itertools.islice(check.check(), 3 + len(EXTRAS))
+    system, packages, *_, models = itertools.islice(self_test.check(), 3 + len(EXTRAS))
     assert system.what.startswith(f"digitnet {__version__}, Python 3.")
     assert f"numpy {np.__version__}, onnxruntime " in packages.what
     assert models.what == "built-in models: mine"
@@ -59,16 +61,18 @@ def test_versions_and_models_come_first(weights):
 
 def test_a_package_that_is_not_installed_is_said_and_no_fault(weights, monkeypatch):
     weights()
-    monkeypatch.setattr(check, "PACKAGES", ("numpy", "no-such-package"))
-    finding = list(check.check())[1]
+    monkeypatch.setattr(self_test, "PACKAGES", ("numpy", "no-such-package"))
+    finding = list(self_test.check())[1]
     assert finding.what.endswith(", no-such-package not installed")
     assert finding.good
 
 
 def test_every_extra_is_listed_as_installed_or_with_what_is_missing(weights, monkeypatch):
     weights()
-    monkeypatch.setattr(check, "find_spec", lambda module: None if module == "ray" else module)
-    found = {finding.what for finding in check.check() if finding.good and finding.what.startswith("optional extra ")}
+    monkeypatch.setattr(self_test, "find_spec", lambda module: None if module == "ray" else module)
+    found = {
+        finding.what for finding in self_test.check() if finding.good and finding.what.startswith("optional extra ")
+    }
     lacks = "optional extra scale: ray is not installed; install digitnet's extra scale: "
     lacks += "pip install -c constraints.txt '.[scale]' in its checkout, or pip install 'FILE.whl[scale]'"
     assert found == {lacks, *(f"optional extra {name}: installed" for name in EXTRAS if name != "scale")}
@@ -104,7 +108,7 @@ def test_a_file_that_is_gone_is_one_line_too(weights, tmp_path):
 
 def test_no_models_at_all_is_a_fault(weights, tmp_path):
     (tmp_path / "SHA256SUMS").write_text("")
-    finding = list(check.check())[-1]
+    finding = list(self_test.check())[-1]
     assert not finding.good
     assert finding.what == "built-in models: none"
 
@@ -121,7 +125,7 @@ def test_no_models_at_all_is_a_fault(weights, tmp_path):
 )
 def test_a_model_in_order_reads_drawn_digits_and_refuses_empty_images(weights, monkeypatch, oracle, good, told):
     weights()
-    monkeypatch.setattr(runtime, "classifier", lambda name: oracle)
+    monkeypatch.setattr(onnx_models, "classifier", lambda name: oracle)
     finding = about_mine()[-1]
     assert finding.good == good
     assert told in finding.what

@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from digitnet import ModelError, TrainingError, checkpoint
-from digitnet.models import DigitNet
-from digitnet.train import TrainConfig, _optimizers
+from digitnet import ModelError, TrainingError
+from digitnet.models import checkpoint
+from digitnet.models.networks import DigitNet
+from digitnet.training.config import TrainConfig
+from digitnet.training.loop import _optimizers
 
 
 @pytest.fixture

@@ -14,13 +14,16 @@ from conftest import draw_digits
 from PIL import Image
 from sklearn import metrics
 
-from digitnet import __version__, checkpoint, classifier, cli, data, evaluate, extras, load, runtime
-from digitnet.check import Finding
-from digitnet.corrupt import CORRUPTIONS, corrupt
-from digitnet.evaluate import SHARES
-from digitnet.models import DigitNet, TorchClassifier
-from digitnet.run import start
-from digitnet.train import RECIPES
+from digitnet import __version__, classifier, cli, evaluate, load
+from digitnet.core import extras
+from digitnet.data import datasets
+from digitnet.data.corruptions import CORRUPTIONS, corrupt
+from digitnet.evaluation.metrics import SHARES
+from digitnet.evaluation.self_test import Finding
+from digitnet.models import checkpoint, onnx_models
+from digitnet.models.networks import DigitNet, TorchClassifier
+from digitnet.training.config import RECIPES
+from digitnet.training.run import start
 
 QUICK = ("--recipe", "quick", "--epochs", "6", "--batch-size", "32", "--device", "cpu")
 
@@ -53,7 +56,7 @@ def test_a_runs_folder_holds_what_is_promised(trained, drawn):
     names = {"config.json", "history.jsonl", "model.safetensors", "scores.json", "errors.npz", "trained-on.gz"} | pages
     assert {path.name for path in run.iterdir()} == names
     config = json.loads((run / "config.json").read_text())
-    assert config["data_sha256"] == data.fingerprint(drawn)
+    assert config["data_sha256"] == datasets.fingerprint(drawn)
     assert config["seed"] == 0
     assert {"digitnet", "torch", "numpy", "python", "revision"} <= set(config)
     assert re.fullmatch(r"[0-9a-f]{40}\+?", config["revision"] or "0" * 40)
@@ -184,7 +187,7 @@ def test_an_exported_run_scores_as_the_run_does(trained, digitnet, monkeypatch, 
 
 def test_check_says_what_is_wrong_by_its_exit_status(digitnet, monkeypatch):
     findings = [Finding(True, "all is well"), Finding(True, "here too")]
-    monkeypatch.setattr("digitnet.check.check", lambda: iter(findings))
+    monkeypatch.setattr("digitnet.evaluation.self_test.check", lambda: iter(findings))
     assert digitnet("check") == (0, "ok     all is well\nok     here too\n", "")
     findings.insert(1, Finding(False, "mine: sha256 0"))
     assert digitnet("check") == (1, "ok     all is well\nWRONG  mine: sha256 0\nok     here too\n", "")
@@ -193,7 +196,7 @@ def test_check_says_what_is_wrong_by_its_exit_status(digitnet, monkeypatch):
 def test_check_finds_a_damaged_model(digitnet, monkeypatch, tmp_path):
     (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  mine.onnx\n")
     (tmp_path / "mine.onnx").write_bytes(b"no model")
-    monkeypatch.setattr(runtime, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(onnx_models, "WEIGHTS", tmp_path)
     code, out, err = digitnet("check")
     assert code == 1
     assert re.search(r"^WRONG  .*mine\.onnx: not a model that ONNX Runtime", out, re.MULTILINE)
@@ -336,7 +339,7 @@ def test_data_lists_what_is_known_and_where_things_are(digitnet, tmp_path):
 )
 def test_data_get_takes_the_folder_before_or_after(digitnet, monkeypatch, tmp_path, words):
     asked = []
-    monkeypatch.setattr(data, "get", lambda dataset, data_dir: asked.append((dataset.name, str(data_dir))) or [])
+    monkeypatch.setattr(datasets, "get", lambda dataset, data_dir: asked.append((dataset.name, str(data_dir))) or [])
     assert digitnet(*words)[0] == 0
     assert asked == [("mnist", "x")]
 

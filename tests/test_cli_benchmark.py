@@ -6,8 +6,9 @@ import shlex
 import pytest
 from test_benchmark import _small, done, folder, plan, small  # noqa: F401
 
-from digitnet import benchmark, cli_benchmark
 from digitnet import evaluate as scored
+from digitnet.cli import benchmark as cli_benchmark
+from digitnet.experiments import benchmark
 
 
 @pytest.fixture

@@ -18,14 +18,16 @@ from PIL import Image
 from test_batch import save
 from test_reader import PAPER, write
 
-from digitnet import batch, data, pipes
-from digitnet.files import cell_text
-from digitnet.hands import hands
-from digitnet.reader import Reader
-from digitnet.reading import Number, Reading
-from digitnet.results import COLUMNS
-from digitnet.rules import Rules
-from digitnet.runtime import WEIGHTS
+from digitnet.core.files import cell_text
+from digitnet.data import datasets
+from digitnet.data.synthesis.strokes import hands
+from digitnet.imaging import pipes
+from digitnet.models.onnx_models import WEIGHTS
+from digitnet.reading import batch
+from digitnet.reading.constraints import Rules
+from digitnet.reading.output import COLUMNS
+from digitnet.reading.reader import Reader
+from digitnet.reading.result import Number, Reading
 
 opened = cache(Reader)
 """Readers, of each kind one: most of the time of a small command goes into opening one."""
@@ -39,7 +41,7 @@ def reader():
 @pytest.fixture
 def digitnet(digitnet, monkeypatch):
     """Run the command line with one reader for all tests."""
-    monkeypatch.setattr("digitnet.reader.Reader", opened)
+    monkeypatch.setattr("digitnet.reading.reader.Reader", opened)
     return digitnet
 
 
@@ -263,7 +265,7 @@ class Counter:
 @pytest.fixture
 def resumed(digitnet, monkeypatch, scans):
     """Cut the results of an uninterrupted run off in many places and go on; give where the file then is another one."""
-    monkeypatch.setattr("digitnet.reader.Reader", lambda line, threads: Counter())
+    monkeypatch.setattr("digitnet.reading.reader.Reader", lambda line, threads: Counter())
     Image.new("L", (90, 60)).save("scans/blank.png")
 
     def run(form):
@@ -520,7 +522,7 @@ def test_a_page_without_numbers_and_what_is_left_out_are_explained(digitnet, mon
     )
     numbers = Reader(threads=1).read(save("two.png", "1984 7265")).numbers
     least = (min(number.confidence for number in numbers) + max(number.confidence for number in numbers)) / 2
-    monkeypatch.setattr(sys.modules["digitnet.reader"], "LEAST", least)
+    monkeypatch.setattr(sys.modules["digitnet.reading.reader"], "LEAST", least)
     code, out, err = digitnet("read", save("two.png", "1984 7265"))
     assert code == 0
     assert out in ("1984\n", "7265\n")
@@ -698,7 +700,7 @@ def offline(monkeypatch):
     """Stand invented digits in for MNIST's."""
     digits = hands(400, 1)
     asked = []
-    monkeypatch.setattr(data, "load", lambda *args: asked.append(args) or digits)
+    monkeypatch.setattr(datasets, "load", lambda *args: asked.append(args) or digits)
     return asked
 
 
@@ -828,7 +830,7 @@ def test_scoring_without_a_folder_or_with_a_bad_truth_is_said(digitnet, marked):
 
 def test_a_page_read_in_part_is_said_on_standard_error(digitnet, monkeypatch):
     path = save("full.png", "1984 7265", "30 416")
-    monkeypatch.setattr(sys.modules["digitnet.effort"], "MAX_EFFORT", 200)
+    monkeypatch.setattr(sys.modules["digitnet.reading.effort"], "MAX_EFFORT", 200)
     code, out, err = digitnet("read", path)
     assert code == 0
     assert out.startswith("1984")

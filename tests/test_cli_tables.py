@@ -9,8 +9,11 @@ import pytest
 from PIL import Image
 from test_batch import save
 
-from digitnet import batch, cli_tables, extras, store
-from digitnet.reader import Reader
+from digitnet.cli import read_tables
+from digitnet.core import extras
+from digitnet.reading import batch
+from digitnet.reading.bulk import inputs
+from digitnet.reading.reader import Reader
 
 pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow comes with the extra scale")
 
@@ -20,7 +23,7 @@ opened = cache(Reader)
 @pytest.fixture
 def digitnet(digitnet, monkeypatch):
     """Run the command line with one reader for all tests."""
-    monkeypatch.setattr("digitnet.reader.Reader", opened)
+    monkeypatch.setattr("digitnet.reading.reader.Reader", opened)
     return digitnet
 
 
@@ -56,7 +59,7 @@ def test_a_folder_becomes_tables_of_what_the_reader_reads(digitnet, scans):
 
 def test_it_goes_on_where_it_was_stopped_and_says_how(digitnet, scans, monkeypatch):
     words = ["read", scans, "--format", "parquet", "--out", "out", "--jobs", "2"]
-    put, parts = store.Folder.put, []
+    put, parts = inputs.Folder.put, []
 
     def stopped(self, name, data):
         if len(parts) == 5:
@@ -65,7 +68,7 @@ def test_it_goes_on_where_it_was_stopped_and_says_how(digitnet, scans, monkeypat
         put(self, name, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store.Folder, "put", stopped)
+        patch.setattr(inputs.Folder, "put", stopped)
         code, _, err = digitnet(*words)
     here = Path.cwd()
     assert (code, err) == (130, f"Stopped; what is in {here}/out is kept. Go on with the same command and --resume\n")
@@ -77,15 +80,15 @@ def test_it_goes_on_where_it_was_stopped_and_says_how(digitnet, scans, monkeypat
 
 
 def test_without_a_terminal_progress_is_a_line_now_and_then(digitnet, scans, monkeypatch):
-    monkeypatch.setattr(cli_tables, "SAY_SECONDS", 0)
+    monkeypatch.setattr(read_tables, "SAY_SECONDS", 0)
     err = digitnet("read", scans, "--format", "parquet", "--out", "out")[2]
     assert [line.split(",")[0] for line in err.splitlines()[:4]] == [f"{n} of 4 inputs" for n in (1, 2, 3, 4)]
 
 
 def test_a_large_job_is_read_by_processes_of_its_own(digitnet, scans, monkeypatch):
     digitnet("read", scans, "--format", "parquet", "--out", "one")
-    monkeypatch.setattr(cli_tables, "WORTH", 4)
-    monkeypatch.setattr("digitnet.manifest.read_here", None)
+    monkeypatch.setattr(read_tables, "WORTH", 4)
+    monkeypatch.setattr("digitnet.reading.bulk.job.read_here", None)
     code, _, err = digitnet("read", scans, "--format", "parquet", "--out", "out", "--jobs", "2")
     assert (code, err) == (2, SAID.format(Path.cwd()))
     assert numbers("out") == numbers("one")

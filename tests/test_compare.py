@@ -3,9 +3,9 @@ import pytest
 from scipy.stats import binom, binomtest, chi2
 
 from digitnet import DataError
-from digitnet.compare import Comparison, mcnemar
-from digitnet.evaluate import Scores
-from digitnet.words import verdict
+from digitnet.evaluation.comparison import Comparison, mcnemar
+from digitnet.evaluation.metrics import Scores
+from digitnet.evaluation.report.summary import verdict
 
 
 def scored(right, confidence=0.9, index=None):

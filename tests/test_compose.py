@@ -3,9 +3,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from digitnet.compose import Composer, unseen
-from digitnet.hands import hands
-from digitnet.writers import inventions
+from digitnet.data.synthesis.composer import Composer, unseen
+from digitnet.data.synthesis.strokes import hands
+from digitnet.data.synthesis.writers import inventions
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,11 @@ uvicorn = pytest.importorskip("uvicorn")
 
 from test_serve import png  # noqa: E402
 
-from digitnet.intake import Limits  # noqa: E402
-from digitnet.process import configure  # noqa: E402
-from digitnet.serve import create_app  # noqa: E402
-from digitnet.service import Settings  # noqa: E402
-from digitnet.shares import Shares, client_of  # noqa: E402
+from digitnet.serving.app import create_app  # noqa: E402
+from digitnet.serving.process import configure  # noqa: E402
+from digitnet.serving.requests import Limits  # noqa: E402
+from digitnet.serving.service import Settings  # noqa: E402
+from digitnet.serving.shares import Shares, client_of  # noqa: E402
 
 NEVER = 3600.0
 """Seconds of a time-out that a test does not want."""

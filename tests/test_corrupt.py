@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from digitnet import Digits
-from digitnet.corrupt import BLOCK, CORRUPTIONS, corrupt
-from digitnet.data import load
-from digitnet.errors import DataError
+from digitnet.core.errors import DataError
+from digitnet.data.corruptions import BLOCK, CORRUPTIONS, corrupt
+from digitnet.data.datasets import load
 
 FIXED = {"scale", "brightness", "stripe", "canny_edges"}
 RANDOM = [name for name in CORRUPTIONS if name not in FIXED]

@@ -11,8 +11,9 @@ import pytest
 from conftest import draw_digits
 from PIL import Image
 
-from digitnet import DataError, Digits, data, formats, load, mnist
-from digitnet.fetch import File, Source
+from digitnet import DataError, Digits, load
+from digitnet.data import datasets, formats, mnist
+from digitnet.data.download import File, Source
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def small(monkeypatch):
         yield from ((file, content[file.name]) for file in wanted)
 
     dataset = mnist.Dataset("small", "for tests", files, (Source("memory", get),))
-    monkeypatch.setitem(data.DATASETS, "small", dataset)
+    monkeypatch.setitem(datasets.DATASETS, "small", dataset)
     dataset_parts = {
         "train": parts[0],
         "test": parts[1],
@@ -63,7 +64,7 @@ def test_the_data_dir_option_beats_the_environment(small, tmp_path):
 def test_without_either_the_platforms_cache_is_used(monkeypatch, tmp_path):
     monkeypatch.delenv("DIGITNET_DATA")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert data.data_folder().name == "digitnet"
+    assert datasets.data_folder().name == "digitnet"
 
 
 @pytest.mark.parametrize("place", ["cache/SMALL/raw", "data/SMALL/raw", "SMALL/raw", "cache", "cache/small"])
@@ -95,7 +96,7 @@ def test_no_network_and_no_cache_is_one_message_with_the_way_out(small, tmp_path
         yield
 
     offline = mnist.Dataset("small", "", small["dataset"].files, (Source("a mirror", refuse), Source("npm", refuse)))
-    monkeypatch.setitem(data.DATASETS, "small", offline)
+    monkeypatch.setitem(datasets.DATASETS, "small", offline)
     with pytest.raises(DataError) as caught:
         load("small")
     message = str(caught.value)
@@ -234,38 +235,38 @@ def test_blank_images_are_warned_of(tmp_path, drawn):
 def test_a_stratified_choice_keeps_every_labels_share():
     labels = np.repeat(np.arange(10), np.arange(10, 110, 10)).astype(np.uint8)
     digits = Digits(np.zeros((len(labels), 28, 28), np.uint8), labels)
-    mask = data.stratified(digits, 55)
+    mask = datasets.stratified(digits, 55)
     assert np.bincount(labels[mask], minlength=10).tolist() == list(range(1, 11))
-    assert (mask == data.stratified(digits, 55)).all()
-    assert data.stratified(digits, 13).sum() == 13
+    assert (mask == datasets.stratified(digits, 55)).all()
+    assert datasets.stratified(digits, 13).sum() == 13
 
 
 def test_splits_of_ones_own_file_are_disjoint_whole_and_repeatable(drawn_npz, drawn):
-    parts = data.splits(drawn_npz)
+    parts = datasets.splits(drawn_npz)
     assert [len(part) for part in parts[:3]] == [459, 41, 100]
     pictures = [image.tobytes() for part in parts[:3] for image in part.images]
     assert sorted(pictures) == sorted(image.tobytes() for image in drawn.images)
     assert (drawn.images[parts.test_rows] == parts.test.images).all()
-    again = data.splits(drawn_npz)
+    again = datasets.splits(drawn_npz)
     assert (again.valid.images == parts.valid.images).all()
-    assert again.sha256 == parts.sha256 == data.fingerprint(load(drawn_npz))
+    assert again.sha256 == parts.sha256 == datasets.fingerprint(load(drawn_npz))
 
 
 def test_training_on_few_or_unlabelled_digits_is_refused(tmp_path, drawn):
     np.savez(tmp_path / "few.npz", images=drawn.images[:99], labels=drawn.labels[:99])
     np.savez(tmp_path / "bare.npz", images=drawn.images)
     with pytest.raises(DataError, match="99 digits; training needs 100"):
-        data.splits(tmp_path / "few.npz")
+        datasets.splits(tmp_path / "few.npz")
     with pytest.raises(DataError, match="has no labels"):
-        data.splits(tmp_path / "bare.npz")
+        datasets.splits(tmp_path / "bare.npz")
 
 
 @pytest.mark.mnist
 def test_the_real_mnist_loads_and_splits_as_documented(mnist_folder):
-    parts = data.splits("mnist")
+    parts = datasets.splits("mnist")
     assert [len(part) for part in parts[:3]] == [55_000, 5_000, 10_000]
-    assert data.wrong_labels(parts.test) == mnist.WRONG_TEST_LABELS
-    assert data.wrong_labels(parts.test[::-1]) == ()
+    assert datasets.wrong_labels(parts.test) == mnist.WRONG_TEST_LABELS
+    assert datasets.wrong_labels(parts.test[::-1]) == ()
     counts = np.bincount(np.concatenate([parts.train.labels, parts.valid.labels]))
     assert counts.tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert np.abs(np.bincount(parts.valid.labels) - counts / 12).max() <= 1

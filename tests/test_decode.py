@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digitnet import DataError
-from digitnet.decode import (
+from digitnet.reading.constraints import Rules
+from digitnet.reading.ctc import (
     BLANK,
     FAINT,
     NOTICEABLE,
@@ -20,10 +21,9 @@ from digitnet.decode import (
     only_digits,
     written,
 )
-from digitnet.kinds import DIGITS
-from digitnet.rules import Rules
+from digitnet.reading.kinds import DIGITS
 
-decode_module = sys.modules["digitnet.decode"]
+decode_module = sys.modules["digitnet.reading.ctc"]
 
 RULES = [
     Rules(),

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from digitnet import ImageError, decoding, image
-from digitnet.decoding import CountedFile
-from digitnet.image import page, pages
+from digitnet import ImageError
+from digitnet.imaging import decoding
+from digitnet.imaging import pages as image
+from digitnet.imaging.decoding import CountedFile
+from digitnet.imaging.pages import page, pages
 
 PIECES = "the image: made of too many small pieces; save it again, as PNG or JPEG"
 

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from digitnet import TrainingError, distributed
-from digitnet.run import reopen, start
-from digitnet.train import RECIPES, TrainConfig, settle
+from digitnet import TrainingError
+from digitnet.training import distributed
+from digitnet.training.config import RECIPES, TrainConfig
+from digitnet.training.loop import settle
+from digitnet.training.run import reopen, start
 
 dist = pytest.importorskip("torch.distributed")
 pytestmark = pytest.mark.skipif(
@@ -113,10 +115,13 @@ INSIDE = """
 import sys, torch
 from dataclasses import replace
 from pathlib import Path
-from digitnet import Digits, data, distributed
-from digitnet.models import MODELS, to_input
-from digitnet.run import reopen, start
-from digitnet.train import RECIPES, new_network, train
+from digitnet import Digits
+from digitnet.data import datasets as data
+from digitnet.training import distributed
+from digitnet.models.networks import MODELS, to_input
+from digitnet.training.run import reopen, start
+from digitnet.training.config import RECIPES
+from digitnet.training.loop import new_network, train
 
 with distributed.joined("cpu"):
     size = distributed.size()
@@ -148,8 +153,8 @@ with distributed.joined("cpu"):
 
 def test_all_processes_hold_the_same_weights_and_the_statistics_of_all_rows(folder, launch):
     """With Muon, negatives, averages, batch normalisation, shares of uneven size and a small last batch."""
-    (folder / "inside.py").write_text(INSIDE)
-    ended(launch(2, program=("inside.py",)))
+    (folder / "inspection.py").write_text(INSIDE)
+    ended(launch(2, program=("inspection.py",)))
 
 
 def test_a_run_of_one_goes_on_with_two(folder, launch):
@@ -179,8 +184,9 @@ def test_a_killed_process_ends_the_job_with_one_error_and_one_alone_goes_on(fold
 DIES_ONCE = """
 import os, signal
 from pathlib import Path
-from digitnet import cli, distributed
-from digitnet.run import Run
+from digitnet import cli
+from digitnet.training import distributed
+from digitnet.training.run import Run
 
 def dies_once(run, train=Run.train):
     for epoch in train(run):

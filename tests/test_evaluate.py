@@ -9,7 +9,7 @@ from scipy.stats import beta, binom, binomtest
 from sklearn import metrics
 
 from digitnet import DataError, Digits, Scores, evaluate
-from digitnet.evaluate import BINS, SHARES, LineScores, _binomial_cdf, edit_distance
+from digitnet.evaluation.metrics import BINS, SHARES, LineScores, _binomial_cdf, edit_distance
 
 LABEL = st.integers(0, 9)
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from test_reader import write
 
-from digitnet import explain
-from digitnet.explain import MOST, WIDE, steps
-from digitnet.reader import Reader
+from digitnet.reading import visualization
+from digitnet.reading.reader import Reader
+from digitnet.reading.visualization import MOST, WIDE, steps
 
 CAPTION = 235
 
@@ -64,9 +64,9 @@ def test_every_number_has_its_strip_and_the_caption_counts_them(reader):
 
 def test_of_many_numbers_only_the_first_strips_are_shown(reader, monkeypatch):
     reading = reader.read(write("11 22 33", "44 55 66")[0])
-    monkeypatch.setattr(explain, "MOST", 2)
+    monkeypatch.setattr(visualization, "MOST", 2)
     few = panels(steps(reader, reading))
-    monkeypatch.setattr(explain, "MOST", MOST)
+    monkeypatch.setattr(visualization, "MOST", MOST)
     assert len(few) == 5, "the last caption says how many more there are"
     assert len(few[3]) < len(panels(steps(reader, reading))[3])
     assert not len(few[4])

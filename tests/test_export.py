@@ -12,17 +12,20 @@ from conftest import few_hands
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logsumexp, softmax
 
-from digitnet import DataError, ModelError, checkpoint, classifier, export
-from digitnet.digits import STRIP
-from digitnet.frame import strip
-from digitnet.lines import BLANK, CLASSES, targets, train_lines
-from digitnet.model_file import MARGIN, STRIDE
-from digitnet.models import DigitNet, LineNet, StrongNet, to_input
-from digitnet.run import start
-from digitnet.runtime import OnnxClassifier, line_reader, padded
-from digitnet.score import open_model
-from digitnet.texts import ALPHABET
-from digitnet.train import RECIPES, new_network
+from digitnet import DataError, ModelError, classifier
+from digitnet.core.digits import STRIP
+from digitnet.data.synthesis.texts import ALPHABET
+from digitnet.evaluation.scoring import open_model
+from digitnet.imaging.normalization import strip
+from digitnet.models import checkpoint
+from digitnet.models.model_file import MARGIN, STRIDE
+from digitnet.models.networks import DigitNet, LineNet, StrongNet, to_input
+from digitnet.models.onnx_models import OnnxClassifier, line_reader, padded
+from digitnet.training import export
+from digitnet.training.config import RECIPES
+from digitnet.training.line_loop import BLANK, CLASSES, targets, train_lines
+from digitnet.training.loop import new_network
+from digitnet.training.run import start
 
 
 def logits(network, images):
@@ -344,9 +347,9 @@ def test_the_temperature_of_lines_makes_their_texts_likeliest(lines, tmp_path):
 
 def test_a_run_that_learnt_lines_is_exported_as_a_line_reader(tmp_path, monkeypatch, drawn_npz):
     config = replace(RECIPES["line"], data=str(drawn_npz), epochs=1, lines=32, batch_size=16, device="cpu")
-    monkeypatch.setattr("digitnet.line_sources.learning", lambda digits, data_dir: few_hands())
-    monkeypatch.setattr("digitnet.line_sources.unseen", lambda digits, data_dir: few_hands())
-    monkeypatch.setattr("digitnet.unipen.get", lambda data_dir: [])
+    monkeypatch.setattr("digitnet.training.line_sources.learning", lambda digits, data_dir: few_hands())
+    monkeypatch.setattr("digitnet.training.line_sources.unseen", lambda digits, data_dir: few_hands())
+    monkeypatch.setattr("digitnet.data.unipen.get", lambda data_dir: [])
     begun = start(config, tmp_path / "line-1")
     list(begun.train())
     scores = begun.finish()

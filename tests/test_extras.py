@@ -7,7 +7,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from digitnet.extras import EXTRAS, add, missing
+from digitnet.core.extras import EXTRAS, add, missing
 
 ROOT = Path(__file__).parents[1]
 WORDS = {".md", ".py", ".toml", ".txt", ".yml", ".yaml", ".cff", ".service", ".html", ".js", ".conf", ""}

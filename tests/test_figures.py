@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digitnet import Digits, charts, evaluate, figures, figures_inside
+from digitnet import Digits, evaluate
+from digitnet.evaluation.report import network_plots, plots, style
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def scores():
 
 
 def test_the_figure_says_its_axes_and_draws_every_count(scores):
-    figure = figures.confusion_figure(scores, "a title")
+    figure = style.confusion_figure(scores, "a title")
     axes = figure.axes[0]
     assert axes.get_xlabel() == "predicted digit"
     assert axes.get_ylabel() == "true digit"
@@ -31,7 +32,7 @@ def test_the_figure_says_its_axes_and_draws_every_count(scores):
 
 
 def test_the_saved_picture_is_whole_and_large_enough_to_read(scores, tmp_path):
-    figures.save_confusion(scores, tmp_path / "matrix.png", "a title")
+    style.save_confusion(scores, tmp_path / "matrix.png", "a title")
     with Image.open(tmp_path / "matrix.png") as picture:
         picture.load()
         assert picture.size >= (1000, 900)
@@ -39,7 +40,7 @@ def test_the_saved_picture_is_whole_and_large_enough_to_read(scores, tmp_path):
 
 
 def test_counts_are_legible_on_their_background(scores):
-    axes = figures.confusion_figure(scores, "").axes[0]
+    axes = style.confusion_figure(scores, "").axes[0]
     cells = axes.images[0]
     for text in axes.texts:
         if text.get_text() != "0":
@@ -53,14 +54,14 @@ def test_row_shares_are_those_of_scikit_learn(scores):
     from sklearn.metrics import confusion_matrix
 
     expected = confusion_matrix(scores.labels, scores.predicted, labels=range(10), normalize="true")
-    assert figures.row_shares(scores) == pytest.approx(expected)
+    assert style.row_shares(scores) == pytest.approx(expected)
     empty = scores.without(np.flatnonzero(scores.labels == 3))
-    assert not figures.row_shares(empty)[3].any()
+    assert not style.row_shares(empty)[3].any()
 
 
 def test_a_figure_follows_its_page_into_the_dark_and_names_nothing_twice(scores):
     drawn = [
-        figures.Drawing(name, name, lambda: charts.confusions_figure(scores), "", 'what "it" shows', [["a"], [1]])
+        style.Drawing(name, name, lambda: plots.confusions_figure(scores), "", 'what "it" shows', [["a"], [1]])
         for name in ("one", "two")
     ]
     pages = [each.svg() for each in drawn]
@@ -68,7 +69,7 @@ def test_a_figure_follows_its_page_into_the_dark_and_names_nothing_twice(scores)
         tree = ElementTree.fromstring(page)
         assert tree.get("role") == "img"
         assert tree.get("aria-label") == 'what "it" shows'
-        assert figures.INK not in page
+        assert style.INK not in page
         assert "var(--ink)" in page
         assert "var(--blue)" in page
         used = set(re.findall(r'(?:href="|url\()#([^")]+)', page))
@@ -98,16 +99,16 @@ def unsure(drawn):
 def test_every_chart_is_drawn_with_its_axes_named(scores, unsure, drawn):
     history = [{"number": n, "loss": 1 / n, "lr": 0.1, "valid_accuracy": 1 - 0.1 / n} for n in (1, 2, 3)]
     made = [
-        charts.curves_figure(history),
-        charts.curves_figure(history[:1]),
-        charts.reliability_figure(unsure),
-        charts.rejection_figure(unsure, unsure.selection(0.05)),
-        charts.rejection_figure(scores, None),
-        charts.robustness_figure(["fog", "shot_noise"], [scores, unsure], drawn.images[:2], 0.9),
-        charts.transfer_figure(["one", "two"], [scores, unsure]),
-        charts.differences_figure(("one", "two"), unsure, unsure),
-        charts.confusions_figure(unsure),
-        figures.shares_figure(scores, "shares"),
+        plots.curves_figure(history),
+        plots.curves_figure(history[:1]),
+        plots.reliability_figure(unsure),
+        plots.rejection_figure(unsure, unsure.selection(0.05)),
+        plots.rejection_figure(scores, None),
+        plots.robustness_figure(["fog", "shot_noise"], [scores, unsure], drawn.images[:2], 0.9),
+        plots.transfer_figure(["one", "two"], [scores, unsure]),
+        plots.differences_figure(("one", "two"), unsure, unsure),
+        plots.confusions_figure(unsure),
+        style.shares_figure(scores, "shares"),
     ]
     for figure in made:
         axes = figure.axes
@@ -115,11 +116,11 @@ def test_every_chart_is_drawn_with_its_axes_named(scores, unsure, drawn):
         assert any(
             each.get_ylabel() or [label for label in each.get_yticklabels() if label.get_text()] for each in axes
         )
-        assert lively(figures.Drawing("f", "f", lambda figure=figure: figure, "", "", []).png())
+        assert lively(style.Drawing("f", "f", lambda figure=figure: figure, "", "", []).png())
 
 
 def test_the_bars_of_the_corruptions_are_their_errors(scores, unsure, drawn):
-    axes = charts.robustness_figure(["fog", "shot_noise"], [scores, unsure], drawn.images[:2], 0.9).axes[0]
+    axes = plots.robustness_figure(["fog", "shot_noise"], [scores, unsure], drawn.images[:2], 0.9).axes[0]
     lengths = [bar.get_width() for bar in axes.patches]
     assert lengths == pytest.approx([100 * (1 - scores.accuracy), 100 * (1 - unsure.accuracy)])
     assert [label.get_text() for label in axes.get_yticklabels()] == ["fog", "shot noise"]
@@ -127,7 +128,7 @@ def test_the_bars_of_the_corruptions_are_their_errors(scores, unsure, drawn):
 
 def test_the_curve_of_rejection_is_what_evaluate_says(unsure):
     chosen = unsure.selection(0.05)
-    rows = charts.rejection_rows(unsure, chosen)
+    rows = plots.rejection_rows(unsure, chosen)
     assert rows[0][0] == 0
     assert rows[0][3] == pytest.approx(1 - unsure.accuracy)
     for share, threshold, errors, error in rows[1::20]:
@@ -144,20 +145,20 @@ def test_what_is_inside_is_drawn(drawn):
     right = np.arange(50) % 7 > 0
     maps = [rng.random((16, 14, 14)).astype(np.float32), rng.random((32, 3, 3)).astype(np.float32)]
     made = [
-        figures_inside.filters_figure(rng.normal(size=(16, 3, 3)).astype(np.float32)),
-        figures_inside.maps_figure(drawn.images[0], maps),
-        figures_inside.needed_figure(drawn.images[:7], [rng.random((28, 28)).astype(np.float32)] * 7),
-        figures_inside.plane_figure(points, drawn.labels[:50], right, (0.3, 0.2)),
-        figures_inside.plane_figure(points, drawn.labels[:50], np.ones(50, bool), (0.3, 0.2)),
+        network_plots.filters_figure(rng.normal(size=(16, 3, 3)).astype(np.float32)),
+        network_plots.maps_figure(drawn.images[0], maps),
+        network_plots.needed_figure(drawn.images[:7], [rng.random((28, 28)).astype(np.float32)] * 7),
+        network_plots.plane_figure(points, drawn.labels[:50], right, (0.3, 0.2)),
+        network_plots.plane_figure(points, drawn.labels[:50], np.ones(50, bool), (0.3, 0.2)),
     ]
     for figure in made:
-        assert lively(figures.Drawing("f", "f", lambda figure=figure: figure, "", "", []).png())
+        assert lively(style.Drawing("f", "f", lambda figure=figure: figure, "", "", []).png())
     assert made[3].axes[0].get_xlabel() == "first main axis (30 % of the variance)"
 
 
 def test_a_mosaic_keeps_every_tile_whole():
     tiles = np.arange(5 * 2 * 3).reshape(5, 2, 3)
-    page = figures_inside.mosaic(tiles, 2)
+    page = network_plots.mosaic(tiles, 2)
     there = page[~np.isnan(page)]
     assert (np.unique(there, return_counts=True)[1] == np.unique(there, return_counts=True)[1][0]).all()
     assert set(there) == set(range(30))
@@ -165,6 +166,6 @@ def test_a_mosaic_keeps_every_tile_whole():
 
 @pytest.mark.parametrize("name", ["caf\udce9.npz", "$\\frac$.npz"])
 def test_a_title_may_hold_the_name_of_any_file(scores, tmp_path, name):
-    figures.save_confusion(scores, tmp_path / "confusion.png", f"digitnet on {name}")
+    style.save_confusion(scores, tmp_path / "confusion.png", f"digitnet on {name}")
     with Image.open(tmp_path / "confusion.png") as picture:
         assert picture.width > 100

@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_ink import NO_PAGES
 
-from digitnet import ImageError, group
-from digitnet.find import Region, find, search, whole
-from digitnet.hands import hands
+from digitnet import ImageError
+from digitnet.data.synthesis.strokes import hands
+from digitnet.imaging import grouping
+from digitnet.imaging.segmentation import Region, find, search, whole
 
-find_module = sys.modules["digitnet.find"]
+find_module = sys.modules["digitnet.imaging.segmentation"]
 
 
 DIGITS = hands(40, seed=3).images
@@ -371,7 +372,7 @@ def test_the_page_that_is_given_stays_as_it_is():
 
 
 def test_the_module_keeps_its_name():
-    assert sys.modules["digitnet.find"].find is find
+    assert sys.modules["digitnet.imaging.segmentation"].find is find
 
 
 @pytest.mark.parametrize(("paper", "ink"), [(255, 0), (0, 255), (200, 90)])
@@ -417,7 +418,7 @@ def test_a_fine_pen_is_not_scaled_away():
 def test_a_page_of_very_many_parts_is_looked_at_in_part_and_says_so(monkeypatch):
     page = written().page()
     assert search(page).limits == ()
-    parts = len(group.candidates(*_components(page)))
+    parts = len(grouping.candidates(*_components(page)))
     monkeypatch.setattr(find_module, "MOST", parts - 1)
     assert search(page).limits == ("too_many_parts",)
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from digitnet import DataError, cli, data, fonts, load
-from digitnet.fonts import FONTS, Font, FontSet
+from digitnet import DataError, cli, load
+from digitnet.data import datasets, fonts
+from digitnet.data.fonts import FONTS, Font, FontSet
 
-CACHE = data.data_folder()
+CACHE = datasets.data_folder()
 """The user's own folder, known before a test moves it."""
 
 NAMES = ("ann", "bob", "cem", "dee", "eve", "fay")
@@ -49,7 +50,7 @@ shutil.copy(kept, sys.argv[sys.argv.index("--pack-destination") + 1])
     sha256 = hashlib.sha256(content).hexdigest()
     known = tuple(Font(name, len(content), sha256) for name in NAMES)
     small = FontSet("small", "for tests", known[:5], known[5:])
-    monkeypatch.setitem(data.DATASETS, "small", small)
+    monkeypatch.setitem(datasets.DATASETS, "small", small)
     return small
 
 
@@ -66,11 +67,11 @@ def asked(folder):
 
 
 def test_every_font_comes_from_its_own_package_and_only_once(registry, tmp_path):
-    paths = data.get(registry)
+    paths = datasets.get(registry)
     assert [path.name.split("-")[0] for path in paths] == list(NAMES)
     assert {path.parent for path in paths} == {tmp_path / "cache" / "small"}
     assert sorted(path.name for path in paths[0].parent.iterdir()) == sorted(path.name for path in paths)
-    assert data.get(registry) == paths
+    assert datasets.get(registry) == paths
     assert asked(tmp_path) == [f"@fontsource/{name}@5.3.0" for name in NAMES]
 
 
@@ -85,7 +86,7 @@ def test_the_command_fetches_them_and_says_where(registry, tmp_path, monkeypatch
 def test_without_npm_one_message_names_the_way_out(registry, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     with pytest.raises(DataError) as caught:
-        data.get(registry)
+        datasets.get(registry)
     message = str(caught.value)
     assert message.count("npm is not installed") == 1
     for part in ("@fontsource/ann@5.3.0", "ann-latin-400-normal.woff2", "and 2 more", "--data-dir", "DIGITNET_DATA"):
@@ -97,19 +98,19 @@ def test_where_nothing_can_be_had_one_package_is_tried(registry, tmp_path):
     for package in (tmp_path / "packages").iterdir():
         package.unlink()
     with pytest.raises(DataError, match="npm error code E404"):
-        data.get(registry)
+        datasets.get(registry)
     assert asked(tmp_path) == ["@fontsource/ann@5.3.0"]
 
 
 def test_a_package_with_another_font_is_refused_and_the_rest_kept(registry, font, tmp_path):
     pack(tmp_path, "fay", font.read_bytes()[:-1] + b"!")
     with pytest.raises(DataError, match=r"@fontsource/fay@5\.3\.0: fay-latin-400-normal\.woff2: sha256"):
-        data.get(registry)
+        datasets.get(registry)
     kept = sorted(path.name.split("-")[0] for path in (tmp_path / "cache" / "small").iterdir())
     assert "ann" in kept
     assert "fay" not in kept
     pack(tmp_path, "fay", font.read_bytes())
-    assert len(data.get(registry)) == 6
+    assert len(datasets.get(registry)) == 6
 
 
 def test_the_set_loads_by_name_and_only_fetches_its_handwriting(registry, tmp_path):
@@ -198,7 +199,7 @@ def test_a_font_without_all_digits_is_refused(font, monkeypatch):
 
 
 def test_the_real_fonts_draw_every_digit_and_letter():
-    found = [data.find(FONTS, file, CACHE) for file in FONTS.files]
+    found = [datasets.find(FONTS, file, CACHE) for file in FONTS.files]
     if not all(found):
         pytest.skip("the fonts are not here; get them: digitnet data get fonts")
     digits = load("fonts", "all", CACHE)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, ImageDraw, ImageOps
 
-from digitnet import DataError, formats, frame
+from digitnet import DataError, frame
+from digitnet.data import formats
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 import digitnet
 from digitnet import DataError
-from digitnet.frame import FAINT, frame, strip
+from digitnet.imaging.normalization import FAINT, frame, strip
 
 CANVAS = 80
 """Height and width of the page that inks are drawn on, pixels."""

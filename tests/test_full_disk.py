@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from digitnet import DataError, TrainingError
-from digitnet.fetch import File, Source, fetch
-from digitnet.run import reopen, start
-from digitnet.train import RECIPES
+from digitnet.data.download import File, Source, fetch
+from digitnet.training.config import RECIPES
+from digitnet.training.run import reopen, start
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digitnet import grey, read
-from digitnet.image import page
+from digitnet import read
+from digitnet.imaging import grey
+from digitnet.imaging.pages import page
 
 
 def drawn(ink, background, coverage=None, mode="RGBA"):

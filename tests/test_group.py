@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from digitnet import group
-from digitnet.group import at_most, groups
+from digitnet.imaging import grouping
+from digitnet.imaging.grouping import at_most, groups
 
 
 def row(count, tall=20, gap=6, top=10):
@@ -24,15 +24,15 @@ def test_tables_made_in_slices_give_the_same_groups(monkeypatch):
     boxes = np.concatenate([corners, corners + sizes], axis=1).astype(np.int32)
     expected = groups(boxes, areas_of(boxes))
     assert len(expected) > 20
-    slices = group._slices
+    slices = grouping._slices
     for size in (1, 7, 400):
-        monkeypatch.setattr(group, "_slices", lambda count, size=size: slices(count, size))
+        monkeypatch.setattr(grouping, "_slices", lambda count, size=size: slices(count, size))
         assert groups(boxes, areas_of(boxes)) == expected
 
 
 def test_slices_cover_everything_once():
-    assert [list(range(7)[some]) for some in group._slices(7, 3)] == [[0, 1, 2], [3, 4, 5], [6]]
-    assert group._slices(0) == []
+    assert [list(range(7)[some]) for some in grouping._slices(7, 3)] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert grouping._slices(0) == []
 
 
 def test_all_groups_of_a_common_page_are_looked_at():
@@ -45,7 +45,7 @@ def test_all_groups_of_a_common_page_are_looked_at():
 def test_of_very_many_groups_those_at_the_top_are_looked_at(monkeypatch):
     boxes = boxes_of(*(row(2, top=50 * place) for place in (3, 1, 0, 2)))
     numbers = [[0, 1], [2, 3], [4, 5], [6, 7]]
-    monkeypatch.setattr(group, "MAX_NUMBERS", 3)
+    monkeypatch.setattr(grouping, "MAX_NUMBERS", 3)
     assert at_most(numbers, boxes, 10**6) == ([[2, 3], [4, 5], [6, 7]], {"too_many_numbers"})
 
 

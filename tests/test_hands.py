@@ -3,8 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from digitnet.frame import frame
-from digitnet.hands import SHAPES, Hand, _habits, _ink, _spline, hands
+from digitnet.data.synthesis.strokes import SHAPES, Hand, _habits, _ink, _spline, hands
+from digitnet.imaging.normalization import frame
 
 EVERY_SHAPE = [
     pytest.param(shape, id=f"{digit}-{number}")

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, ImageOps, TiffImagePlugin
 
-from digitnet import extras, image
-from digitnet.errors import ImageError
-from digitnet.image import page, pages
+from digitnet.core import extras
+from digitnet.core.errors import ImageError
+from digitnet.imaging import pages as image
+from digitnet.imaging.pages import page, pages
 
 HEIGHT, WIDTH = 60, 80
 

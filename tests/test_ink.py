@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digitnet import ImageError
-from digitnet.ink import INK, checked, ink_of, quantiles
+from digitnet.imaging.ink import INK, checked, ink_of, quantiles
 
 
 def strokes(height=400, width=600, thickness=5, seed=0):

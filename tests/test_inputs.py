@@ -9,10 +9,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from digitnet import DataError, ModelError, checkpoint, classifier, evaluate, load, score
-from digitnet.data import splits
-from digitnet.models import DigitNet
-from digitnet.score import INPUTS, open_model, open_models
+from digitnet import DataError, ModelError, classifier, evaluate, load
+from digitnet.data.datasets import splits
+from digitnet.evaluation import scoring
+from digitnet.evaluation.scoring import INPUTS, open_model, open_models
+from digitnet.models import checkpoint
+from digitnet.models.networks import DigitNet
 
 SCALES = {
     "0..1": lambda x: x / 255,
@@ -53,7 +55,7 @@ def networks(drawn):
 def valid(drawn, monkeypatch):
     """The drawn digits instead of MNIST's validation digits, which is all that may be asked for."""
     asked = []
-    monkeypatch.setattr(score, "splits", lambda *where: asked.append(where) or SimpleNamespace(valid=drawn))
+    monkeypatch.setattr(scoring, "splits", lambda *where: asked.append(where) or SimpleNamespace(valid=drawn))
     return asked
 
 
@@ -93,7 +95,7 @@ def test_without_validation_digits_the_convention_must_be_named(networks, monkey
     def missing(*where):
         raise DataError("no network")
 
-    monkeypatch.setattr(score, "splits", missing)
+    monkeypatch.setattr(scoring, "splits", missing)
     torch.save(networks["mnist"].state_dict(), "their.pt")
     with pytest.raises(ModelError) as caught:
         open_model("their.pt")

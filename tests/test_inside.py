@@ -7,9 +7,10 @@ import numpy as np
 import onnx
 import pytest
 
-from digitnet import DataError, ModelError, classifier, vet
-from digitnet.hands import hands
-from digitnet.inside import STEP, WINDOW, inside
+from digitnet import DataError, ModelError, classifier
+from digitnet.data.synthesis.strokes import hands
+from digitnet.models import vetting
+from digitnet.models.inspection import STEP, WINDOW, inside
 
 SHAPES = {
     "digitnet": [(16, 14, 14), (32, 7, 7), (128,)],
@@ -127,8 +128,8 @@ def test_it_becomes_plain_values(name):
 def test_a_layer_where_nothing_is_becomes_zeros(drawn, tmp_path):
     import torch
 
-    from digitnet.export import export
-    from digitnet.models import DigitNet
+    from digitnet.models.networks import DigitNet
+    from digitnet.training.export import export
 
     network = DigitNet()
     torch.nn.init.constant_(network.feature_stage_2[0].bias, -1e3)
@@ -178,7 +179,7 @@ def test_a_file_without_its_layers_answers_and_says_what_to_do(exported, drawn, 
 def test_what_is_appended_to_a_model_is_read_as_part_of_it(n):
     graph = onnx.ModelProto(graph=onnx.GraphProto(name="small"))
     together = onnx.ModelProto.FromString(
-        graph.SerializeToString() + vet.field(7, vet.field(12, vet.field(1, b"x" * n)))
+        graph.SerializeToString() + vetting.field(7, vetting.field(12, vetting.field(1, b"x" * n)))
     )
     assert together.graph.name == "small"
     assert [output.name for output in together.graph.output] == ["x" * n]
@@ -188,7 +189,7 @@ def test_looking_inside_loads_nothing_that_training_needs(environment):
     code = (
         "import sys, numpy as np\n"
         "from digitnet import classifier\n"
-        "from digitnet.inside import inside\n"
+        "from digitnet.models.inspection import inside\n"
         "assert inside(classifier('digitnet'), np.zeros((28, 28), np.uint8)).to_dict()['accepted'] is False\n"
         "assert not {'torch', 'sklearn', 'matplotlib', 'onnx', 'safetensors', 'cv2'} & set(sys.modules)"
     )

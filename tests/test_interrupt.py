@@ -28,7 +28,7 @@ def interrupted(environment, module, *words, **how):
 @pytest.mark.parametrize(
     "module",
     [
-        *("digitnet.cli", "typer", "torch", "torch._C", "torch.optim", "torch._dynamo", "digitnet.run"),
+        *("digitnet.cli", "typer", "torch", "torch._C", "torch.optim", "torch._dynamo", "digitnet.training.run"),
         "numpy",  # by C++ of torch, which would drop a KeyboardInterrupt and go on without NumPy
         "numpy.ctypeslib",  # in the first step
     ],

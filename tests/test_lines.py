@@ -5,16 +5,28 @@ import pytest
 import torch
 from conftest import few_hands
 
-from digitnet import TrainingError, checkpoint
-from digitnet.digits import STRIP
-from digitnet.frame import strip
-from digitnet.lines import BLANK, CLASSES, Batch, batch_of, batches, judge_lines, losses, targets, train_lines
-from digitnet.model_file import MARGIN, STRIDE
-from digitnet.models import LineNet
-from digitnet.runtime import padded
-from digitnet.scribe import Written
-from digitnet.texts import ALPHABET
-from digitnet.train import RECIPES, new_network
+from digitnet import TrainingError
+from digitnet.core.digits import STRIP
+from digitnet.data.synthesis.scribe import Written
+from digitnet.data.synthesis.texts import ALPHABET
+from digitnet.imaging.normalization import strip
+from digitnet.models import checkpoint
+from digitnet.models.model_file import MARGIN, STRIDE
+from digitnet.models.networks import LineNet
+from digitnet.models.onnx_models import padded
+from digitnet.training.config import RECIPES
+from digitnet.training.line_loop import (
+    BLANK,
+    CLASSES,
+    Batch,
+    batch_of,
+    batches,
+    judge_lines,
+    losses,
+    targets,
+    train_lines,
+)
+from digitnet.training.loop import new_network
 
 CPU = torch.device("cpu")
 SMALL = replace(RECIPES["line"], epochs=2, lines=48, batch_size=16, device="cpu", average=0.9)

@@ -11,11 +11,11 @@ from hypothesis import strategies as some
 from PIL import Image
 from test_batch import Stub
 
-from digitnet import manifest
-from digitnet.errors import DataError
-from digitnet.manifest import FAILURES, MANIFEST, SUMMARY, Job, Summary, begin, part_size, read_here
-from digitnet.rules import Rules
-from digitnet.store import File, Input, files
+from digitnet.core.errors import DataError
+from digitnet.reading.bulk import job as manifest
+from digitnet.reading.bulk.inputs import File, Input, files
+from digitnet.reading.bulk.job import FAILURES, MANIFEST, SUMMARY, Job, Summary, begin, part_size, read_here
+from digitnet.reading.constraints import Rules
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow comes with the extra scale")
 pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow comes with the extra scale")

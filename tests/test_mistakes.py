@@ -2,7 +2,8 @@ import json
 
 import numpy as np
 
-from digitnet import Digits, evaluate, mistakes
+from digitnet import Digits, evaluate
+from digitnet.evaluation import misclassified
 
 
 def test_of_each_confusion_the_surest_wrong_digits_are_kept(tmp_path):
@@ -15,21 +16,21 @@ def test_of_each_confusion_the_surest_wrong_digits_are_kept(tmp_path):
     probs[np.arange(40), 0] = 1 - sure
     digits = Digits(rng.integers(0, 256, (40, 28, 28)).astype(np.uint8), labels)
     scores = evaluate(lambda images: probs, digits)
-    mistakes.save_errors(scores, digits, tmp_path / mistakes.ERRORS)
-    with np.load(tmp_path / mistakes.ERRORS, allow_pickle=False) as kept:
+    misclassified.save_errors(scores, digits, tmp_path / misclassified.ERRORS)
+    with np.load(tmp_path / misclassified.ERRORS, allow_pickle=False) as kept:
         kept = dict(kept)
-    assert (kept["labels"] == 3).sum() == mistakes.A_CELL
+    assert (kept["labels"] == 3).sum() == misclassified.A_CELL
     assert (kept["labels"] == 4).sum() == 5
-    assert len(kept["labels"]) == mistakes.A_CELL + 5
+    assert len(kept["labels"]) == misclassified.A_CELL + 5
     assert (kept["predicted"] == np.where(kept["labels"] == 3, 8, 9)).all()
     assert (np.diff(kept["probability"]) <= 0).all()
-    assert set(kept["index"]) >= set(np.argsort(-sure[:30])[: mistakes.A_CELL])
+    assert set(kept["index"]) >= set(np.argsort(-sure[:30])[: misclassified.A_CELL])
     assert (kept["images"] == digits.images[kept["index"]]).all()
 
 
 def test_without_errors_there_is_a_report_all_the_same(tmp_path):
     digits = Digits(np.zeros((10, 28, 28), np.uint8), np.arange(10, dtype=np.uint8))
     scores = evaluate(lambda images: np.eye(10, dtype=np.float32), digits)
-    (tmp_path / mistakes.SCORES).write_text(json.dumps(scores.to_dict()))
-    mistakes.save_errors(scores, digits, tmp_path / mistakes.ERRORS)
-    assert mistakes.load_report(tmp_path)["wrong"] == []
+    (tmp_path / misclassified.SCORES).write_text(json.dumps(scores.to_dict()))
+    misclassified.save_errors(scores, digits, tmp_path / misclassified.ERRORS)
+    assert misclassified.load_report(tmp_path)["wrong"] == []

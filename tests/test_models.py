@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from digitnet.models import MODELS, DigitNet, LineNet, StrongNet, TorchClassifier, to_input
+from digitnet.models.networks import MODELS, DigitNet, LineNet, StrongNet, TorchClassifier, to_input
 
 
 def tutorial(weights, x):

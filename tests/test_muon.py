@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitnet.muon import Muon, orthogonal
+from digitnet.training.muon import Muon, orthogonal
 
 
 def newton_schulz(g):

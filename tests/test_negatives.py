@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 import torch
 
-from digitnet.hands import hands
-from digitnet.models import to_input
-from digitnet.negatives import SHARES, negatives, overlaid, pairs, pieces, scribbles, shapes, textures
+from digitnet.data.synthesis.strokes import hands
+from digitnet.models.networks import to_input
+from digitnet.training.negatives import SHARES, negatives, overlaid, pairs, pieces, scribbles, shapes, textures
 
 COUNTS = [0, 1, 2, 3, 7, 13, 31, 64, 100, 257]
 

@@ -21,11 +21,11 @@ httpx = pytest.importorskip("httpx")
 
 from test_serve import Asked, png, refused  # noqa: E402
 
-from digitnet import process as running  # noqa: E402
-from digitnet import runtime  # noqa: E402
-from digitnet.reader import Reader  # noqa: E402
-from digitnet.serve import create_app  # noqa: E402
-from digitnet.service import Settings  # noqa: E402
+from digitnet.models import onnx_models  # noqa: E402
+from digitnet.reading.reader import Reader  # noqa: E402
+from digitnet.serving import process as running  # noqa: E402
+from digitnet.serving.app import create_app  # noqa: E402
+from digitnet.serving.service import Settings  # noqa: E402
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 ENTRY = {"time", "id", "client", "method", "path", "status", "seconds", "received", "sent"}
@@ -217,7 +217,7 @@ def test_a_failure_is_told_with_the_id_of_its_request(logged, monkeypatch, caplo
 
 
 def test_a_log_that_cannot_be_written_is_given_up_with_a_word(capsys):
-    from digitnet.access import AccessLog, Entry
+    from digitnet.serving.access_log import AccessLog, Entry
 
     reading, writing = os.pipe()
     os.close(reading)
@@ -265,9 +265,9 @@ def used(client):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_sighup_opens_the_models_again_or_keeps_them_and_loses_no_request(serving, workers):
-    shutil.copy(runtime.WEIGHTS / "digitnet.onnx", "mine.onnx")
+    shutil.copy(onnx_models.WEIGHTS / "digitnet.onnx", "mine.onnx")
     process, client = serving("--model", "mine.onnx", "--workers", str(workers))
-    before, after = runtime.hashes()["digitnet"], runtime.hashes()["strong"]
+    before, after = onnx_models.hashes()["digitnet"], onnx_models.hashes()["strong"]
     assert used(client) == before
     Path("new.onnx").write_bytes(b"no model")
     Path("new.onnx").replace("mine.onnx")
@@ -276,7 +276,7 @@ def test_sighup_opens_the_models_again_or_keeps_them_and_loses_no_request(servin
     assert all(line.startswith("Error: mine.onnx") for line in said)
     assert all(line.endswith("; the service keeps the models it has\n") for line in said)
     assert {used(client) for _ in range(8)} == {before}
-    shutil.copy(runtime.WEIGHTS / "strong.onnx", "new.onnx")
+    shutil.copy(onnx_models.WEIGHTS / "strong.onnx", "new.onnx")
     Path("new.onnx").replace("mine.onnx")
     process.send_signal(signal.SIGHUP)
     seen = []

@@ -13,11 +13,13 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from digitnet import ModelError, TrainingError, classifier, evaluate, trust
-from digitnet.export import BATCHES, calibrate, export
-from digitnet.models import MODELS, TorchClassifier
-from digitnet.onnx_file import TOLERANCE
-from digitnet.train import RECIPES, TrainConfig, train
+from digitnet import ModelError, TrainingError, classifier, evaluate
+from digitnet.models import trust
+from digitnet.models.networks import MODELS, TorchClassifier
+from digitnet.training.config import RECIPES, TrainConfig
+from digitnet.training.export import BATCHES, calibrate, export
+from digitnet.training.loop import train
+from digitnet.training.onnx_file import TOLERANCE
 
 SMALL = TrainConfig(epochs=1, batch_size=32, device="cpu", optimizer="adam", lr=3e-3, warmup=0.0)
 
@@ -291,7 +293,7 @@ def test_own_files_are_opened_here_and_elsewhere_once_they_are_trusted(
 
 
 def test_a_trusted_file_is_opened_by_every_command(drawn, drawn_npz, tmp_path, environment):
-    from digitnet.reader import Reader
+    from digitnet.reading.reader import Reader
 
     path = tmp_path / "mine.onnx"
     export(OWN["gelu"](), drawn[:100], {"name": "mine"}, path)

@@ -302,8 +302,8 @@ def test_every_public_name_is_there_and_listed():
 
 
 def test_the_models_and_the_frame_are_at_hand():
-    from digitnet.classifiers import classifier
-    from digitnet.frame import frame
+    from digitnet.imaging.normalization import frame
+    from digitnet.models.loading import classifier
 
     assert digitnet.classifier is classifier
     assert digitnet.frame is frame
@@ -313,7 +313,7 @@ def test_the_models_and_the_frame_are_at_hand():
 def test_a_public_function_wins_over_the_module_of_its_name(environment):
     code = (
         "import digitnet.evaluate, digitnet.frame, digitnet\n"
-        "from digitnet.evaluate import Scores\n"
+        "from digitnet.evaluation.metrics import Scores\n"
         "assert callable(digitnet.evaluate) and digitnet.Scores is Scores\n"
         "assert callable(digitnet.frame)"
     )

@@ -26,10 +26,10 @@ uvicorn = pytest.importorskip("uvicorn")
 httpx = pytest.importorskip("httpx")
 
 from digitnet import Digits, evaluate  # noqa: E402
-from digitnet.files import cell  # noqa: E402
-from digitnet.mistakes import ERRORS, SCORES, save_errors  # noqa: E402
-from digitnet.serve import create_app  # noqa: E402
-from digitnet.service import Settings  # noqa: E402
+from digitnet.core.files import cell  # noqa: E402
+from digitnet.evaluation.misclassified import ERRORS, SCORES, save_errors  # noqa: E402
+from digitnet.serving.app import create_app  # noqa: E402
+from digitnet.serving.service import Settings  # noqa: E402
 
 playwright.expect.set_options(timeout=60_000)
 

@@ -3,14 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digitnet.hands import inventions
-from digitnet.page_compose import PageComposer
-from digitnet.page_find import cut, ordered, places_of
-from digitnet.page_print import Face, pack, unpack
-from digitnet.page_sheet import NUMBER, PAPER, PICTURE, SIGN
-from digitnet.page_truth import CHARACTER, IGNORED, KERNEL, OCTAVE, REGION, truth
-from digitnet.page_writers import Writers
-from digitnet.texts import SIGNS
+from digitnet.data.pages.compose import PageComposer
+from digitnet.data.pages.printing import Face, pack, unpack
+from digitnet.data.pages.sheet import NUMBER, PAPER, PICTURE, SIGN
+from digitnet.data.pages.truth import CHARACTER, IGNORED, KERNEL, OCTAVE, REGION, truth
+from digitnet.data.pages.writers import Writers
+from digitnet.data.synthesis.strokes import inventions
+from digitnet.data.synthesis.texts import SIGNS
+from digitnet.imaging.page_find import cut, ordered, places_of
 
 
 def strokes(*runs):

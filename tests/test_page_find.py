@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from digitnet.effort import MAX_EFFORT, effort, within
-from digitnet.find import Found, Region
-from digitnet.page_find import MAX_PIXELS, MAX_PLACES, Place, _without_doubles, find
-from digitnet.page_model import page_model
-from digitnet.page_regions import regions
+from digitnet.imaging.page_find import MAX_PIXELS, MAX_PLACES, Place, _without_doubles, find
+from digitnet.imaging.page_regions import regions
+from digitnet.imaging.segmentation import Found, Region
+from digitnet.models.page_model import page_model
+from digitnet.reading.effort import MAX_EFFORT, effort, within
 
 
 def dark(tall, seen=None):

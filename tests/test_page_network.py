@@ -1,12 +1,12 @@
 import numpy as np
 import torch
 
-from digitnet.page_export import export_page, halved
-from digitnet.page_find import contrast, find
-from digitnet.page_model import PageModel
-from digitnet.page_network import COARSE, PageNet
-from digitnet.page_train import Batch, augmented, loss
-from digitnet.page_truth import CHARACTER, KERNEL, OCTAVE, REGION
+from digitnet.data.pages.truth import CHARACTER, KERNEL, OCTAVE, REGION
+from digitnet.imaging.page_find import contrast, find
+from digitnet.models.page_model import PageModel
+from digitnet.models.page_network import COARSE, PageNet
+from digitnet.training.page_export import export_page, halved
+from digitnet.training.page_loop import Batch, augmented, loss
 
 
 def a_truth():

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digitnet import ImageError, image
-from digitnet.image import page, pages
+from digitnet import ImageError
+from digitnet.imaging import pages as image
+from digitnet.imaging.pages import page, pages
 
 pypdfium2 = pytest.importorskip("pypdfium2")
 

@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import digitnet
-from digitnet import draft, effort
-from digitnet import reader as module
-from digitnet.decode import Path as Text
-from digitnet.errors import ImageError, ModelError
-from digitnet.find import Region
-from digitnet.model_file import MARGIN, STRIDE
-from digitnet.reader import Reader
-from digitnet.reading import REASONS
-from digitnet.rules import Rules
-from digitnet.writers import inventions
+from digitnet.core.errors import ImageError, ModelError
+from digitnet.data.synthesis.writers import inventions
+from digitnet.imaging.segmentation import Region
+from digitnet.models.model_file import MARGIN, STRIDE
+from digitnet.reading import candidates, effort
+from digitnet.reading import reader as module
+from digitnet.reading.constraints import Rules
+from digitnet.reading.ctc import Path as Text
+from digitnet.reading.reader import Reader
+from digitnet.reading.result import REASONS
 
 PAPER = 240
 
@@ -167,7 +167,9 @@ def test_a_pages_digits_have_values_probabilities_and_alternatives_that_agree(re
         sure = [p for _, p in number.alternatives]
         assert sorted(sure, reverse=True) == sure
         assert number.confidence + sum(sure) <= 1 + 1e-4
-        assert len({number.text, *(text for text, _ in number.alternatives)}) == 1 + len(sure) <= draft.ALTERNATIVES
+        assert (
+            len({number.text, *(text for text, _ in number.alternatives)}) == 1 + len(sure) <= candidates.ALTERNATIVES
+        )
         for digit in number.digits:
             others = [p for _, p in digit.alternatives]
             assert sorted(others, reverse=True) == others
@@ -640,9 +642,9 @@ def test_on_a_page_rules_apply_to_the_numbers_that_can_keep_them_and_to_no_other
 
 def test_a_rule_decides_between_readings_of_a_doubtful_number_on_a_page():
     """By hand: of what keeps the rule 0.3 by the image; it holds with 0.9 * 0.3 against 0.1 * 0.7."""
-    assert draft.holding([Text("18", 0.5, 0.15)], 0.1) == pytest.approx(0.27 / 0.34)
-    assert draft.holding([Text("18", 0.5, 0.15)], 0.01) == pytest.approx(0.297 / 0.304)
-    assert draft.holding([], 0.1) == 0
+    assert candidates.holding([Text("18", 0.5, 0.15)], 0.1) == pytest.approx(0.27 / 0.34)
+    assert candidates.holding([Text("18", 0.5, 0.15)], 0.01) == pytest.approx(0.297 / 0.304)
+    assert candidates.holding([], 0.1) == 0
 
 
 def test_rules_invent_no_number_where_nothing_is_written(reader):
@@ -755,7 +757,7 @@ def test_long_strips_are_more_effort_than_their_length():
 def test_a_number_alone_is_found_in_a_smaller_copy_and_boxed_on_the_page(reader, monkeypatch):
     page = write("1984", tall=200, pen=20, room=160)[0]
     before = reader.read(page, single=True).numbers[0]
-    monkeypatch.setattr(sys.modules["digitnet.find"], "LARGEST", page.size // 6)
+    monkeypatch.setattr(sys.modules["digitnet.imaging.segmentation"], "LARGEST", page.size // 6)
     after = reader.read(page, single=True).numbers[0]
     assert after.text == before.text == "1984"
     assert np.abs(np.subtract(after.box, before.box)).max() <= 12

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitnet.reading import LIMITS, REASONS, Digit, Number, Reading
-from digitnet.values import NO_VALUE
+from digitnet.reading.result import LIMITS, REASONS, Digit, Number, Reading
+from digitnet.reading.values import NO_VALUE
 
 PAGE = np.full((200, 300), 230, np.uint8)
 GREEN, ORANGE, RED, BLUE = (0, 140, 60), (220, 120, 0), (210, 0, 0), (90, 150, 255)

@@ -18,12 +18,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digitnet import DataError, Digits, ModelError, corrupt, data, evaluate, extras, findings, report, words
-from digitnet.evaluate import Scores
-from digitnet.mistakes import A_CELL
-from digitnet.run import start
-from digitnet.score import Evaluation, Model, judge, open_model
-from digitnet.train import RECIPES
+from digitnet import DataError, Digits, ModelError, evaluate
+from digitnet.core import extras
+from digitnet.data import corruptions, datasets
+from digitnet.evaluation.metrics import Scores
+from digitnet.evaluation.misclassified import A_CELL
+from digitnet.evaluation.report import build, measure, summary
+from digitnet.evaluation.scoring import Evaluation, Model, judge, open_model
+from digitnet.training.config import RECIPES
+from digitnet.training.run import start
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 CHROMIUM = os.environ.get("DIGITNET_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
@@ -82,7 +85,7 @@ def rival(folder, taught, drawn):
 
     import torch
 
-    from digitnet.export import export
+    from digitnet.training.export import export
 
     other = copy.deepcopy(taught)
     with torch.no_grad():
@@ -98,7 +101,7 @@ def written(folder, exported, rival, tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setenv("DIGITNET_DATA", str(tmp_path_factory.mktemp("none")))
     sources = [str(folder / "drawn.npz"), str(folder / "half.npz")]
-    report.report(exported, sources, compare=rival, out=out, figures=folder / "figures")
+    build.report(exported, sources, compare=rival, out=out, figures=folder / "figures")
     patch.undo()
     return out.read_text(), folder / "figures"
 
@@ -177,13 +180,13 @@ def test_every_confusion_leads_to_its_pictures(written, scores, drawn):
         for source, index in shown:
             row = int(index.replace(",", ""))
             assert row in rows
-            assert source == report.as_uri(drawn.images[row])
+            assert source == build.as_uri(drawn.images[row])
 
 
 def test_a_digit_is_shown_pixel_for_pixel(drawn):
     import base64
 
-    with Image.open(io.BytesIO(base64.b64decode(report.as_uri(drawn.images[3]).partition(",")[2]))) as picture:
+    with Image.open(io.BytesIO(base64.b64decode(build.as_uri(drawn.images[3]).partition(",")[2]))) as picture:
         assert (np.asarray(picture)[..., 1] == drawn.images[3]).all()
         assert not np.asarray(picture)[..., 0].any()
 
@@ -211,7 +214,7 @@ def test_every_figure_comes_as_a_picture_and_as_data(written, scores):
 
 def test_spoilt_digits_are_scored_as_evaluate_scores_them(written, drawn, exported):
     rows = {row[0]: row for row in csv.reader((written[1] / "robustness.csv").read_text().splitlines())}
-    spoilt = evaluate(open_model(exported).classifier, corrupt.corrupt(drawn, "impulse_noise"))
+    spoilt = evaluate(open_model(exported).classifier, corruptions.corrupt(drawn, "impulse_noise"))
     assert int(rows["impulse_noise"][1]) == 600
     assert int(rows["impulse_noise"][2]) == spoilt.n - spoilt.correct
 
@@ -244,7 +247,7 @@ def done(labels, predicted, sure=0.9, name="it"):
     digits = Digits(np.zeros((len(labels), 28, 28), np.uint8), labels)
     found = Scores(digits.labels, probs, np.arange(len(labels)))
     model = Model(name, lambda images: probs[: len(images)], {}, Path())
-    return findings.Findings(Evaluation(model, "some", digits, found, Path(), [], False, None), 1.0)
+    return measure.Findings(Evaluation(model, "some", digits, found, Path(), [], False, None), 1.0)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +268,7 @@ def done(labels, predicted, sure=0.9, name="it"):
     ],
 )
 def test_a_summary_says_in_words_what_is_mistaken(labels, predicted, sentences):
-    said = words.in_words(done(labels, predicted))
+    said = summary.in_words(done(labels, predicted))
     assert set(sentences) <= set(said)
 
 
@@ -278,7 +281,7 @@ def test_a_summary_says_in_words_what_is_mistaken(labels, predicted, sentences):
     ],
 )
 def test_a_summary_says_how_sure_it_is(wrong, sure, said):
-    told = words.in_words(done([1] * 1000, [7] * wrong + [1] * (1000 - wrong), sure))
+    told = summary.in_words(done([1] * 1000, [7] * wrong + [1] * (1000 - wrong), sure))
     assert any(sentence.startswith(said) for sentence in told)
 
 
@@ -289,7 +292,7 @@ def test_the_threshold_in_the_summary_is_that_of_evaluate():
     found = replace(one.done, scores=Scores(one.scores.labels, probs, one.scores.index))
     chosen = found.scores.selection()
     assert chosen.rejected == 0.05
-    told = " ".join(words.in_words(replace(one, done=found)))
+    told = " ".join(summary.in_words(replace(one, done=found)))
     assert "If a person looks at the 5.00 % it is least sure of, at most one in 1,000 of the rest is wrong" in told
 
 
@@ -308,7 +311,7 @@ def run(folder):
 
 
 def test_a_run_ends_with_its_report(run, folder):
-    text = (folder / run.folder / report.REPORT).read_text()
+    text = (folder / run.folder / build.REPORT).read_text()
     page = Page(text)
     kept = json.loads((folder / run.folder / "scores.json").read_text())
     assert f"read wrong of 100 digits {kept['errors']}" in page.text
@@ -322,7 +325,7 @@ def test_a_run_ends_with_its_report(run, folder):
 
 
 def test_a_network_in_torch_shows_what_its_file_shows(taught, exported, drawn):
-    from digitnet.models import TorchClassifier
+    from digitnet.models.networks import TorchClassifier
 
     one, other = TorchClassifier(taught), open_model(exported).classifier
     assert one.filters() == pytest.approx(other.filters())
@@ -332,7 +335,7 @@ def test_a_network_in_torch_shows_what_its_file_shows(taught, exported, drawn):
 
 
 def test_the_map_is_the_plane_of_most_variance(exported, folder, drawn):
-    look = findings.look_inside(judge(open_model(exported), str(folder / "drawn.npz")))
+    look = measure.look_inside(judge(open_model(exported), str(folder / "drawn.npz")))
     hidden = open_model(exported).classifier.hidden(drawn.images).astype(float)
     shares = np.linalg.svd(hidden - hidden.mean(axis=0), compute_uv=False) ** 2
     assert look.explained == pytest.approx(tuple(shares[:2] / shares.sum()), rel=1e-3)
@@ -369,21 +372,21 @@ def test_a_mistake_is_one_clear_line_and_leaves_everything_as_it_was(
 @pytest.mark.parametrize("missing", ["matplotlib", "jinja2", "sklearn"])
 def test_what_is_not_installed_is_said_before_anything_is_measured(missing, digitnet, monkeypatch, exported, folder):
     monkeypatch.setitem(sys.modules, missing, None)
-    monkeypatch.setattr(report, "judge", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(build, "judge", lambda *_: pytest.fail("measured"))
     status, _, err = digitnet("report", exported, "--data", folder / "drawn.npz")
     assert status == 1
     assert extras.missing(missing) in err
 
 
 def test_a_line_reader_in_a_file_is_refused_with_the_next_step():
-    from digitnet.runtime import WEIGHTS
+    from digitnet.models.onnx_models import WEIGHTS
 
     with pytest.raises(ModelError, match="reads whole numbers; score it with: digitnet evaluate --read"):
-        report.report(WEIGHTS / "line.onnx")
+        build.report(WEIGHTS / "line.onnx")
 
 
 def test_the_command_writes_over_its_own_report_alone(digitnet, tmp_path, exported, folder, monkeypatch):
-    monkeypatch.setattr(report, "measure", partial(findings.measure, spoil=("fog",)))  # to save time
+    monkeypatch.setattr(build, "measure", partial(measure.measure, spoil=("fog",)))  # to save time
     for _ in range(2):
         status, out, err = digitnet("report", exported, "--data", folder / "drawn.npz")
         assert status == 0, err
@@ -394,7 +397,7 @@ def test_the_command_writes_over_its_own_report_alone(digitnet, tmp_path, export
 
 def test_a_model_file_is_reported_without_torch(exported, folder, environment, drawn, tmp_path):
     np.savez(tmp_path / "few.npz", images=drawn.images[:20], labels=drawn.labels[:20])
-    code = f"import sys; from digitnet.report import report; report({str(exported)!r}, ['few.npz'])"
+    code = f"import sys; from digitnet.evaluation.report.build import report; report({str(exported)!r}, ['few.npz'])"
     code += "; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
     assert (tmp_path / "report.html").stat().st_size > 100_000
@@ -404,8 +407,8 @@ def test_names_may_hold_anything(exported, drawn, tmp_path):
     name = "a$b$ <script> & " + "long " * 20
     np.savez(tmp_path / f"{name}.npz", images=drawn.images[:50], labels=drawn.labels[:50])
     done = judge(open_model(exported), f"{name}.npz")
-    found = findings.measure(done, others=[done], rival=replace(done, model=replace(done.model, name=name)), spoil=())
-    page = Page(report.page(found, report.drawings(found), "digitnet report"))
+    found = measure.measure(done, others=[done], rival=replace(done, model=replace(done.model, name=name)), spoil=())
+    page = Page(build.page(found, build.drawings(found), "digitnet report"))
     assert not page.every("script")
     assert f"on {name}.npz" in page.text
 
@@ -413,18 +416,18 @@ def test_names_may_hold_anything(exported, drawn, tmp_path):
 def test_a_report_on_other_data_leaves_that_of_the_training(tmp_path):
     run = Model("run/a", lambda images: None, {"data": "mnist"}, tmp_path)
     bare = replace(run, home=Path())
-    assert report._usual_place(run, "mnist") == tmp_path / "report.html"
-    assert report._usual_place(run, "my/own.csv.gz") == tmp_path / "report-own.html"
-    assert report._usual_place(bare, "my/own.csv") == Path("report.html")
+    assert build._usual_place(run, "mnist") == tmp_path / "report.html"
+    assert build._usual_place(run, "my/own.csv.gz") == tmp_path / "report-own.html"
+    assert build._usual_place(bare, "my/own.csv") == Path("report.html")
 
 
 def test_two_models_that_share_no_digits_are_not_compared(exported, folder):
     whole = judge(open_model(exported), str(folder / "drawn.npz"))
     one, other = (replace(whole, scores=replace(whole.scores, index=whole.scores.index + add)) for add in (0, 600))
     with pytest.raises(DataError, match=r"no digits of .* that both can be scored on"):
-        findings.in_common(one, other)
+        measure.in_common(one, other)
     half = replace(whole, digits=whole.digits[::2], scores=whole.scores.without(range(1, 600, 2)))
-    one, other = findings.in_common(whole, half)
+    one, other = measure.in_common(whole, half)
     assert (one.scores.index == np.arange(0, 600, 2)).all()
     assert (one.digits.images == half.digits.images).all()
     assert other.scores.n == 300
@@ -433,7 +436,7 @@ def test_two_models_that_share_no_digits_are_not_compared(exported, folder):
 def test_a_damaged_history_is_an_error_in_words(tmp_path):
     (tmp_path / "history.jsonl").write_text('{"number": 1, "loss": "low"}\n')
     with pytest.raises(ModelError, match=r"history.jsonl: damaged"):
-        findings._history(tmp_path)
+        measure._history(tmp_path)
 
 
 @pytest.mark.parametrize("case", ["one", "one kind", "all wrong", "all right"])
@@ -445,9 +448,9 @@ def test_the_least_digits_and_the_worst_answers_are_reported_all_the_same(case, 
         "all right": drawn[scores.right][:50],
     }[case]
     np.savez(tmp_path / "few.npz", images=digits.images, labels=digits.labels)
-    found = findings.measure(judge(open_model(exported), "few.npz"), spoil=("rotate",))
-    drawn_here = report.drawings(found)
-    page = Page(report.page(found, drawn_here, "digitnet report"))
+    found = measure.measure(judge(open_model(exported), "few.npz"), spoil=("rotate",))
+    drawn_here = build.drawings(found)
+    page = Page(build.page(found, drawn_here, "digitnet report"))
     assert f"{100 * found.scores.accuracy:.2f} % of {len(digits)} digit" in page.text
     assert "nan" not in page.text.lower().split()
     assert ("nothing to show" in page.text) == (case == "all wrong")
@@ -457,8 +460,8 @@ def test_the_least_digits_and_the_worst_answers_are_reported_all_the_same(case, 
 @pytest.mark.mnist
 def test_the_built_in_model_is_reported_on_mnist_as_it_is_evaluated(mnist_folder):
     done = judge(open_model("digitnet"), "mnist")
-    assert report.wrong_labels(done.digits) == data.WRONG_TEST_LABELS
-    page = Page(report.page(findings.Findings(done, 1.0, look="Not looked at."), {}, "digitnet report digitnet"))
+    assert build.wrong_labels(done.digits) == datasets.WRONG_TEST_LABELS
+    page = Page(build.page(measure.Findings(done, 1.0, look="Not looked at."), {}, "digitnet report digitnet"))
     assert f"{100 * done.scores.accuracy:.2f} % of 10,000 digits read right" in page.text
     assert "without wrong labels" in page.text
 

@@ -5,7 +5,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from digitnet import DataError
-from digitnet.rules import CHECKSUMS, IBAN_DIGITS, Rules, parse_lengths, parse_range
+from digitnet.reading.checksums import CHECKSUMS, IBAN_DIGITS
+from digitnet.reading.constraints import Rules, parse_lengths, parse_range
 
 PUBLISHED = {
     "luhn": ["79927398713", "49927398716", "4111111111111111", "378282246310005", "490154203237518"],

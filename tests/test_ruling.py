@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from digitnet import ruling
-from digitnet.ruling import levelled, without_rules
+from digitnet.imaging import line_removal
+from digitnet.imaging.line_removal import levelled, without_rules
 
 
 def curves(height=300, width=600):
@@ -129,7 +129,7 @@ def test_of_very_many_lines_the_longest_are_taken_away(monkeypatch):
     lengths = [150 + 30 * place for place in range(20)]
     for place, length in enumerate(lengths):
         ink[20 * place + 5 : 20 * place + 7, 100 : 100 + length] = 200
-    monkeypatch.setattr(ruling, "MAX_RULES", 5)
+    monkeypatch.setattr(line_removal, "MAX_RULES", 5)
     left = without_rules(ink)
     gone = [not left[20 * place + 5 : 20 * place + 7].any() for place in range(20)]
     assert gone == [False] * 15 + [True] * 5

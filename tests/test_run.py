@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from conftest import draw_digits
 
-from digitnet import DataError, ModelError, TrainingError, data, fonts
-from digitnet.hands import hands
-from digitnet.mistakes import load_report
-from digitnet.run import reopen, start
-from digitnet.train import RECIPES
+from digitnet import DataError, ModelError, TrainingError
+from digitnet.data import datasets, fonts
+from digitnet.data.synthesis.strokes import hands
+from digitnet.evaluation.misclassified import load_report
+from digitnet.training.config import RECIPES
+from digitnet.training.run import reopen, start
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_a_run_goes_from_settings_to_scores(config, tmp_path, drawn):
     assert all(drawn.images[each["index"]].ravel().tolist() == each["image"] for each in wrong)
     assert not (run.folder / "state.safetensors").exists()
     assert (drawn.labels[scores.index] == scores.labels).all()
-    assert (scores.index == np.flatnonzero(data.held_out_rows(drawn))).all()
+    assert (scores.index == np.flatnonzero(datasets.held_out_rows(drawn))).all()
 
 
 def test_a_run_on_few_digits_writes_down_the_epochs_it_needs(config):
@@ -221,7 +222,7 @@ def test_a_run_killed_at_its_report_is_gone_on_with(config, monkeypatch):
     run = start(config)
     list(run.train())
     with monkeypatch.context() as patch:
-        patch.setattr("digitnet.run.report_run", die)
+        patch.setattr("digitnet.evaluation.report.build.report_run", die)
         with pytest.raises(Killed):
             run.finish()
     scores = (run.folder / "scores.json").read_bytes()

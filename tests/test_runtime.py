@@ -9,9 +9,10 @@ import pytest
 from onnx import TensorProto, helper
 
 import digitnet
-from digitnet import DataError, ModelError, classifier, model_file, runtime
-from digitnet.model_file import BATCH
-from digitnet.runtime import ensemble
+from digitnet import DataError, ModelError, classifier
+from digitnet.core.digits import ensemble
+from digitnet.models import model_file, onnx_models
+from digitnet.models.model_file import BATCH
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +120,7 @@ def test_a_file_that_is_not_there_or_a_folder_is_said(tmp_path):
     assert "cannot be read (No such file or directory)" in refused(tmp_path / "nowhere.onnx")
     assert "is it a run's folder, with an epoch done?" in refused(tmp_path)
     with pytest.raises(ModelError, match="a run's folder; write it as a file first: digitnet export"):
-        runtime.classifier(tmp_path)
+        onnx_models.classifier(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x08\x08\x12\x00" * 100])
@@ -185,18 +186,18 @@ def test_so_is_one_that_spells_them_in_an_unusual_way(external, tmp_path):
 
 
 def test_the_words_of_the_metadata_are_free(taught, drawn, tmp_path):
-    from digitnet.export import export
+    from digitnet.training.export import export
 
     about = {"name": "location", "data": "location", "location": "location"}
     assert export(taught, drawn[:20], about, tmp_path / "mine.onnx").about.items() >= about.items()
 
 
 def test_a_built_in_model_goes_by_its_name(exported, tmp_path, monkeypatch):
-    monkeypatch.setattr(runtime, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(onnx_models, "WEIGHTS", tmp_path)
     (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  mine.onnx\n{'1' * 64}  other.onnx\n")
     (tmp_path / "mine.onnx").write_bytes(exported.read_bytes())
-    assert runtime.built_in() == ["mine", "other"]
-    assert runtime.hashes() == {"mine": "0" * 64, "other": "1" * 64}
+    assert onnx_models.built_in() == ["mine", "other"]
+    assert onnx_models.hashes() == {"mine": "0" * 64, "other": "1" * 64}
     assert classifier("mine").name == "taught"
     with pytest.raises(ModelError) as caught:
         classifier("nosuch")

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from test_batch import save
 
-from digitnet import scale
-from digitnet.errors import DataError
-from digitnet.manifest import Job, begin, read_here
-from digitnet.reader import Reader
-from digitnet.scale import PartReader, read_in_processes, read_on_ray
-from digitnet.store import files
+from digitnet.core.errors import DataError
+from digitnet.reading.bulk import workers
+from digitnet.reading.bulk.inputs import files
+from digitnet.reading.bulk.job import Job, begin, read_here
+from digitnet.reading.bulk.workers import PartReader, read_in_processes, read_on_ray
+from digitnet.reading.reader import Reader
 
 pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow comes with the extra scale")
 ray = pytest.importorskip("ray", reason="ray comes with the extra scale")
@@ -57,7 +57,7 @@ def test_an_actor_says_what_is_wrong_instead_of_dying(scans, reader, monkeypatch
     assert job.is_done(4)
     monkeypatch.setattr(Job, "read", None)
     assert PartReader("out", [4])({"id": 0}) == {"inputs": job.size(4), "wrong": None}  # done: not read again
-    monkeypatch.setattr("digitnet.scale.__version__", "9.9")
+    monkeypatch.setattr("digitnet.reading.bulk.workers.__version__", "9.9")
     wrong = PartReader("out", [5])({"id": 0})
     assert wrong == {
         "inputs": 0,
@@ -145,7 +145,7 @@ def test_a_machine_of_the_cluster_dies_and_nothing_is_lost_or_doubled(scans, rea
         return [path.name.split()[0] for path in (tmp_path / "begun").iterdir()]
 
     (tmp_path / "begun").mkdir()
-    monkeypatch.setattr(scale, "PartReader", Slow)
+    monkeypatch.setattr(workers, "PartReader", Slow)
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     whole = start(scans, reader, "whole")
     list(read_here(whole, reader, 1))

@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digitnet import DataError, ModelError, checkpoint, data, evaluate, extras, runtime
-from digitnet.corrupt import corrupt
-from digitnet.export import export
-from digitnet.findings import elsewhere
-from digitnet.run import reopen, start
-from digitnet.score import Model, judge, open_model, score, score_corrupted, summary
-from digitnet.train import RECIPES
+from digitnet import DataError, ModelError, evaluate
+from digitnet.core import extras
+from digitnet.data import datasets
+from digitnet.data.corruptions import corrupt
+from digitnet.evaluation.report.measure import elsewhere
+from digitnet.evaluation.scoring import Model, judge, open_model, score, score_corrupted, summary
+from digitnet.models import checkpoint, onnx_models
+from digitnet.training.config import RECIPES
+from digitnet.training.export import export
+from digitnet.training.run import reopen, start
 
 
 @pytest.fixture
@@ -43,7 +46,7 @@ def test_scores_survive_a_folder_that_cannot_be_written(config, monkeypatch, cap
 
     run = start(config)
     list(run.train())
-    monkeypatch.setattr("digitnet.figures.write_atomic", refuse)
+    monkeypatch.setattr("digitnet.core.files.write_atomic", refuse)
     done = score(open_model(run.folder))
     assert done.scores.n == len(run.parts.test)
     assert not done.picture.exists()
@@ -63,7 +66,7 @@ def test_digits_of_which_a_model_learnt_all_tell_nothing(put_fonts, exported):
     honest = open_model(exported)
     [there] = elsewhere(honest, [])
     assert there.source == "fonts"
-    assert there.scores.n == len(data.load("fonts", "test"))
+    assert there.scores.n == len(datasets.load("fonts", "test"))
     learnt = replace(honest, about=honest.about | {"fonts": 4})
     assert elsewhere(learnt, []) == []
     with pytest.raises(DataError, match=r"^fonts: .* has learnt from all of them, .*; name other data$"):
@@ -83,7 +86,7 @@ def built_in(exported, tmp_path, monkeypatch):
     folder.mkdir()
     (folder / "strong.onnx").write_bytes(exported.read_bytes())
     (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(exported.read_bytes()).hexdigest()}  strong.onnx\n")
-    monkeypatch.setattr(runtime, "WEIGHTS", folder)
+    monkeypatch.setattr(onnx_models, "WEIGHTS", folder)
 
 
 def test_a_model_file_is_scored_like_any_other(exported, drawn, drawn_npz, tmp_path):
@@ -93,18 +96,18 @@ def test_a_model_file_is_scored_like_any_other(exported, drawn, drawn_npz, tmp_p
     done = score(opened, str(drawn_npz))
     assert not done.kept_back
     assert done.scores.n == 600
-    assert done.scores.correct == (runtime.classifier(exported)(drawn.images).argmax(axis=1) == drawn.labels).sum()
+    assert done.scores.correct == (onnx_models.classifier(exported)(drawn.images).argmax(axis=1) == drawn.labels).sum()
     assert done.picture == Path("confusion_matrix-drawn.png")
     assert [path.name for path in tmp_path.glob("*.png")] == ["confusion_matrix-drawn.png"]
 
 
 def test_of_what_a_model_file_learnt_from_only_the_digits_kept_back_are_scored(taught, drawn, drawn_npz):
-    about = {"name": "mine", "data": str(drawn_npz), "data_sha256": data.fingerprint(drawn)}
+    about = {"name": "mine", "data": str(drawn_npz), "data_sha256": datasets.fingerprint(drawn)}
     export(taught, drawn, about, Path("mine.onnx"))
     done = score(open_model("mine.onnx"))
     assert done.source == str(drawn_npz)
     assert done.kept_back
-    assert (done.scores.index == np.flatnonzero(data.held_out_rows(drawn))).all()
+    assert (done.scores.index == np.flatnonzero(datasets.held_out_rows(drawn))).all()
     assert [len(scores.labels) for _, scores in score_corrupted(open_model("mine.onnx"), ["scale"])] == [100]
 
 
@@ -113,7 +116,7 @@ def test_without_a_run_the_built_in_model_is_opened(built_in, there):
     if there:
         Path(there).mkdir(parents=True)
     opened = open_model()
-    assert opened.name == runtime.DEFAULT
+    assert opened.name == onnx_models.DEFAULT
     assert opened.classifier.name == "taught"
     assert opened.home == Path()
 
@@ -142,7 +145,7 @@ def test_a_model_file_is_scored_without_torch_and_without_a_picture_where_matplo
         "        if name in ('torch', 'matplotlib', 'sklearn', 'onnx', 'safetensors'):\n"
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Nowhere())\n"
-        "from digitnet.score import open_model, score, score_corrupted\n"
+        "from digitnet.evaluation.scoring import open_model, score, score_corrupted\n"
         f"model = open_model({str(exported)!r})\n"
         f"assert score(model, {str(drawn_npz)!r}).scores.n == 600\n"
         f"assert dict(score_corrupted(model, ['scale'], {str(drawn_npz)!r}))['scale'].n == 600"

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from digitnet.hands import inventions
-from digitnet.pens import Pen, draw, random_pen
-from digitnet.scribe import Scribe
-from digitnet.texts import ALPHABET, OTHER, SIGNS, random_text
-from digitnet.unipen import SPACING, held_out, normalized
+from digitnet.data.synthesis.pens import Pen, draw, random_pen
+from digitnet.data.synthesis.scribe import Scribe
+from digitnet.data.synthesis.strokes import inventions
+from digitnet.data.synthesis.texts import ALPHABET, OTHER, SIGNS, random_text
+from digitnet.data.unipen import SPACING, held_out, normalized
 
 
 def strokes(*runs):

@@ -27,17 +27,20 @@ httpx = pytest.importorskip("httpx")
 from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from digitnet import Digits, extras, image, runtime  # noqa: E402
-from digitnet.batcher import LateError  # noqa: E402
-from digitnet.errors import DataError, ImageError, ModelError  # noqa: E402
-from digitnet.evaluate import evaluate  # noqa: E402
-from digitnet.hands import hands  # noqa: E402
-from digitnet.inside import inside  # noqa: E402
-from digitnet.intake import Limits  # noqa: E402
-from digitnet.mistakes import ERRORS, SCORES, save_errors  # noqa: E402
-from digitnet.reader import Reader  # noqa: E402
-from digitnet.serve import WEB, create_app  # noqa: E402
-from digitnet.service import Service, Settings  # noqa: E402
+from digitnet import Digits  # noqa: E402
+from digitnet.core import extras  # noqa: E402
+from digitnet.core.errors import DataError, ImageError, ModelError  # noqa: E402
+from digitnet.data.synthesis.strokes import hands  # noqa: E402
+from digitnet.evaluation.metrics import evaluate  # noqa: E402
+from digitnet.evaluation.misclassified import ERRORS, SCORES, save_errors  # noqa: E402
+from digitnet.imaging import pages  # noqa: E402
+from digitnet.models import onnx_models  # noqa: E402
+from digitnet.models.inspection import inside  # noqa: E402
+from digitnet.reading.reader import Reader  # noqa: E402
+from digitnet.serving.app import WEB, create_app  # noqa: E402
+from digitnet.serving.batching import LateError  # noqa: E402
+from digitnet.serving.requests import Limits  # noqa: E402
+from digitnet.serving.service import Service, Settings  # noqa: E402
 
 PROBLEM = {"type", "title", "status", "detail"}
 
@@ -163,7 +166,7 @@ def test_all_pages_of_a_file_are_read_in_their_order(ask, tmp_path):
 
 
 def test_a_long_file_lets_others_have_their_turn(ask, monkeypatch):
-    monkeypatch.setattr("digitnet.service.SLICE", 0.0)
+    monkeypatch.setattr("digitnet.serving.service.SLICE", 0.0)
     content = Path(save("book.tif", *["958"] * 30)).read_bytes()
     order, go, read_page = [], threading.Event(), Reader.read_page
     monkeypatch.setattr(Reader, "read_page", lambda *args, **more: go.wait() and read_page(*args, **more))
@@ -206,10 +209,10 @@ def test_blank_and_crossed_out_fields_are_told_apart(ask):
 
 def test_a_line_reader_of_ones_own_reads(tmp_path):
     path = tmp_path / "mine.onnx"
-    content = (runtime.WEIGHTS / "line.onnx").read_bytes()
+    content = (onnx_models.WEIGHTS / "line.onnx").read_bytes()
     path.write_bytes(content + b"\x12\x02me")  # the producer's name, in protobuf: another file of the same weights
     service = Service(Settings(line=str(path)))
-    assert service.models.named()["line"]["sha256"] == runtime.line_reader(path).sha256 != Reader().line.sha256
+    assert service.models.named()["line"]["sha256"] == onnx_models.line_reader(path).sha256 != Reader().line.sha256
     with pytest.raises(ModelError, match=r"nosuch\.onnx"):
         Service(Settings(line="nosuch.onnx"))
 
@@ -250,7 +253,7 @@ def test_rules_that_make_no_sense_are_refused(ask, query, fact):
 
 
 def test_the_answer_names_the_models_by_their_hashes(ask):
-    hashes = runtime.hashes()
+    hashes = onnx_models.hashes()
     model = ask.post("/v1/read", png("30")).json()["model"]
     assert (model["line"]["sha256"], model["digits"]["sha256"]) == (hashes["line"], hashes["strong"])
     told = {each["name"]: each["sha256"] for each in ask("GET", "/v1/models").json()["models"]}
@@ -263,7 +266,7 @@ def test_the_answer_names_the_models_by_their_hashes(ask):
 @pytest.mark.parametrize("model", ["strong", "digitnet"])
 def test_images_are_classified_as_the_model_does(ask, model):
     images = hands(200, 4).images
-    classifier = runtime.classifier(model, 1)
+    classifier = onnx_models.classifier(model, 1)
     probs, digitness = classifier.classify(images)
     said = ask.post(f"/v1/classify?model={model}", npy(images)).json()
     assert said["threshold"] == classifier.threshold
@@ -389,7 +392,7 @@ def test_arrays_and_pictures_sent_to_the_wrong_route_are_told_the_right_one(ask)
 
 def test_inside_tells_what_the_network_makes_of_a_frame_or_a_picture(ask):
     digit = hands(10, 4).images[7]
-    classifier = runtime.classifier("digitnet", 1)
+    classifier = onnx_models.classifier("digitnet", 1)
     expected = json.loads(json.dumps(inside(classifier, digit).to_dict()))
     body = json.dumps({"image": digit.tolist()}).encode()
     head = {"content-type": "application/json"}
@@ -408,7 +411,7 @@ def test_inside_tells_what_the_network_makes_of_a_frame_or_a_picture(ask):
 def test_a_model_file_of_ones_own_reads_and_classifies(exported):
     service = Service(Settings(model=str(exported), threads=1))
     models = service.models
-    assert (models.default, [*models.by_name]) == ("taught", ["taught", *runtime.built_in()])
+    assert (models.default, [*models.by_name]) == ("taught", ["taught", *onnx_models.built_in()])
     assert models.reader.digits.name == "taught"
     service.work.close()
     with pytest.raises(ModelError):
@@ -633,7 +636,7 @@ def test_a_full_service_answers_429_at_once(few, monkeypatch):
         go.wait()
         raise ImageError("held")
 
-    monkeypatch.setattr(image, "pages", lambda *_: iter(lambda: held(), None))
+    monkeypatch.setattr(pages, "pages", lambda *_: iter(lambda: held(), None))
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(few.post, "/v1/read", b"x")
         begun.wait()
@@ -844,7 +847,7 @@ def test_bound_wider_than_this_machine_without_a_token_one_is_warned(served):
 
 def test_what_keeps_it_from_starting_is_one_line(digitnet, monkeypatch):
     for limit in ("MOST_PIXELS", "MOST_PAGES"):  # which the command lowers for its process
-        monkeypatch.setattr(image, limit, getattr(image, limit))
+        monkeypatch.setattr(pages, limit, getattr(pages, limit))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         code, out, err = digitnet("serve", "--port", port)

@@ -5,7 +5,7 @@ import numpy as np
 from PIL import Image
 
 from digitnet import Digits, Reading, evaluate
-from digitnet.reading import Number
+from digitnet.reading.result import Number
 
 
 def pixels(png):

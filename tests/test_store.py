@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digitnet import image, store
-from digitnet.errors import DataError, ImageError
-from digitnet.store import File, Folder, Input, contents, files, is_address, local
+from digitnet.core.errors import DataError, ImageError
+from digitnet.imaging import pages
+from digitnet.reading.bulk import inputs as store
+from digitnet.reading.bulk.inputs import File, Folder, Input, contents, files, is_address, local
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow comes with the extra scale")
 pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow comes with the extra scale")
@@ -143,7 +144,7 @@ def test_a_row_without_a_picture_and_rows_that_are_gone_are_errors_of_theirs():
     table("t.parquet", [png(), None, png()])
     empty = list(contents([Input(n, "t.parquet", n) for n in range(3)]))[1]
     with pytest.raises(ImageError, match="row: empty, 0 bytes"):
-        next(image.pages(empty, "row"))
+        next(pages.pages(empty, "row"))
     given = list(contents([Input(n, "t.parquet", n) for n in range(2, 5)]))
     assert given[0] == png()
     assert [str(each).split(":")[0] for each in given[1:]] == ["t.parquet#3", "t.parquet#4"]

@@ -5,9 +5,19 @@ import statistics
 
 import pytest
 
-from digitnet.benchmark import Cell, Entry
-from digitnet.corrupt import CORRUPTIONS
-from digitnet.table import HEADLINE, Table, cell_text, latex, mean_and_std, rows, to_csv, to_latex, to_markdown
+from digitnet.data.corruptions import CORRUPTIONS
+from digitnet.experiments.benchmark import Cell, Entry
+from digitnet.experiments.tables import (
+    HEADLINE,
+    Table,
+    cell_text,
+    latex,
+    mean_and_std,
+    rows,
+    to_csv,
+    to_latex,
+    to_markdown,
+)
 
 ABOUT = {
     "suite": "quick",

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from digitnet import terminal
-from digitnet.terminal import console, percent, program, say
+from digitnet.core import terminal
+from digitnet.core.terminal import console, percent, program, say
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from digitnet import DataError, data, testbed
-from digitnet.testbed import Plan, Sets
+from digitnet import DataError
+from digitnet.data import datasets
+from digitnet.experiments import suite
+from digitnet.experiments.suite import Plan, Sets
 
 PLAN = Plan("full", ("quick",), 1)
 
@@ -12,12 +14,12 @@ PLAN = Plan("full", ("quick",), 1)
 @pytest.fixture
 def few_fonts(monkeypatch, put_fonts):
     """Six fonts, of which the last is for testing."""
-    monkeypatch.setattr(testbed, "FONTS", put_fonts("abcdef", ""))
+    monkeypatch.setattr(suite, "FONTS", put_fonts("abcdef", ""))
 
 
 @pytest.fixture
 def source(monkeypatch, drawn_npz):
-    monkeypatch.setattr(testbed, "SOURCE", str(drawn_npz))
+    monkeypatch.setattr(suite, "SOURCE", str(drawn_npz))
 
 
 def test_without_fonts_nothing_is_made_or_fetched(tmp_path):
@@ -29,7 +31,7 @@ def test_without_fonts_nothing_is_made_or_fetched(tmp_path):
 def test_fonts_that_are_here_give_digits_and_images_without_one(tmp_path, few_fonts, source):
     sets = Sets(PLAN, tmp_path)
     assert list(sets.others) == ["fonts"]
-    assert (sets.others["fonts"].images == data.load("fonts", "test").images).all()
+    assert (sets.others["fonts"].images == datasets.load("fonts", "test").images).all()
     assert sets.kinds == ["made"]
     made = sets.without_digit("made")
     assert made.shape == (2000, 28, 28)
@@ -56,7 +58,7 @@ def test_a_folder_of_another_suite_is_left_alone(tmp_path, source):
 
 
 def test_the_first_test_digits_are_spoilt_once(tmp_path, source, monkeypatch):
-    monkeypatch.setitem(testbed.SUITES, "full", replace(testbed.SUITES["full"], spoilt=5))
+    monkeypatch.setitem(suite.SUITES, "full", replace(suite.SUITES["full"], spoilt=5))
     sets = Sets(PLAN, tmp_path)
     spoilt = sets.spoilt("fog")
     assert (spoilt.labels == sets.parts.test.labels[:5]).all()

@@ -11,21 +11,12 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from safetensors.torch import load_file
 
-from digitnet import Digits, TrainingError, checkpoint, evaluate
-from digitnet.frame import frame
-from digitnet.models import MODELS, TorchClassifier, to_input
-from digitnet.train import (
-    RECIPE_OF,
-    RECIPES,
-    TrainConfig,
-    _follow,
-    new_network,
-    pick_device,
-    schedule,
-    settle,
-    train,
-    with_epochs,
-)
+from digitnet import Digits, TrainingError, evaluate
+from digitnet.imaging.normalization import frame
+from digitnet.models import checkpoint
+from digitnet.models.networks import MODELS, TorchClassifier, to_input
+from digitnet.training.config import RECIPE_OF, RECIPES, TrainConfig, with_epochs
+from digitnet.training.loop import _follow, new_network, pick_device, schedule, settle, train
 
 SMALL = TrainConfig(epochs=3, batch_size=32, device="cpu", augment="gentle", average=0.9)
 STRONG = replace(SMALL, model="strong", epochs=2, optimizer="adam", negatives=0.25, augment="transfer")
@@ -270,7 +261,7 @@ def test_weights_that_run_away_in_the_last_step_are_not_saved(drawn, tmp_path, m
                 self.param_groups[0]["params"][0].fill_(torch.inf)
 
     config = replace(SMALL, epochs=1, batch_size=500)
-    monkeypatch.setattr("digitnet.train.Adam", Leap)
+    monkeypatch.setattr("digitnet.training.loop.Adam", Leap)
     with pytest.raises(TrainingError, match=r"ran away in epoch 1 \(loss 2\.\d+"):
         run(drawn, config, tmp_path)
 
@@ -334,8 +325,9 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(drawn, drawn_npz
         from pathlib import Path
         import torch
         from torch.optim.optimizer import register_optimizer_step_post_hook
-        from digitnet import data
-        from digitnet.train import TrainConfig, new_network, train
+        from digitnet.data import datasets as data
+        from digitnet.training.config import TrainConfig
+        from digitnet.training.loop import new_network, train
         torch.set_num_threads(1)
         config = TrainConfig(epochs=3, batch_size=32, device="cpu", augment="gentle", average=0.9)
         parts = data.splits({str(drawn_npz)!r})

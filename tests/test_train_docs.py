@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from digitnet import classifier, data
-from digitnet.export import export_run
-from digitnet.reader import Reader
-from digitnet.run import reopen
-from digitnet.train import RECIPES
+from digitnet import classifier
+from digitnet.data import datasets
+from digitnet.reading.reader import Reader
+from digitnet.training.config import RECIPES
+from digitnet.training.export import export_run
+from digitnet.training.run import reopen
 
 PAGE = (Path(__file__).parents[1] / "docs" / "train.md").read_text()
 
@@ -25,8 +26,8 @@ def _small(monkeypatch, drawn_npz):
     for name in ("best", "quick"):
         small = replace(RECIPES[name], data=str(drawn_npz), steps=60, batch_size=32, device="cpu", average=0.0)
         monkeypatch.setitem(RECIPES, name, small)
-    splits = data.splits
-    monkeypatch.setattr(data, "splits", lambda name: splits(drawn_npz))
+    splits = datasets.splits
+    monkeypatch.setattr(datasets, "splits", lambda name: splits(drawn_npz))
 
 
 def test_the_example_leaves_a_whole_run(tmp_path, capsys, drawn):

@@ -14,13 +14,15 @@ import pytest
 import torch
 from conftest import draw_digits
 
-from digitnet import DataError, Digits, ModelError, checkpoint, classifier, data, evaluate, load, runtime, vet
-from digitnet.export import export, export_run
-from digitnet.models import DigitNet, TorchClassifier
-from digitnet.run import start
-from digitnet.score import judge, open_model, score_corrupted, summary
-from digitnet.train import RECIPES
-from digitnet.trained_on import HOME, IMAGES, MNIST_SHA256, TRAINED_ON, ImageSet, known, trained_on, unpacked
+from digitnet import DataError, Digits, ModelError, classifier, evaluate, load
+from digitnet.data import datasets
+from digitnet.evaluation.scoring import judge, open_model, score_corrupted, summary
+from digitnet.models import checkpoint, onnx_models, vetting
+from digitnet.models.networks import DigitNet, TorchClassifier
+from digitnet.models.trained_on import HOME, IMAGES, MNIST_SHA256, TRAINED_ON, ImageSet, known, trained_on, unpacked
+from digitnet.training.config import RECIPES
+from digitnet.training.export import export, export_run
+from digitnet.training.run import start
 
 NEW = draw_digits(200, seed=5)
 SHARE = r"(\d[\d,]*) of these (\d[\d,]*) digits \((\d+\.\d\d%)\) are among "
@@ -50,7 +52,7 @@ def run(drawn, tmp_path_factory):
     made = start(config, folder / "mine")
     list(made.train())
     made.finish()
-    return folder / "mine", data.held_out_rows(drawn)
+    return folder / "mine", datasets.held_out_rows(drawn)
 
 
 def test_a_set_has_its_images_and_no_others(drawn):
@@ -153,7 +155,7 @@ def test_a_damaged_list_in_a_file_is_an_error(taught, drawn, words):
 def test_the_list_alone_may_be_long(taught, drawn):
     export(taught, drawn, {"name": "mine", "data": "x", IMAGES: ImageSet.of(drawn.images).to_text()}, Path("mine.onnx"))
     proto = onnx.load("mine.onnx")
-    proto.metadata_props[1].value += " " * vet.LONGEST_METADATA
+    proto.metadata_props[1].value += " " * vetting.LONGEST_METADATA
     onnx.save(proto, "mine.onnx")
     assert classifier("mine.onnx").trained_on.has(drawn.images).all()
 
@@ -163,7 +165,7 @@ def test_a_file_that_is_opened_because_it_is_trusted_has_its_list(drawn):
     network = torch.nn.Sequential(torch.nn.Flatten(), *layers)
     images = ImageSet.of(drawn.images[:300]).to_text()
     export(network, drawn, {"name": "mine", "data": "x", IMAGES: images}, Path("mine.onnx"))
-    assert vet.fault(Path("mine.onnx").read_bytes())
+    assert vetting.fault(Path("mine.onnx").read_bytes())
     assert classifier("mine.onnx").trained_on.has(drawn.images).tolist() == [True] * 300 + [False] * 300
 
 
@@ -180,8 +182,8 @@ def test_what_a_model_says_of_its_data_decides_which_sets_it_has(drawn):
 
 
 def test_the_built_in_models_have_their_sets():
-    assert len(runtime.classifier("digitnet").trained_on) == 60_000
-    assert len(runtime.classifier("strong").trained_on) > 62_000
+    assert len(onnx_models.classifier("digitnet").trained_on) == 60_000
+    assert len(onnx_models.classifier("strong").trained_on) > 62_000
     assert sum((HOME / f"{name}.images.gz").stat().st_size for name in ("mnist", "fonts")) < 220_000
 
 
@@ -207,7 +209,7 @@ def test_the_command_line_and_the_report_tell_it(run, drawn, digitnet):
 @pytest.mark.mnist
 def test_mnist_is_known_shuffled_and_partial_and_its_test_digits_are_none_of_it(mnist_folder):
     train, test = load("mnist", "train"), load("mnist", "test")
-    assert data.fingerprint(train, test) == MNIST_SHA256
+    assert datasets.fingerprint(train, test) == MNIST_SHA256
     assert (known("mnist").keys == ImageSet.of(train.images).keys).all()
     assert not known("mnist").has(test.images).any()
     rows = np.random.default_rng(0).permutation(60_000)[:500]

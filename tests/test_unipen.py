@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from digitnet import DataError, cli, load, unipen
-from digitnet.unipen_archive import CATEGORIES, MAX_LENGTH, MAX_POINTS
+from digitnet import DataError, cli, load
+from digitnet.data import unipen
+from digitnet.data.unipen_archive import CATEGORIES, MAX_LENGTH, MAX_POINTS
 
 ROW = {"label": "7", "writer": "wann", "strokes": [[[0, 0], [100, 0], [40, 500]]]}
 

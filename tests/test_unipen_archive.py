@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from digitnet import DataError
-from digitnet.unipen_archive import CATEGORIES, MAX_FILE_BYTES, MAX_LABELS, MAX_POINTS, Archive
+from digitnet.data.unipen_archive import CATEGORIES, MAX_FILE_BYTES, MAX_LABELS, MAX_POINTS, Archive
 
 ANN = """
 .COORD X Y
@@ -210,7 +210,7 @@ def test_a_broken_or_hostile_file_is_named_with_its_line(put, text, include, wor
 
 
 def test_includes_cannot_multiply_without_end(put, monkeypatch):
-    monkeypatch.setattr("digitnet.unipen_archive.MAX_PAGE_BYTES", 10_000)
+    monkeypatch.setattr("digitnet.data.unipen_archive.MAX_PAGE_BYTES", 10_000)
     text = ".INCLUDE b.dat\n" * 50
     archive = put(data__1a__x=page('0 OK "1"'), include__ann=text, include__b=".PEN_DOWN\n" + "1 2\n" * 100)
     with pytest.raises(DataError, match="more than 10000 bytes with all that it includes"):

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digitnet.automaton import joined
-from digitnet.errors import DataError
-from digitnet.kinds import DIGITS, KINDS, ORDERS, SIGNS, after, ends, language
-from digitnet.rules import Rules, from_options
-from digitnet.values import value_text, values
+from digitnet.core.errors import DataError
+from digitnet.reading.automaton import joined
+from digitnet.reading.constraints import Rules, from_options
+from digitnet.reading.kinds import DIGITS, KINDS, ORDERS, SIGNS, after, ends, language
+from digitnet.reading.values import value_text, values
 
 ASKED = [
     *(Rules(kind=kind) for kind in KINDS),
@@ -160,7 +160,7 @@ def test_random_walks_through_a_kind_have_values_and_their_neighbours_agree(rule
 
 
 def accepts_some(state):
-    from digitnet.kinds import NEVER
+    from digitnet.reading.kinds import NEVER
 
     return state != NEVER
 

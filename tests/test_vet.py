@@ -10,9 +10,10 @@ import pytest
 from conftest import few_hands
 from onnx import TensorProto, helper, numpy_helper
 
-from digitnet import ModelError, classifier, runtime, vet
-from digitnet.page_model import page_model
-from digitnet.runtime import WEIGHTS, line_reader
+from digitnet import ModelError, classifier
+from digitnet.models import onnx_models, vetting
+from digitnet.models.onnx_models import WEIGHTS, line_reader
+from digitnet.models.page_model import page_model
 
 
 def node(operator, takes, gives, **attributes):
@@ -71,7 +72,7 @@ def test_the_built_in_models_pass_as_strangers_do(path, tmp_path):
     (tmp_path / "copy.onnx").write_bytes(path.read_bytes() + b"\x32\x01x")  # some words more: another hash
     opener = {"line": line_reader, "page": page_model}.get(path.stem, classifier)
     opened = opener(tmp_path / "copy.onnx")
-    assert opened.sha256 not in runtime.hashes().values()
+    assert opened.sha256 not in onnx_models.hashes().values()
 
 
 def test_a_page_network_that_enlarges_without_bounds_or_finds_nothing_is_refused(tmp_path):
@@ -93,8 +94,9 @@ def test_a_page_network_that_enlarges_without_bounds_or_finds_nothing_is_refused
 def test_what_is_exported_passes(name, drawn, tmp_path):
     import torch
 
-    from digitnet.export import export, export_lines
-    from digitnet.models import MODELS
+    from digitnet.models.networks import MODELS
+    from digitnet.training.export import export
+    from digitnet.training.line_export import export_lines
 
     torch.manual_seed(0)
     network = MODELS[name]().eval()
@@ -102,7 +104,7 @@ def test_what_is_exported_passes(name, drawn, tmp_path):
         export_lines(network, few_hands().lines(2), {"name": name}, tmp_path / "mine.onnx")
     else:
         export(network, drawn[:20], {"name": name}, tmp_path / "mine.onnx")
-    assert vet.fault((tmp_path / "mine.onnx").read_bytes()) is None
+    assert vetting.fault((tmp_path / "mine.onnx").read_bytes()) is None
 
 
 def test_a_plain_model_is_accepted(tmp_path):
@@ -244,7 +246,7 @@ def test_a_product_of_weights_cannot_fill_the_memory(tmp_path):
 
 
 def test_a_graph_that_takes_long_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(vet, "SECONDS", 0.2)
+    monkeypatch.setattr(vetting, "SECONDS", 0.2)
     nodes, weights = plain()
     square = np.zeros((1500, 1500), np.float32)
     for n in range(500):  # some minutes

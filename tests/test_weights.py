@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import digitnet
-from digitnet import model_file, runtime
-from digitnet.hands import hands
+from digitnet.data.synthesis.strokes import hands
+from digitnet.models import model_file, onnx_models
 
 every_model = pytest.mark.parametrize("name", ["strong", "digitnet"])
 
@@ -22,21 +22,21 @@ def nothing():
 
 
 def test_there_are_these_two_and_strong_is_the_default():
-    assert set(runtime.built_in()) == {"strong", "digitnet"}
+    assert set(onnx_models.built_in()) == {"strong", "digitnet"}
     assert digitnet.classifier().sha256 == digitnet.classifier("strong").sha256
     assert digitnet.classifier("strong").about["model"] == "strong"
     assert digitnet.classifier("digitnet").about["model"] == "digitnet"
 
 
 def test_the_files_are_those_of_the_list_of_hashes():
-    files = {path.stem: path for path in runtime.WEIGHTS.glob("*.onnx")}
-    assert set(files) == {*runtime.built_in(), runtime.LINE, runtime.PAGE}
-    for name, sha256 in runtime.hashes().items():
+    files = {path.stem: path for path in onnx_models.WEIGHTS.glob("*.onnx")}
+    assert set(files) == {*onnx_models.built_in(), onnx_models.LINE, onnx_models.PAGE}
+    for name, sha256 in onnx_models.hashes().items():
         assert hashlib.sha256(files[name].read_bytes()).hexdigest() == sha256
 
 
 def test_the_files_are_small_enough_to_ship():
-    sizes = {path.stem: path.stat().st_size for path in runtime.WEIGHTS.iterdir()}
+    sizes = {path.stem: path.stat().st_size for path in onnx_models.WEIGHTS.iterdir()}
     assert sizes["strong"] < 4_000_000
     assert sum(sizes.values()) < 12_000_000
 

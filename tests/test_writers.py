@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from digitnet.digits import Digits
-from digitnet.hands import hands
-from digitnet.writers import by_font, cut, inventions, styles
+from digitnet.core.digits import Digits
+from digitnet.data.synthesis.strokes import hands
+from digitnet.data.synthesis.writers import by_font, cut, inventions, styles
 
 
 def test_invented_writers_keep_their_hand_and_differ_from_each_other():

@@ -14,8 +14,8 @@ from PIL import Image
 from test_reader import write
 
 from digitnet import DataError, Reader, Rules
-from digitnet.kinds import DIGITS
-from digitnet.service import Asked
+from digitnet.reading.kinds import DIGITS
+from digitnet.serving.service import Asked
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def says(monkeypatch):
     def make(*seen, **more):
         reader = Reader(threads=1)
         reader.line = Says(*seen, **more)
-        monkeypatch.setattr("digitnet.reader.Reader", lambda *_, **__: reader)
+        monkeypatch.setattr("digitnet.reading.reader.Reader", lambda *_, **__: reader)
         return reader
 
     return make

@@ -12,15 +12,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from digitnet.classifiers import classifier
-    from digitnet.data import load
-    from digitnet.digits import Classifier, Digits
-    from digitnet.errors import DataError, DigitNetError, ImageError, ModelError, TrainingError
-    from digitnet.evaluate import Scores, evaluate
-    from digitnet.frame import frame
-    from digitnet.reader import Reader, read
-    from digitnet.reading import Number, Reading
-    from digitnet.rules import Rules
+    from digitnet.core.digits import Classifier, Digits
+    from digitnet.core.errors import DataError, DigitNetError, ImageError, ModelError, TrainingError
+    from digitnet.data.datasets import load
+    from digitnet.evaluation.metrics import Scores, evaluate
+    from digitnet.imaging.normalization import frame
+    from digitnet.models.loading import classifier
+    from digitnet.reading.constraints import Rules
+    from digitnet.reading.reader import Reader, read
+    from digitnet.reading.result import Number, Reading
 
 # ONNX Runtime keeps a device's number and a store of events to send in the cache folder, unless told before its import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

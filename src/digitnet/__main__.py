@@ -2,7 +2,7 @@
 
 import signal
 
-from digitnet.interrupt import stop
+from digitnet.core.interrupt import stop
 
 
 def main() -> None:

@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from digitnet import __version__, cli_audit, cli_benchmark, cli_read, cli_report, cli_serve, cli_train, extras
-from digitnet.cli_options import PREFIX
-from digitnet.cli_train import DataDir
-from digitnet.errors import DataError, DigitNetError, ModelError, printable
-from digitnet.interrupt import interrupt, stop
-from digitnet.terminal import console, percent, print_sending, program, put, say
+from digitnet import __version__
+from digitnet.cli import audit, benchmark, report, serve, train
+from digitnet.cli import read as cli_read
+from digitnet.cli.options import PREFIX
+from digitnet.cli.train import DataDir
+from digitnet.core import extras
+from digitnet.core.errors import DataError, DigitNetError, ModelError, printable
+from digitnet.core.interrupt import interrupt, stop
+from digitnet.core.terminal import console, percent, print_sending, program, put, say
 
 if TYPE_CHECKING:
-    from digitnet.evaluate import Scores
-    from digitnet.score import Model
+    from digitnet.evaluation.metrics import Scores
+    from digitnet.evaluation.scoring import Model
 
 
 class _Commands(TyperGroup):
@@ -52,13 +55,13 @@ data_app = typer.Typer(help="List the data sets that are known and those that ar
 app.add_typer(data_app, name="data")
 
 
-app.command()(cli_train.train)
+app.command()(train.train)
 app.command()(cli_read.read)
 app.command()(cli_read.compose)
-app.command(context_settings={"auto_envvar_prefix": PREFIX})(cli_serve.serve)
-app.command()(cli_report.report)
-app.command()(cli_audit.audit)
-app.command()(cli_benchmark.benchmark)
+app.command(context_settings={"auto_envvar_prefix": PREFIX})(serve.serve)
+app.command()(report.report)
+app.command()(audit.audit)
+app.command()(benchmark.benchmark)
 
 
 @app.callback(invoke_without_command=True)
@@ -78,8 +81,8 @@ def data(context: typer.Context, data_dir: DataDir = None) -> None:
         return
     from rich.table import Table
 
-    from digitnet import unipen
-    from digitnet.data import DATASETS, TRAJECTORIES, data_folder, find
+    from digitnet.data import unipen
+    from digitnet.data.datasets import DATASETS, TRAJECTORIES, data_folder, find
 
     table = Table("name", "what", "here")
     for dataset in DATASETS.values():
@@ -101,8 +104,8 @@ def data_get(
     data_dir: DataDir = None,
 ) -> None:
     """Fetch a data set unless it is here, or make it from its archive. Example: digitnet data get mnist."""
-    from digitnet import unipen
-    from digitnet.data import DATASETS, TRAJECTORIES, get
+    from digitnet.data import unipen
+    from digitnet.data.datasets import DATASETS, TRAJECTORIES, get
 
     folder = data_dir or context.obj
     if name not in (*DATASETS, TRAJECTORIES):
@@ -156,9 +159,9 @@ def evaluate(
     Examples: digitnet evaluate; digitnet evaluate --model their.pt --data my-digits.csv --json; digitnet evaluate
     --model strong --corrupt all.
     """
-    from digitnet.files import to_json
-    from digitnet.rules import from_options
-    from digitnet.score import open_model, score, summary
+    from digitnet.core.files import to_json
+    from digitnet.evaluation.scoring import open_model, score, summary
+    from digitnet.reading.constraints import from_options
 
     rules = from_options(length, lengths, value_range, checksum, kind, None, order)
     if read and inputs is not None:
@@ -181,7 +184,7 @@ def evaluate(
     else:
         put(f"{opened.name} on {done.source}")
         print()
-        cli_train.print_scores("Accuracy", done.scores, done.digits)
+        train.print_scores("Accuracy", done.scores, done.digits)
         _print_selection(done.scores)
         if done.refused is not None:
             print(f"Refused as no digit: {percent(done.refused)}")
@@ -203,9 +206,9 @@ def _input(model: Model) -> dict[str, str]:
 def _evaluate_corrupted(model: Model, name: str, data: str | None, data_dir: Path | None, as_json: bool) -> None:
     from rich.table import Table
 
-    from digitnet.corrupt import CORRUPTIONS
-    from digitnet.files import to_json
-    from digitnet.score import score_corrupted
+    from digitnet.core.files import to_json
+    from digitnet.data.corruptions import CORRUPTIONS
+    from digitnet.evaluation.scoring import score_corrupted
 
     names = list(CORRUPTIONS) if name == "all" else [name]
     found = dict(score_corrupted(model, names, data, data_dir))
@@ -235,8 +238,8 @@ def export(
 
     Example: digitnet export run/best-1 --out mine.onnx; then: digitnet evaluate --model mine.onnx.
     """
-    from digitnet.export import export_run
-    from digitnet.files import require_writable
+    from digitnet.core.files import require_writable
+    from digitnet.training.export import export_run
 
     if out.is_dir():
         raise DataError(f"{out}: is a folder; name a file in it: --out {out / 'mine.onnx'}")
@@ -258,7 +261,7 @@ def trust(
     digitnet opens model files of any origin, as long as they are built of what its own are built of. Your own networks
     may hold more: on the machine where you exported them they are trusted already, elsewhere by this command.
     """
-    from digitnet import trust as trusts
+    from digitnet.models import trust as trusts
 
     print(f"{file}: trusted, sha256 {trusts.trust(file)}, in {trusts.trust_list()}")
 
@@ -266,7 +269,7 @@ def trust(
 @app.command()
 def check() -> None:
     """Say what is installed and whether the built-in models answer as they should. Exit status 1 if not."""
-    from digitnet.check import check as findings
+    from digitnet.evaluation.self_test import check as findings
 
     wrong = 0
     for found in findings():
@@ -278,7 +281,7 @@ def check() -> None:
 
 def _print_selection(scores: Scores) -> None:
     """Print what is gained by sending the least sure digits to a person."""
-    from digitnet.evaluate import SHARES
+    from digitnet.evaluation.metrics import SHARES
 
     print_sending(scores, SHARES)
     if (safe := scores.selection()) is None:

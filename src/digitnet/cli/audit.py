@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from digitnet.errors import DataError
-from digitnet.terminal import console, percent, put, say
+from digitnet.core.errors import DataError
+from digitnet.core.terminal import console, percent, put, say
 
 if TYPE_CHECKING:
-    from digitnet.audit import Source, Suspect
+    from digitnet.experiments.label_audit import Source, Suspect
 
 LISTED = 10
 """Suspects that are printed."""
@@ -38,8 +38,17 @@ def audit(
     """
     import numpy as np
 
-    from digitnet.audit import GALLERY, TABLE, folds_of, need_cleanlab, open_source, out_of_fold, save, suspects
-    from digitnet.files import require_writable
+    from digitnet.core.files import require_writable
+    from digitnet.experiments.label_audit import (
+        GALLERY,
+        TABLE,
+        folds_of,
+        need_cleanlab,
+        open_source,
+        out_of_fold,
+        save,
+        suspects,
+    )
 
     need_cleanlab()
     folder = _new_folder(out, (TABLE, GALLERY))
@@ -86,7 +95,7 @@ def _new_folder(out: Path | None, names: tuple[str, ...]) -> Path:
 def _print_first(found: list[Suspect], source: Source) -> None:
     from rich.table import Table
 
-    from digitnet.audit import name_of
+    from digitnet.experiments.label_audit import name_of
 
     table = Table("rank", "digit", "label", "suggested", "probability")
     for rank, one in enumerate(found[:LISTED], 1):

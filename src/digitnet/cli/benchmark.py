@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from digitnet.terminal import console, program, put, say
+from digitnet.core.terminal import console, program, put, say
 
 if TYPE_CHECKING:
-    from digitnet.benchmark import Entry
-    from digitnet.table import Table
-    from digitnet.testbed import Plan, Sets
+    from digitnet.experiments.benchmark import Entry
+    from digitnet.experiments.suite import Plan, Sets
+    from digitnet.experiments.tables import Table
 
 
 def benchmark(
@@ -58,9 +58,9 @@ def benchmark(
 
     Every number is saved once it is measured. The same command goes on where it was stopped.
     """
-    from digitnet import benchmark as bench
-    from digitnet.score import RUNS
-    from digitnet.testbed import SUITES, Plan, Sets
+    from digitnet.evaluation.scoring import RUNS
+    from digitnet.experiments import benchmark as bench
+    from digitnet.experiments.suite import SUITES, Plan, Sets
 
     chosen = SUITES[suite]
     models = tuple(model or chosen.models)
@@ -95,9 +95,9 @@ def benchmark(
 
 def _write(plan: Plan, sets: Sets, folder: Path, about: dict[str, object], expected: int) -> Table:
     """Write the three files from what is measured so far."""
-    from digitnet import benchmark as bench
-    from digitnet import table as tables
-    from digitnet.files import write_atomic
+    from digitnet.core.files import write_atomic
+    from digitnet.experiments import benchmark as bench
+    from digitnet.experiments import tables
 
     whole = _command(plan, folder)
 
@@ -122,7 +122,7 @@ def _command(plan: Plan, folder: Path) -> str:
 
 def _commands(entry: Entry, seed: int, plan: Plan, folder: Path, source: str, whole: str) -> list[str]:
     """Return what makes one model again and measures it."""
-    from digitnet.score import is_weights
+    from digitnet.evaluation.scoring import is_weights
 
     if entry.kind == "baseline":
         return [whole] if seed == 0 else []
@@ -149,7 +149,7 @@ _KINDS: tuple[list[str], ...] = ([], ["--corrupt", "all"])
 def _print(table: Table) -> None:
     from rich.table import Table as Shown
 
-    from digitnet.table import COST, HEADLINE, cell_text
+    from digitnet.experiments.tables import COST, HEADLINE, cell_text
 
     columns = (HEADLINE[0], *HEADLINE[2:4], COST[1])  # what 80 characters are enough for; the files have the others
     shown = Shown(show_edge=False, pad_edge=False)

@@ -11,8 +11,8 @@ from typing import Any
 
 import typer
 
-from digitnet.errors import DataError, nearest
-from digitnet.terminal import say
+from digitnet.core.errors import DataError, nearest
+from digitnet.core.terminal import say
 
 PREFIX = "DIGITNET"
 """The beginning of the variables' names: --port is DIGITNET_PORT."""

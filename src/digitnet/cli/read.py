@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from digitnet import cli_tables
-from digitnet.errors import DataError, ImageError
-from digitnet.terminal import percent, print_sending, put, say
+from digitnet.cli import read_tables
+from digitnet.core.errors import DataError, ImageError
+from digitnet.core.terminal import percent, print_sending, put, say
 
 if TYPE_CHECKING:
-    from digitnet.batch import Read
-    from digitnet.evaluate import LineScores
-    from digitnet.rules import Rules
+    from digitnet.evaluation.metrics import LineScores
+    from digitnet.reading.batch import Read
+    from digitnet.reading.constraints import Rules
 
 Length = Annotated[int | None, typer.Option(min=1, show_default=False, help="Digits that every number has.")]
 Lengths = Annotated[str | None, typer.Option(show_default=False, help="Fewest and most digits, such as 4-6.")]
@@ -101,7 +101,7 @@ def read(
 
     Exit status 2 where a file could not be read; the others are read all the same.
     """
-    from digitnet.rules import from_options
+    from digitnet.reading.constraints import from_options
 
     rules = from_options(length, lengths, value_range, checksum, kind, decimal, order)
     form = form or ("parquet" if engine == "ray" else "text")
@@ -110,16 +110,16 @@ def read(
     if form == "parquet":
         if overlay or explain or min_confidence:
             raise DataError("--overlay, --explain and --min-confidence are not for tables; choose by their columns")
-        cli_tables.read_tables(paths, out, resume, single, rules, engine, address, jobs, line)
+        read_tables.read_tables(paths, out, resume, single, rules, engine, address, jobs, line)
         return
-    if engine == "ray" or address or (jobs or 1) > cli_tables.MOST_LOCAL:
-        raise DataError(f"--format {form}: is for --engine local alone, with --jobs up to {cli_tables.MOST_LOCAL}")
-    from digitnet.batch import pictures, read_all
-    from digitnet.kinds import DIGITS
-    from digitnet.notes import note
-    from digitnet.reader import Reader
-    from digitnet.results import resume as go_on
-    from digitnet.results import writer
+    if engine == "ray" or address or (jobs or 1) > read_tables.MOST_LOCAL:
+        raise DataError(f"--format {form}: is for --engine local alone, with --jobs up to {read_tables.MOST_LOCAL}")
+    from digitnet.reading.batch import pictures, read_all
+    from digitnet.reading.kinds import DIGITS
+    from digitnet.reading.notes import note
+    from digitnet.reading.output import resume as go_on
+    from digitnet.reading.output import writer
+    from digitnet.reading.reader import Reader
 
     path = Path(out) if out is not None else None
     files = pictures(paths)
@@ -155,7 +155,7 @@ def read(
                 if overlay is not None:
                     _save(overlay, each, each.reading.draw(), drawn)
                 if explain is not None:
-                    from digitnet.explain import steps
+                    from digitnet.reading.visualization import steps
 
                     _save(explain, each, steps(reader, each.reading, single=single), explained)
             write(each)
@@ -181,7 +181,7 @@ def _save(folder: Path, each: Read, picture: Any, taken: dict[Path, str]) -> Non
     """
     from PIL import Image
 
-    from digitnet.files import write_atomic
+    from digitnet.core.files import write_atomic
 
     parts = ["up" if part == ".." else part for part in Path(each.file).parts if part != Path(each.file).anchor]
     place = Path("stdin") if each.file == "-" else Path(*parts)
@@ -218,10 +218,10 @@ def _bar(files: int) -> Iterator[Callable[[str], None]]:
 
 def evaluate_reading(model: str | None, data: str | None, single: bool, rules: Rules | None, as_json: bool) -> None:
     """Score the reader on a folder of pictures with a truth.csv: what `digitnet evaluate --read` does."""
-    from digitnet.batch import score_reading
-    from digitnet.files import to_json
-    from digitnet.reader import Reader
-    from digitnet.runtime import LINE
+    from digitnet.core.files import to_json
+    from digitnet.models.onnx_models import LINE
+    from digitnet.reading.batch import score_reading
+    from digitnet.reading.reader import Reader
 
     if data is None:
         raise DataError("--read needs --data, a folder with pictures and truth.csv (columns file and digits)")
@@ -243,7 +243,7 @@ def evaluate_reading(model: str | None, data: str | None, single: bool, rules: R
 
 def print_line_scores(heading: str, scores: LineScores) -> None:
     """Print how many texts were read exactly, and what is gained by sending the least sure ones to a person."""
-    from digitnet.evaluate import LINE_SHARES
+    from digitnet.evaluation.metrics import LINE_SHARES
 
     low, high = scores.interval
     put(f"{heading}: {percent(scores.accuracy)} read exactly  (95 % interval {percent(low)} to {percent(high)})")
@@ -268,10 +268,10 @@ def compose(
     """
     import cv2
 
-    from digitnet.compose import Composer
-    from digitnet.data import load
-    from digitnet.files import write_atomic
-    from digitnet.writers import inventions, styles
+    from digitnet.core.files import write_atomic
+    from digitnet.data.datasets import load
+    from digitnet.data.synthesis.composer import Composer
+    from digitnet.data.synthesis.writers import inventions, styles
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ImageError(f"{out}: exists already and is not an empty folder; name another --out")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from digitnet.errors import DataError
-from digitnet.terminal import say
+from digitnet.core.errors import DataError
+from digitnet.core.terminal import say
 
 if TYPE_CHECKING:
-    from digitnet.rules import Rules
+    from digitnet.reading.constraints import Rules
 
 MOST_LOCAL = 256
 """Pages that one machine reads at the same time, at most: it holds twice as many in memory."""
@@ -47,10 +47,10 @@ def read_tables(
 
     if engine == "ray":
         import ray  # noqa: F401
-    from digitnet.manifest import begin, read_here
-    from digitnet.reader import Reader
-    from digitnet.scale import read_in_processes, read_on_ray
-    from digitnet.store import files
+    from digitnet.reading.bulk.inputs import files
+    from digitnet.reading.bulk.job import begin, read_here
+    from digitnet.reading.bulk.workers import read_in_processes, read_on_ray
+    from digitnet.reading.reader import Reader
 
     reader = Reader(line, threads=1)  # more of them save time and cost cores: for that there is --jobs
     job = begin(out, files(paths, out), reader.hashes(), single, rules, resume)

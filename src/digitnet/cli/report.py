@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from digitnet.terminal import put, say
+from digitnet.core.terminal import put, say
 
 
 def report(
@@ -56,7 +56,7 @@ def report(
     Examples: digitnet report; digitnet report run/best-1 --open; digitnet report strong --compare digitnet; digitnet
     report mine.onnx --data mnist --data my-digits/ --figures figures.
     """
-    from digitnet.report import report
+    from digitnet.evaluation.report.build import report
 
     with _status() as tell:
         places = {"out": out, "figures": figures, "data_dir": data_dir}

@@ -11,10 +11,10 @@ from typing import Annotated
 
 import typer
 
-from digitnet.cli_options import token as token_of
-from digitnet.cli_options import use_file, warn_of_typos
-from digitnet.errors import DataError
-from digitnet.terminal import say
+from digitnet.cli.options import token as token_of
+from digitnet.cli.options import use_file, warn_of_typos
+from digitnet.core.errors import DataError
+from digitnet.core.terminal import say
 
 
 def serve(
@@ -51,8 +51,8 @@ def serve(
 
     A flag takes precedence over a variable, and a variable over the file.
     """
-    from digitnet.process import run
-    from digitnet.service import Settings
+    from digitnet.serving.process import run
+    from digitnet.serving.service import Settings
 
     warn_of_typos(context)
     token = token_of(context)

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from digitnet import cli_read
-from digitnet.errors import TrainingError
-from digitnet.terminal import console, duration, percent, program, put, say
+from digitnet.cli import read
+from digitnet.core.errors import TrainingError
+from digitnet.core.terminal import console, duration, percent, program, put, say
 
 if TYPE_CHECKING:
-    from digitnet.digits import Digits
-    from digitnet.evaluate import Scores
-    from digitnet.run import Run
-    from digitnet.train import Epoch, TrainConfig
+    from digitnet.core.digits import Digits
+    from digitnet.evaluation.metrics import Scores
+    from digitnet.training.config import TrainConfig
+    from digitnet.training.loop import Epoch
+    from digitnet.training.run import Run
 
 DataDir = Annotated[
     Path | None,
@@ -77,9 +78,9 @@ def train(
     Examples: digitnet train --recipe quick; digitnet train --data my-digits/ --epochs 50; digitnet train --model
     strong.
     """
-    from digitnet.distributed import joined
-    from digitnet.run import reopen, start
-    from digitnet.train import RECIPE_OF, RECIPES
+    from digitnet.training.config import RECIPE_OF, RECIPES
+    from digitnet.training.distributed import joined
+    from digitnet.training.run import reopen, start
 
     asked: dict[str, Any] = {"data": data, "epochs": epochs, "batch_size": batch_size, "seed": seed}
     asked = {name: value for name, value in asked.items() if value is not None}
@@ -125,14 +126,14 @@ def _train(run: Run, first: bool) -> None:
 
 
 def _finish(run: Run) -> None:
-    from digitnet.evaluate import LineScores
-    from digitnet.report import REPORT
-    from digitnet.score import PICTURE, RUNS
+    from digitnet.evaluation.metrics import LineScores
+    from digitnet.evaluation.report.build import REPORT
+    from digitnet.evaluation.scoring import PICTURE, RUNS
 
     scores = run.finish()
     if isinstance(scores, LineScores):
         print()
-        cli_read.print_line_scores("Lines of held-out writers and test digits", scores)
+        read.print_line_scores("Lines of held-out writers and test digits", scores)
         return
     print_scores("\nTest accuracy", scores, run.parts.test)
     put(f"Confusion matrix: {run.folder / PICTURE}")
@@ -155,7 +156,7 @@ def print_scores(heading: str, scores: Scores, digits: Digits) -> None:
     """Print accuracy, each digit's scores and the most frequent confusions."""
     from rich.table import Table
 
-    from digitnet.data import wrong_labels
+    from digitnet.data.datasets import wrong_labels
 
     low, high = scores.interval
     print(f"{heading} {percent(scores.accuracy)}  (95 % interval {percent(low)} to {percent(high)})")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.errors import DataError, ModelError
+from digitnet.core.errors import DataError, ModelError
 
 SIDE = 28
 """Height and width of a digit image, pixels."""
@@ -82,7 +82,7 @@ class Digits:
 
     def _repr_png_(self) -> bytes | None:
         """Show the first digits as a picture in a notebook."""
-        from digitnet.show import digits_png
+        from digitnet.core.display import digits_png
 
         return digits_png(self)
 

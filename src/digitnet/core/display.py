@@ -10,9 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from digitnet.digits import Digits
-    from digitnet.evaluate import Scores
-    from digitnet.reading import Reading
+    from digitnet.core.digits import Digits
+    from digitnet.evaluation.metrics import Scores
+    from digitnet.reading.result import Reading
 
 MOST, COLUMNS = 60, 15
 """Digits shown, and how many in a row."""
@@ -68,7 +68,7 @@ def reading_png(reading: Reading) -> bytes:
 
 def scores_html(scores: Scores) -> str:
     """Return accuracy, interval and confusion matrix as an HTML table."""
-    from digitnet.terminal import percent
+    from digitnet.core.terminal import percent
 
     low, high = scores.interval
     cell = "padding:.2em .45em;text-align:right;border:1px solid #fff"

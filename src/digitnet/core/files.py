@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from digitnet.errors import DataError
+from digitnet.core.errors import DataError
 
 CHUNK = 1 << 20
 """Most bytes that are asked of a stream at a time."""

@@ -17,8 +17,8 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.errors import DataError, listed, printable
-from digitnet.files import ZipBytes, fill
+from digitnet.core.errors import DataError, listed, printable
+from digitnet.core.files import ZipBytes, fill
 
 INTEGERS = tuple(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8))
 """Types of integer columns."""

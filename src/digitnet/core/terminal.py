@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from digitnet.errors import printable
+from digitnet.core.errors import printable
 
 if TYPE_CHECKING:
-    from digitnet.evaluate import Answers
+    from digitnet.evaluation.metrics import Answers
 
 
 def percent(share: float) -> str:

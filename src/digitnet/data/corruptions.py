@@ -20,8 +20,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from digitnet.digits import SIDE, Digits
-from digitnet.errors import DataError
+from digitnet.core.digits import SIDE, Digits
+from digitnet.core.errors import DataError
 
 Images = NDArray[np.uint8]
 """(n, 28, 28) uint8, 0 paper .. 255 ink."""

@@ -17,12 +17,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet import fonts, formats
-from digitnet.digits import Digits
-from digitnet.errors import DataError
-from digitnet.fetch import File, fetch
-from digitnet.fonts import FONTS, FontSet
-from digitnet.mnist import MNIST, WRONG_TEST_LABELS, Dataset
+from digitnet.core.digits import Digits
+from digitnet.core.errors import DataError
+from digitnet.data import fonts, formats
+from digitnet.data.download import File, fetch
+from digitnet.data.fonts import FONTS, FontSet
+from digitnet.data.mnist import MNIST, WRONG_TEST_LABELS, Dataset
 
 log = logging.getLogger("digitnet")
 
@@ -149,7 +149,7 @@ def _parts(name_or_path: str | Path, data_dir: str | Path | None) -> dict[str, C
     """Return the readers of a source's parts: of "train" and "test", or of "all"."""
     dataset = DATASETS.get(str(name_or_path))
     if str(name_or_path) == TRAJECTORIES:
-        raise DataError(f"{TRAJECTORIES}: holds pen trajectories, not images; digitnet.unipen.load() reads them")
+        raise DataError(f"{TRAJECTORIES}: holds pen trajectories, not images; digitnet.data.unipen.load() reads them")
     if isinstance(dataset, FontSet):
         return {
             "train": lambda: _drawn(dataset, "train", data_dir),

@@ -24,8 +24,8 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
 
-from digitnet.errors import DataError
-from digitnet.files import gunzip, write_atomic
+from digitnet.core.errors import DataError
+from digitnet.core.files import gunzip, write_atomic
 
 CONNECT_SECONDS = 5.0
 """Longest silence of a mirror before the next source is tried, seconds."""

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.digits import SIDE, Digits
-from digitnet.errors import DataError
-from digitnet.fetch import File, Source, fetch, npm_package
-from digitnet.formats import read_bytes
+from digitnet.core.digits import SIDE, Digits
+from digitnet.core.errors import DataError
+from digitnet.data.download import File, Source, fetch, npm_package
+from digitnet.data.formats import read_bytes
 
 if TYPE_CHECKING:
     from PIL import ImageFont
@@ -107,7 +107,7 @@ class FontSet:
 def digits(paths: Sequence[Path]) -> Digits:
     """Draw the ten digits of every font, in its own stroke and in the wider ones of `PENS`, framed as MNIST's.
 
-    paths: font files that Pillow opens (WOFF2, TTF, OTF), as `data.get(FONTS)` gives them or one's own.
+    paths: font files that Pillow opens (WOFF2, TTF, OTF), as `datasets.get(FONTS)` gives them or one's own.
     Gives (n, 28, 28) uint8 images and (n,) labels, font by font. Raises DataError where a file is no font or lacks one.
     """
     pairs = []
@@ -135,7 +135,7 @@ def _draw(path: Path, characters: str, tall: str, pens: Sequence[int]) -> list[t
 
     tall: the characters that together are `HEIGHT` pixels high.
     """
-    from digitnet.frame import frame
+    from digitnet.imaging.normalization import frame
 
     font, drawn = _open(path, tall), []
     box = _ink(font, "\ue000")  # no font has a character there: it draws what stands for missing ones

@@ -21,11 +21,11 @@ from typing import Any, BinaryIO, TextIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet import npz
-from digitnet.digits import SIDE
-from digitnet.errors import DataError, printable
-from digitnet.files import fill
-from digitnet.npz import INTEGERS, Column
+from digitnet.core import npz
+from digitnet.core.digits import SIDE
+from digitnet.core.errors import DataError, printable
+from digitnet.core.files import fill
+from digitnet.core.npz import INTEGERS, Column
 
 MAX_BYTES = 4 << 30
 """Most bytes a data file may hold once decompressed: five million digits."""
@@ -304,7 +304,7 @@ def is_digit_name(name: str) -> bool:
 def _read_picture(path: Path) -> NDArray[np.uint8]:
     from PIL import Image
 
-    from digitnet.frame import frame
+    from digitnet.imaging.normalization import frame
 
     try:
         with Image.open(path, formats=_PICTURE_FORMATS) as picture:

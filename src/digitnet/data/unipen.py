@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.data import TRAJECTORIES, data_folder
-from digitnet.errors import DataError
-from digitnet.files import write_atomic
-from digitnet.unipen_archive import Archive, Row, belongs, fault, is_archive, text_of
+from digitnet.core.errors import DataError
+from digitnet.core.files import write_atomic
+from digitnet.data.datasets import TRAJECTORIES, data_folder
+from digitnet.data.unipen_archive import Archive, Row, belongs, fault, is_archive, text_of
 
 log = logging.getLogger("digitnet")
 
@@ -91,7 +91,7 @@ class Collection:
 def load(data_dir: str | Path | None = None) -> Collection:
     """Return the collection, from the three files or, the first time, from a copy of the archive.
 
-    data_dir: the folder of named sets; see `data.data_folder`. Raises DataError as `get` and `trajectories`.
+    data_dir: the folder of named sets; see `datasets.data_folder`. Raises DataError as `get` and `trajectories`.
     """
     paths = get(data_dir)
     numbers = paths[0].with_name(NUMBERS)
@@ -106,7 +106,7 @@ def load(data_dir: str | Path | None = None) -> Collection:
 def find(data_dir: str | Path | None = None) -> Path | None:
     """Return the folder of the three files, else that of a copy of the archive, else None.
 
-    Looked through are `DIR/unipen` and DIR, where DIR is `data.data_folder`; the archive may be in them as
+    Looked through are `DIR/unipen` and DIR, where DIR is `datasets.data_folder`; the archive may be in them as
     `train_r01_v07` or `CDROM/train_r01_v07`, or be the folder itself.
     """
     folder = data_folder(data_dir)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.errors import DataError
+from digitnet.core.errors import DataError
 
 MAX_FILE_BYTES = 1 << 24
 """Largest file of the archive that is read, bytes."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.errors import DataError
-from digitnet.evaluate import Scores
+from digitnet.core.errors import DataError
+from digitnet.evaluation.metrics import Scores
 
 
 @dataclass(frozen=True, eq=False)

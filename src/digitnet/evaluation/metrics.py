@@ -1,7 +1,7 @@
 """How good a classifier is: `evaluate(classifier, digits) -> Scores`.
 
 Everything is computed with numpy from two columns, what is true and what the classifier said; the tests check it
-against scikit-learn. Pictures of it are drawn in `figures.py`.
+against scikit-learn. Pictures of it are drawn in `style.py`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.digits import Classifier, Digits
-from digitnet.errors import DataError
-from digitnet.trained_on import ImageSet, warn_of_seen
+from digitnet.core.digits import Classifier, Digits
+from digitnet.core.errors import DataError
+from digitnet.models.trained_on import ImageSet, warn_of_seen
 
 BINS = 15
 """Bins of the expected calibration error."""
@@ -195,7 +195,7 @@ class Scores(Answers):
 
     def _repr_html_(self) -> str:
         """Show accuracy and confusion matrix as a table in a notebook."""
-        from digitnet.show import scores_html
+        from digitnet.core.display import scores_html
 
         return scores_html(self)
 

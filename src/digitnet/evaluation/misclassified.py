@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from digitnet import npz
-from digitnet.digits import SIDE, Digits
-from digitnet.errors import DataError
-from digitnet.evaluate import Scores
-from digitnet.files import write_atomic
-from digitnet.npz import INTEGERS, Column
+from digitnet.core import npz
+from digitnet.core.digits import SIDE, Digits
+from digitnet.core.errors import DataError
+from digitnet.core.files import write_atomic
+from digitnet.core.npz import INTEGERS, Column
+from digitnet.evaluation.metrics import Scores
 
 SCORES, ERRORS = "scores.json", "errors.npz"
 """The scores in a run's folder, and the digits it got wrong."""

@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet import extras, formats, runtime
-from digitnet.corrupt import corrupt
-from digitnet.data import DATASETS, fingerprint, held_out_rows, load, splits, wrong_labels
-from digitnet.digits import Classifier, Digits
-from digitnet.errors import DataError, ModelError
-from digitnet.evaluate import Scores, evaluate, scored
-from digitnet.fonts import FONTS
-from digitnet.trained_on import trained_on, warn_of_seen
+from digitnet.core import extras
+from digitnet.core.digits import Classifier, Digits
+from digitnet.core.errors import DataError, ModelError
+from digitnet.data import formats
+from digitnet.data.corruptions import corrupt
+from digitnet.data.datasets import DATASETS, fingerprint, held_out_rows, load, splits, wrong_labels
+from digitnet.data.fonts import FONTS
+from digitnet.evaluation.metrics import Scores, evaluate, scored
+from digitnet.models import onnx_models
+from digitnet.models.trained_on import trained_on, warn_of_seen
 
 log = logging.getLogger("digitnet")
 
@@ -72,11 +74,16 @@ class Evaluation:
 
 def is_weights(model: str | Path | None) -> bool:
     """Return whether a model is a file of weights by somebody else, which does not say what `INPUTS` it takes."""
-    if model is None or str(model) in runtime.built_in() or Path(model).suffix == ".onnx" or not Path(model).is_file():
+    if (
+        model is None
+        or str(model) in onnx_models.built_in()
+        or Path(model).suffix == ".onnx"
+        or not Path(model).is_file()
+    ):
         return False
     if Path(model).suffix != ".safetensors":
         return True
-    from digitnet import checkpoint
+    from digitnet.models import checkpoint
 
     return "model" not in checkpoint.load_tensors(Path(model))[1]
 
@@ -84,8 +91,8 @@ def is_weights(model: str | Path | None) -> bool:
 def open_model(model: str | Path | None = None, inputs: str | None = None, data_dir: str | Path | None = None) -> Model:
     """Open a built-in model by its name, an `.onnx` file, a run's folder, or a file of weights.
 
-    model: by default the newest run in `RUNS`, and where there is none the built-in `runtime.DEFAULT`. inputs: what a
-    file of weights takes, a name of `INPUTS`; by default the one of them by which it reads most of MNIST's validation
+    model: by default the newest run in `RUNS`, and where there is none the built-in `onnx_models.DEFAULT`. inputs: what
+    a file of weights takes, a name of `INPUTS`; by default the one of them by which it reads most of MNIST's validation
     digits, which the log tells and `about` keeps as "input". data_dir: the folder of named data sets.
     Raises ModelError where there is no such model, where MNIST is needed for that and cannot be had, or where `inputs`
     is given and the model is no such file.
@@ -93,14 +100,14 @@ def open_model(model: str | Path | None = None, inputs: str | None = None, data_
     if inputs is not None and inputs not in INPUTS:
         raise ModelError(f"input {inputs!r}: choose one of {', '.join(INPUTS)}")
     if model is None and not any(RUNS.glob("*/model.safetensors")):  # checkpoint.WEIGHTS, which needs torch
-        model = runtime.DEFAULT
-    if model is not None and (str(model) in runtime.built_in() or Path(model).suffix == ".onnx"):
-        opened = runtime.classifier(model)
+        model = onnx_models.DEFAULT
+    if model is not None and (str(model) in onnx_models.built_in() or Path(model).suffix == ".onnx"):
+        opened = onnx_models.classifier(model)
         _refuse(inputs, model)
         return Model(str(model), opened, opened.about, Path())
 
-    from digitnet import checkpoint
-    from digitnet.models import LineNet, Normalised, TorchClassifier
+    from digitnet.models import checkpoint
+    from digitnet.models.networks import LineNet, Normalised, TorchClassifier
 
     path = checkpoint.latest_run(RUNS) if model is None else Path(model)
     network = checkpoint.load_network(path)
@@ -176,7 +183,7 @@ def judge(model: Model, source: str | None = None, data_dir: str | Path | None =
     source = source or own_data(model)
     digits, rows, kept_back = _to_score(model, source, data_dir)
     classifier, refused = model.classifier, None
-    if isinstance(classifier, runtime.OnnxClassifier):
+    if isinstance(classifier, onnx_models.OnnxClassifier):
         probs, digitness = classifier.classify(digits.images)
         refused = float((digitness < classifier.threshold).mean()) if len(digits) else 0.0
         scores = scored(probs, digits, classifier.trained_on)
@@ -197,7 +204,7 @@ def files_of(source: str) -> list[Path]:
 def score_corrupted(
     model: Model, names: Sequence[str], source: str | None = None, data_dir: str | Path | None = None
 ) -> Iterator[tuple[str, Scores]]:
-    """Score a model on the digits that `score` takes, corrupted in one way after the other; see `corrupt.py`."""
+    """Score a model on the digits that `score` takes, corrupted in one way after the other; see `corruptions.py`."""
     digits, _, _ = _to_score(model, source or own_data(model), data_dir)
     if (images := getattr(model.classifier, "trained_on", None)) is not None:
         warn_of_seen(images.has(digits.images), images)  # which a corrupted digit would hide
@@ -235,7 +242,7 @@ def _to_score(model: Model, source: str, data_dir: str | Path | None) -> tuple[D
 
 def picture(scores: Scores, path: Path, model: str, source: str) -> None:
     """Save a confusion matrix with a title that says whose it is."""
-    from digitnet.figures import save_confusion
+    from digitnet.evaluation.report.style import save_confusion
 
     title = f"{model} on {Path(source).name}: {scores.correct:,} of {scores.n:,} right ({scores.accuracy:.2%})"
     save_confusion(scores, path, title)

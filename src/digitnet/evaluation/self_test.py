@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import digitnet
-from digitnet import extras, runtime
-from digitnet.digits import SIDE
-from digitnet.errors import ModelError
-from digitnet.hands import hands
+from digitnet.core import extras
+from digitnet.core.digits import SIDE
+from digitnet.core.errors import ModelError
+from digitnet.data.synthesis.strokes import hands
+from digitnet.models import onnx_models
 
 PACKAGES = ("numpy", "onnxruntime", "opencv-python-headless", "pillow", "torch")
 """The packages whose versions are told; torch is for training alone."""
@@ -53,7 +54,7 @@ def check() -> Iterator[Finding]:
     for name, modules in extras.EXTRAS.items():
         lacking = next((module for module in modules if find_spec(module) is None), None)
         yield Finding(True, f"optional extra {name}: {extras.missing(lacking) or 'installed'}")
-    expected = runtime.hashes()
+    expected = onnx_models.hashes()
     yield Finding(bool(expected), f"built-in models: {', '.join(expected) or 'none'}")
     digits = hands(DRAWN)
     rng = np.random.default_rng(0)
@@ -64,10 +65,10 @@ def check() -> Iterator[Finding]:
         ]
     )
     for name, sha256 in expected.items():
-        if name in (runtime.LINE, runtime.PAGE):
+        if name in (onnx_models.LINE, onnx_models.PAGE):
             continue  # a reader needs both
         try:
-            model = runtime.classifier(name)
+            model = onnx_models.classifier(name)
         except ModelError as error:
             yield Finding(False, str(error))
             continue
@@ -78,30 +79,32 @@ def check() -> Iterator[Finding]:
             f"{name}: reads {right:.0%} of {DRAWN} drawn digits, refuses {refused:.0%} of {len(nothing)} empty images"
         )
         yield Finding(right >= LEAST and refused == 1, told)
-    if runtime.LINE in expected:
+    if onnx_models.LINE in expected:
         yield from _check_reader(expected)
 
 
 def _check_reader(expected: dict[str, str]) -> Iterator[Finding]:
     """Look at the built-in line reader and page network."""
-    from digitnet.compose import unseen
-    from digitnet.reader import Reader
+    from digitnet.data.synthesis.composer import unseen
+    from digitnet.reading.reader import Reader
 
     try:
         reader = Reader()
     except ModelError as error:
         yield Finding(False, str(error))
         return
-    for name, sha256 in ((runtime.LINE, reader.line.sha256), (runtime.PAGE, reader.page.sha256)):
+    for name, sha256 in ((onnx_models.LINE, reader.line.sha256), (onnx_models.PAGE, reader.page.sha256)):
         yield Finding(sha256 == expected.get(name), f"{name}: sha256 {sha256}")
     lines = unseen(hands(300), count=LINES)
     right = np.mean([reader.read_page(line.image, single=True).text == line.text for line in lines])
-    yield Finding(bool(right >= LEAST_LINES), f"{runtime.LINE}: reads {right:.0%} of {LINES} written numbers exactly")
+    yield Finding(
+        bool(right >= LEAST_LINES), f"{onnx_models.LINE}: reads {right:.0%} of {LINES} written numbers exactly"
+    )
     drawn = hands(20)
     labels = (np.arange(20) % 10).tolist()  # as `hands` draws them
     said = {number.text for number in reader.read_page(_page(drawn.images)).numbers}
     found = sum("".join(map(str, labels[row : row + 4])) in said for row in range(0, 20, 4))
-    yield Finding(found >= LEAST_FOUND, f"{runtime.PAGE}: {found} of 5 numbers on a page found and read exactly")
+    yield Finding(found >= LEAST_FOUND, f"{onnx_models.PAGE}: {found} of 5 numbers on a page found and read exactly")
 
 
 def _page(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.digits import Classifier, Digits
-from digitnet.errors import DataError
+from digitnet.core.digits import Classifier, Digits
+from digitnet.core.errors import DataError
 
 
 @dataclass(frozen=True)

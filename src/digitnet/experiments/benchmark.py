@@ -29,19 +29,19 @@ from typing import Any, cast
 import torch
 from torch.optim import Adam
 
-from digitnet import checkpoint, runtime
-from digitnet.baselines import BASELINES, calibrated, fit, size
-from digitnet.data import fingerprint
-from digitnet.digits import Digits
-from digitnet.errors import DataError, ModelError
-from digitnet.export import CalibratedClassifier, export_run, valid_of_run
-from digitnet.files import to_json, write_atomic
-from digitnet.measures import Fitted, Numbers, measures
-from digitnet.models import TorchClassifier
-from digitnet.run import environment, reopen, start
-from digitnet.score import INPUTS, is_weights, open_model
-from digitnet.testbed import MADE, SETTINGS, SOURCE, Plan, Sets
-from digitnet.train import RECIPES
+from digitnet.core.digits import Digits
+from digitnet.core.errors import DataError, ModelError
+from digitnet.core.files import to_json, write_atomic
+from digitnet.data.datasets import fingerprint
+from digitnet.evaluation.scoring import INPUTS, is_weights, open_model
+from digitnet.experiments.baselines import BASELINES, calibrated, fit, size
+from digitnet.experiments.measurements import Fitted, Numbers, measures
+from digitnet.experiments.suite import MADE, SETTINGS, SOURCE, Plan, Sets
+from digitnet.models import checkpoint, onnx_models
+from digitnet.models.networks import TorchClassifier
+from digitnet.training.config import RECIPES
+from digitnet.training.export import CalibratedClassifier, export_run, valid_of_run
+from digitnet.training.run import environment, reopen, start
 
 TUTORIAL = "tutorial"
 """The recipe that is a baseline, too."""
@@ -83,7 +83,7 @@ def entries(models: tuple[str, ...], inputs: str | None = None) -> list[Entry]:
         recipe = RECIPES.get(name)
         if recipe is not None and not recipe.lines:
             rows.append(Entry(name, name, "recipe", True))
-        elif name in runtime.built_in():
+        elif name in onnx_models.built_in():
             rows.append(Entry(name, f"{name} (built in)", "file", False))
         elif recipe is None and Path(name).exists():
             rows.append(Entry(name, name, "file", False))
@@ -91,7 +91,7 @@ def entries(models: tuple[str, ...], inputs: str | None = None) -> list[Entry]:
             recipes = ", ".join(each for each, config in RECIPES.items() if not config.lines)
             raise ModelError(
                 f"model {name!r}: choose a recipe to train ({recipes}), a built-in model "
-                f"({', '.join(runtime.built_in())}), an .onnx file or a run's folder"
+                f"({', '.join(onnx_models.built_in())}), an .onnx file or a run's folder"
             )
     return rows + [Entry(name, each.title, "baseline", each.seeded) for name, each in BASELINES.items()]
 
@@ -125,7 +125,7 @@ def begin(plan: Plan, sets: Sets, folder: Path) -> dict[str, Any]:
     """
     path, wanted = folder / SETTINGS, settings(plan, sets)
     if not path.is_file():
-        about = {"begun": datetime.now(UTC).date().isoformat(), "processor": processor(), "cores": runtime.cores()}
+        about = {"begun": datetime.now(UTC).date().isoformat(), "processor": processor(), "cores": onnx_models.cores()}
         more = {name: value for name, value in environment().items() if name in ("revision", "python", "threads")}
         write_atomic(path, to_json(wanted | about | more).encode())
     try:
@@ -188,10 +188,10 @@ def prepare(row: Entry, seed: int, sets: Sets, folder: Path) -> Fitted:
         return Fitted(calibrated(estimator, sets.parts.valid), None, cost, {})
     if row.kind == "recipe":
         path, costs = _train(row.name, seed, sets, folder)
-        model = runtime.classifier(path, threads=1)
+        model = onnx_models.classifier(path, threads=1)
     else:
         costs = {"wall": None, "cpu": None}
-        if row.name not in runtime.built_in() and Path(row.name).suffix != ".onnx":
+        if row.name not in onnx_models.built_in() and Path(row.name).suffix != ".onnx":
             inputs = sets.plan.inputs if is_weights(row.name) else None
             opened = open_model(row.name, inputs, sets.plan.data_dir)
             folder = Path(row.name)
@@ -200,8 +200,8 @@ def prepare(row: Entry, seed: int, sets: Sets, folder: Path) -> Fitted:
             network = cast(TorchClassifier, opened.classifier)
             fitted = CalibratedClassifier(network.network, valid, network.trained_on)
             return Fitted(fitted, fitted.digitness, {**costs, "bytes": float(weights.stat().st_size)}, opened.about)
-        model = runtime.classifier(row.name, threads=1)
-        path = runtime.WEIGHTS / f"{row.name}.onnx" if row.name in runtime.built_in() else Path(row.name)
+        model = onnx_models.classifier(row.name, threads=1)
+        path = onnx_models.WEIGHTS / f"{row.name}.onnx" if row.name in onnx_models.built_in() else Path(row.name)
     return Fitted(model, model.digitness, {**costs, "bytes": float(path.stat().st_size)}, model.about)
 
 
@@ -235,7 +235,7 @@ def _train(recipe: str, seed: int, sets: Sets, folder: Path) -> tuple[Path, Numb
 def _content(name: str) -> str:
     """Return what a model is: of a file or a run the SHA-256 of its weights."""
     path = Path(name) / checkpoint.WEIGHTS if Path(name).is_dir() else Path(name)
-    known = name in BASELINES or name in RECIPES or name in runtime.built_in()
+    known = name in BASELINES or name in RECIPES or name in onnx_models.built_in()
     return "digitnet's" if known else hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -28,14 +28,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet import checkpoint, extras, formats
-from digitnet.data import DATASETS, load, part_names
-from digitnet.digits import Digits
-from digitnet.errors import DataError
-from digitnet.files import cell, write_atomic
-from digitnet.models import TorchClassifier
-from digitnet.terminal import percent
-from digitnet.train import RECIPES, TrainConfig, new_network, train, with_epochs
+from digitnet.core import extras
+from digitnet.core.digits import Digits
+from digitnet.core.errors import DataError
+from digitnet.core.files import cell, write_atomic
+from digitnet.core.terminal import percent
+from digitnet.data import formats
+from digitnet.data.datasets import DATASETS, load, part_names
+from digitnet.models import checkpoint
+from digitnet.models.networks import TorchClassifier
+from digitnet.training.config import RECIPES, TrainConfig, with_epochs
+from digitnet.training.loop import new_network, train
 
 FOLDS = 5
 """Parts that the digits are judged in: each by a network that learnt from the others."""

@@ -1,6 +1,6 @@
 """What a benchmark measures of a model: each measurement a function, `Fitted` -> some numbers.
 
-Accuracy, calibration and selection are those of `evaluate`, on the digits of `testbed.py`; here are how digits are told
+Accuracy, calibration and selection are those of `evaluate`, on the digits of `suite.py`; here are how digits are told
 from what is none, and throughput.
 """
 
@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet import runtime
-from digitnet.corrupt import CORRUPTIONS
-from digitnet.data import wrong_labels
-from digitnet.digits import Classifier, Digits
-from digitnet.evaluate import Scores, evaluate
-from digitnet.score import learnt_whole
-from digitnet.testbed import Sets
+from digitnet.core.digits import Classifier, Digits
+from digitnet.data.corruptions import CORRUPTIONS
+from digitnet.data.datasets import wrong_labels
+from digitnet.evaluation.metrics import Scores, evaluate
+from digitnet.evaluation.scoring import learnt_whole
+from digitnet.experiments.suite import Sets
+from digitnet.models import onnx_models
 
 REFUSED = 0.01
 """Share of validation digits below the threshold of what is refused as no digit, 0..1."""
@@ -129,7 +129,7 @@ def speed(classifier: Classifier, images: NDArray[np.uint8]) -> Numbers:
 
     The seconds are the processor's, so that it matters little what else the machine does.
     """
-    beside = runtime.classifier("digitnet", threads=1)
+    beside = onnx_models.classifier("digitnet", threads=1)
     batch = np.resize(images, (A_BATCH, *images.shape[1:]))
 
     def rate(model: Classifier, rounds: int) -> float:

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet import formats
-from digitnet.corrupt import corrupt
-from digitnet.data import DATASETS, Splits, find, load, splits, stratified
-from digitnet.digits import Digits
-from digitnet.errors import DataError
-from digitnet.files import write_atomic
-from digitnet.fonts import FONTS, letters
+from digitnet.core.digits import Digits
+from digitnet.core.errors import DataError
+from digitnet.core.files import write_atomic
+from digitnet.data import formats
+from digitnet.data.corruptions import corrupt
+from digitnet.data.datasets import DATASETS, Splits, find, load, splits, stratified
+from digitnet.data.fonts import FONTS, letters
 
 SOURCE = "mnist"
 """The data set that everything learns from and is tested on."""
@@ -53,7 +53,7 @@ SUITES = {
 class Plan:
     """What is asked for: the suite, models, number of seeds, and paths of other digits and of images without one.
 
-    inputs: what files of weights among the models take, a name of `score.INPUTS`; None to find out.
+    inputs: what files of weights among the models take, a name of `scoring.INPUTS`; None to find out.
     """
 
     suite: str
@@ -119,8 +119,8 @@ class Sets:
         if name not in self._negatives:
             import torch
 
-            from digitnet.models import to_input
-            from digitnet.negatives import negatives
+            from digitnet.models.networks import to_input
+            from digitnet.training.negatives import negatives
 
             signs, digits = letters(self._fonts), self.parts.test
             x, others = (to_input(torch.tensor(each.images)) for each in (digits, signs))

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from digitnet.baselines import BASELINES
-from digitnet.benchmark import Cell, Entry
-from digitnet.corrupt import CORRUPTIONS
-from digitnet.files import cell as csv_cell
-from digitnet.measures import A_BATCH, REFUSED, SENT, TURNS
-from digitnet.testbed import MADE, MADE_COUNT, SOURCE, SUITES
+from digitnet.core.files import cell as csv_cell
+from digitnet.data.corruptions import CORRUPTIONS
+from digitnet.experiments.baselines import BASELINES
+from digitnet.experiments.benchmark import Cell, Entry
+from digitnet.experiments.measurements import A_BATCH, REFUSED, SENT, TURNS
+from digitnet.experiments.suite import MADE, MADE_COUNT, SOURCE, SUITES
 
 NOT_KNOWN = "-"
 """What stands where nothing was measured or nothing can be shown."""

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from PIL import ImageFile, JpegImagePlugin, TiffImagePlugin
 
-from digitnet.errors import ImageError
+from digitnet.core.errors import ImageError
 
 MAX_SMALL_READS, MAX_SMALL_BYTES = 300_000, 1_000_000
 """Reads of fewer than 256 bytes while a file is opened or one page decoded, and the bytes these may give together."""

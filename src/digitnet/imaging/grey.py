@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from digitnet.errors import ImageError
+from digitnet.core.errors import ImageError
 
 Page = NDArray[np.uint8]
 
@@ -51,7 +51,7 @@ def upright(picture: Image.Image, release: Callable[[], None] | None = None) -> 
 
 
 def of_array(array: NDArray[Any]) -> Page:
-    """Return an array (h, w), (h, w, 3) or (h, w, 4) as a grey page; see `image.pages` for its types and ranges."""
+    """Return an array (h, w), (h, w, 3) or (h, w, 4) as a grey page; see `pages.pages` for its types and ranges."""
     eight = array.astype(np.uint8) * np.uint8(255) if array.dtype.kind == "b" else eight_bits(array)
     return eight if eight.ndim == 2 else _grey(Image.fromarray(eight))
 

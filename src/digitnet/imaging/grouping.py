@@ -85,7 +85,7 @@ def groups(boxes: Ints, areas: Ints) -> list[list[int]]:
 
 
 def at_most(numbers: list[list[int]], boxes: Ints, pixels: int) -> tuple[list[list[int]], set[str]]:
-    """Return the groups of a page that are looked at, and codes of `reading.LIMITS` where these are not all.
+    """Return the groups of a page that are looked at, and codes of `result.LIMITS` where these are not all.
 
     The largest are left out where the boxes of all together have more than so many pixels, which those of numbers never
     have, as they hardly overlap; then those that come last on the page.

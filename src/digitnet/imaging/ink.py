@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.errors import ImageError
+from digitnet.core.errors import ImageError
 
 Gray = NDArray[np.uint8]
 """(height, width) grey levels or strengths of ink, 0..255."""

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.ink import INK, Gray
-from digitnet.reading import Box
+from digitnet.imaging.ink import INK, Gray
+from digitnet.reading.result import Box
 
 MAX_RULES = 2000
 """Lines of each direction that are looked at, the longest ones: forms and squared paper have some 100."""

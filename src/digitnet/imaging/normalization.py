@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.digits import SIDE, STRIP
-from digitnet.errors import DataError
-from digitnet.ink import quantiles
+from digitnet.core.digits import SIDE, STRIP
+from digitnet.core.errors import DataError
+from digitnet.imaging.ink import quantiles
 
 GLYPH = 20
 """Height and width of the box that a digit's ink is scaled to, pixels."""

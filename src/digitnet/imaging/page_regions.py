@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.find import Found, Region
-from digitnet.page_find import MAX_PLACES, Network, Place, cut, find
+from digitnet.imaging.page_find import MAX_PLACES, Network, Place, cut, find
+from digitnet.imaging.segmentation import Found, Region
 
 PAPER = 0.4
 """Share of a picture's range from paper to ink below which a pixel is taken for paper."""

@@ -28,11 +28,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, TiffImagePlugin
 
-from digitnet import extras, pipes
-from digitnet.decoding import CountedFile, cost
-from digitnet.errors import ImageError
-from digitnet.grey import of_array, upright
-from digitnet.pdf import DRAWING, open_pdf
+from digitnet.core import extras
+from digitnet.core.errors import ImageError
+from digitnet.imaging import pipes
+from digitnet.imaging.decoding import CountedFile, cost
+from digitnet.imaging.grey import of_array, upright
+from digitnet.imaging.pdf import DRAWING, open_pdf
 
 FORMATS = {
     "PNG": rb"\x89PNG\r\n\x1a\n",

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.errors import ImageError
+from digitnet.core.errors import ImageError
 
 DPI = 300
 """Dots per inch at which pages other than scans are drawn: a digit 2 mm high is 24 pixels high, its frame 20."""

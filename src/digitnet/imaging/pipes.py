@@ -6,7 +6,7 @@ import io
 import os
 import time
 
-from digitnet.errors import ImageError
+from digitnet.core.errors import ImageError
 
 SECONDS = 10.0
 """For how long a pipe may be without a writer."""

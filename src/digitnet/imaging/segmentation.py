@@ -1,8 +1,8 @@
 """Where numbers are: a grey page -> regions that each hold one handwritten number, in reading order.
 
-The page's ink (`ink.py`) is turned upright and ruled lines and boxes are taken away (`ruling.py`); what is left falls
-into connected parts, and the parts of one number are put together (`group.py`). Not covered: whether a region really
-holds digits, and which.
+The page's ink (`ink.py`) is turned upright and ruled lines and boxes are taken away (`line_removal.py`); what is left
+falls into connected parts, and the parts of one number are put together (`grouping.py`). Not covered: whether a region
+really holds digits, and which.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.group import MOST, SMALLEST, at_most, candidates, groups
-from digitnet.ink import FAINT, INK, SHARE, Gray, checked, ink_of, quantiles
-from digitnet.reading import Box
-from digitnet.ruling import Affine, levelled, without_rules
+from digitnet.imaging.grouping import MOST, SMALLEST, at_most, candidates, groups
+from digitnet.imaging.ink import FAINT, INK, SHARE, Gray, checked, ink_of, quantiles
+from digitnet.imaging.line_removal import Affine, levelled, without_rules
+from digitnet.reading.result import Box
 
 Ints = NDArray[np.int32]
 Rows = NDArray[np.intp]
@@ -67,7 +67,7 @@ class Region:
 
 
 class Found(NamedTuple):
-    """What was found on a page: its regions in reading order, and codes of `reading.LIMITS` where it is not all."""
+    """What was found on a page: its regions in reading order, and codes of `result.LIMITS` where it is not all."""
 
     regions: list[Region]
     limits: tuple[str, ...]
@@ -177,7 +177,7 @@ def _of_one_number(boxes: Ints, areas: Ints) -> Rows:
 def _find(page: Gray, depth: int, limits: set[str]) -> list[Region]:
     """Find the numbers on a page of the size that is worked at, then those in boxes of the other polarity on it.
 
-    limits: codes of `reading.LIMITS` are added.
+    limits: codes of `result.LIMITS` are added.
     """
     ink = ink_of(page)
     ink, turn = levelled(ink)

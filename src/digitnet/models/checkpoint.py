@@ -27,10 +27,10 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from digitnet.errors import DataError, ModelError, TrainingError, listed, printable
-from digitnet.files import ZipBytes, to_json, write_atomic
-from digitnet.models import MODELS
-from digitnet.trained_on import TRAINED_ON, ImageSet, unpacked
+from digitnet.core.errors import DataError, ModelError, TrainingError, listed, printable
+from digitnet.core.files import ZipBytes, to_json, write_atomic
+from digitnet.models.networks import MODELS
+from digitnet.models.trained_on import TRAINED_ON, ImageSet, unpacked
 
 MAX_WEIGHTS = 1 << 26
 """Largest file of weights or of a training's state that is opened, bytes: the networks have at most 3 million."""

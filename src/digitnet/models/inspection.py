@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.digits import SIDE, Classifier
-from digitnet.runtime import OnnxClassifier
+from digitnet.core.digits import SIDE, Classifier
+from digitnet.models.onnx_models import OnnxClassifier
 
 WINDOW = 6
 """Side of the window of paper, pixels: wider than a stroke of MNIST's, or a robust network would hardly notice it."""

@@ -5,41 +5,44 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, overload
 
-from digitnet import extras, runtime
-from digitnet.errors import ModelError
+from digitnet.core import extras
+from digitnet.core.errors import ModelError
+from digitnet.models import onnx_models
 
 if TYPE_CHECKING:
-    from digitnet.models import TorchClassifier
+    from digitnet.models.networks import TorchClassifier
 
 
 @overload
-def classifier(name_or_path: Literal["strong", "digitnet"] = "strong", threads: int = 0) -> runtime.OnnxClassifier: ...
+def classifier(
+    name_or_path: Literal["strong", "digitnet"] = "strong", threads: int = 0
+) -> onnx_models.OnnxClassifier: ...
 
 
 @overload
 def classifier(
     name_or_path: str | Path, threads: int = 0, inputs: str | None = None
-) -> runtime.OnnxClassifier | TorchClassifier: ...
+) -> onnx_models.OnnxClassifier | TorchClassifier: ...
 
 
 def classifier(
-    name_or_path: str | Path = runtime.DEFAULT, threads: int = 0, inputs: str | None = None
-) -> runtime.OnnxClassifier | TorchClassifier:
+    name_or_path: str | Path = onnx_models.DEFAULT, threads: int = 0, inputs: str | None = None
+) -> onnx_models.OnnxClassifier | TorchClassifier:
     """Return a built-in model by its name, or the model in an `.onnx` file, a run's folder or a file of weights.
 
     A run and weights (`.safetensors`, `.pt`) need PyTorch, and give a `TorchClassifier`: probabilities that are not
     calibrated, and no digit-ness; `digitnet export` makes a file of a run that has both.
     threads: of an `OnnxClassifier` for one batch, 0 for as many as there are cores; PyTorch has its own setting.
-    inputs: what weights by others take, a name of `score.INPUTS`; without it the best on validation digits, see
-    `score.open_model`.
+    inputs: what weights by others take, a name of `scoring.INPUTS`; without it the best on validation digits, see
+    `scoring.open_model`.
     Raises ModelError where there is no such model, or where it needs PyTorch and that is not installed.
     """
     path = Path(name_or_path)
-    if str(name_or_path) in runtime.built_in() or _is_onnx(path):
+    if str(name_or_path) in onnx_models.built_in() or _is_onnx(path):
         if inputs is not None:
             raise ModelError(f"{path}: itself says what its inputs are; leave out inputs={inputs!r}")
-        return runtime.classifier(name_or_path, threads)
-    from digitnet.score import open_model
+        return onnx_models.classifier(name_or_path, threads)
+    from digitnet.evaluation.scoring import open_model
 
     try:
         return cast("TorchClassifier", open_model(path, inputs).classifier)

@@ -12,11 +12,11 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from digitnet import vet
-from digitnet.digits import SIDE, STRIP
-from digitnet.errors import ModelError, listed
-from digitnet.kinds import DIGITS
-from digitnet.trust import trusted
+from digitnet.core.digits import SIDE, STRIP
+from digitnet.core.errors import ModelError, listed
+from digitnet.models import vetting
+from digitnet.models.trust import trusted
+from digitnet.reading.kinds import DIGITS
 
 LAYERS = "layers"
 """Where a classifier's metadata names the tensors to look into: maps after each pooling, last the hidden units."""
@@ -46,7 +46,7 @@ STRIDE = 4
 """Pixels of a strip to one column of a line reader's answer."""
 
 WIDEST = 2000
-"""Pixels of the widest strip that `frame.strip` makes."""
+"""Pixels of the widest strip that `normalization.strip` makes."""
 
 MARGIN = 8
 """Pixels of paper put at either end of a strip, so that a line reader sees where it ends."""
@@ -66,10 +66,10 @@ def open_model(
     content = content_of(path)
     sha256 = hashlib.sha256(content).hexdigest()
     foreign = sha256 not in known and not trusted(sha256)
-    if foreign and (fault := vet.fault(content)):
+    if foreign and (fault := vetting.fault(content)):
         raise ModelError(f"{path}: {fault}" + (f"; {YOURS} {path}" if fault.endswith("not run") else ""))
     try:
-        session = vet.careful(content) if foreign else session_of(content, threads)
+        session = vetting.careful(content) if foreign else session_of(content, threads)
         about: dict[str, Any] = json.loads(session.get_modelmeta().custom_metadata_map[METADATA])
         json.dumps(about, ensure_ascii=False, allow_nan=False).encode()  # else it could not be told over HTTP
         has = {node.name for node in (*session.get_inputs(), *session.get_outputs())}
@@ -113,14 +113,14 @@ def _try(path: Path, session: Any, expected: tuple[str, ...], classes: int) -> N
     inputs = [np.zeros((1, STRIP, size + -size % STRIDE) if lines else (size, SIDE, SIDE), np.uint8) for size in sizes]
     for given in inputs:
         given[..., 10:18, 12:16] = 255
-    answers = vet.trial(session, expected[1:], [{expected[0]: given} for given in inputs])
+    answers = vetting.trial(session, expected[1:], [{expected[0]: given} for given in inputs])
     for given in inputs:
         columns = (1, given.shape[2] // STRIDE)
         shapes = [(*columns, classes), (*columns, 4), columns] if lines else [(len(given), 10), (len(given),)]
         try:
             answer = next(answers)
         except Exception as error:
-            bounds = f"{vet.SECONDS:g} s and {vet.MEMORY // 10**6} MB"
+            bounds = f"{vetting.SECONDS:g} s and {vetting.MEMORY // 10**6} MB"
             raise ModelError(f"{path}: fails, or takes more than {bounds}, when tried; {YOURS} {path}") from error
         for name, values, shape in zip(expected[1:], answer, shapes, strict=True):
             if values.shape != shape or values.dtype != np.float32:

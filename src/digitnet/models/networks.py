@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from digitnet.digits import SIDE
-from digitnet.errors import ModelError
-from digitnet.texts import ALPHABET
-from digitnet.trained_on import ImageSet
+from digitnet.core.digits import SIDE
+from digitnet.core.errors import ModelError
+from digitnet.data.synthesis.texts import ALPHABET
+from digitnet.models.trained_on import ImageSet
 
 BATCH = 512
 """Images classified at a time: on two cores 64 to 512 were equally fast, 1,000 slower."""

@@ -19,13 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet import vet
-from digitnet.decode import only_digits
-from digitnet.digits import SIDE, STRIP
-from digitnet.digits import ensemble as ensemble
-from digitnet.errors import DataError, ModelError, listed
-from digitnet.kinds import DIGITS
-from digitnet.model_file import (
+from digitnet.core.digits import SIDE, STRIP
+from digitnet.core.digits import ensemble as ensemble
+from digitnet.core.errors import DataError, ModelError, listed
+from digitnet.models import vetting
+from digitnet.models.model_file import (
     ALPHABET,
     BATCH,
     DIGITNESS,
@@ -42,7 +40,9 @@ from digitnet.model_file import (
     open_model,
     session_of,
 )
-from digitnet.trained_on import ImageSet, trained_on_by_file
+from digitnet.models.trained_on import ImageSet, trained_on_by_file
+from digitnet.reading.ctc import only_digits
+from digitnet.reading.kinds import DIGITS
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Where the built-in models lie."""
@@ -150,9 +150,9 @@ class OnnxClassifier:
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             raise ModelError(f"model {self.name}: does not name its layers{AGAIN}")
         # Protobuf merges what is appended to a message: here a model (7: its graph (12: an output (1: its name))).
-        outputs = b"".join(vet.field(12, vet.field(1, name.encode())) for name in names)
+        outputs = b"".join(vetting.field(12, vetting.field(1, name.encode())) for name in names)
         try:
-            return session_of(self._content + vet.field(7, outputs), self._threads)
+            return session_of(self._content + vetting.field(7, outputs), self._threads)
         # ONNX Runtime's errors have no common parent but Exception.
         except Exception as error:
             raise ModelError(f"model {self.name}: has no layers {listed(names)}{AGAIN}") from error
@@ -206,7 +206,7 @@ def with_rare_signs(log_probs: NDArray[np.float32], alphabet: str) -> NDArray[np
 
 
 class LineReader:
-    """A model file that reads strips (STRIP, w) uint8, as `frame.strip` makes them.
+    """A model file that reads strips (STRIP, w) uint8, as `normalization.strip` makes them.
 
     about: the file's metadata. alphabet: the characters it knows, the ten digits first.
     """

@@ -10,11 +10,11 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from digitnet import vet
-from digitnet.errors import ModelError
-from digitnet.model_file import YOURS, content_of, session_of
-from digitnet.runtime import PAGE, WEIGHTS, hashes
-from digitnet.trust import trusted
+from digitnet.core.errors import ModelError
+from digitnet.models import vetting
+from digitnet.models.model_file import YOURS, content_of, session_of
+from digitnet.models.onnx_models import PAGE, WEIGHTS, hashes
+from digitnet.models.trust import trusted
 
 PAGES, FINE, COARSE = "pages", "fine", "coarse"
 """Names of the network's input and outputs."""
@@ -54,19 +54,19 @@ class PageModel:
 
 def _validate(path: Path, content: bytes) -> None:
     """Raise ModelError unless a file of unknown origin answers pages, within bounds, with maps of their size."""
-    if fault := vet.fault(content, vet.OPERATORS | vet.ENLARGING):
+    if fault := vetting.fault(content, vetting.OPERATORS | vetting.ENLARGING):
         raise ModelError(f"{path}: {fault}" + (f"; {YOURS} {path}" if fault.endswith("not run") else ""))
-    session = vet.careful(content)
+    session = vetting.careful(content)
     has = {node.name for node in (*session.get_inputs(), *session.get_outputs())}
     if not {PAGES, FINE, COARSE} <= has:
         raise ModelError(f"{path}: an ONNX file, but it does not find numbers on pages; name another")
     pages = [{PAGES: np.full((1, 3, side, side), 0.9, np.float32)} for side in TRIED]
-    answers = vet.trial(session, (FINE, COARSE), pages)
+    answers = vetting.trial(session, (FINE, COARSE), pages)
     for side in TRIED:
         try:
             maps = next(answers)
         except Exception as error:
-            bounds = f"{vet.SECONDS:g} s and {vet.MEMORY // 10**6} MB"
+            bounds = f"{vetting.SECONDS:g} s and {vetting.MEMORY // 10**6} MB"
             raise ModelError(f"{path}: fails, or takes more than {bounds}, when tried; {YOURS} {path}") from error
         for name, values, shape in zip(
             (FINE, COARSE), maps, ((1, 3, side // 2, side // 2), (1, 21, side // 4, side // 4)), strict=True

@@ -23,14 +23,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.errors import DataError, ModelError
-from digitnet.files import gunzip
+from digitnet.core.errors import DataError, ModelError
+from digitnet.core.files import gunzip
 
 HOME = Path(__file__).parent / "weights"
 """Where the package's sets lie."""
 
 MNIST_SHA256 = "c2069063c1105f2bf96266aef1ff68c6e13bdda7a54e37bf19c16f1db24efc83"
-"""`data.fingerprint` of MNIST, by which a model says that it was trained on it."""
+"""`datasets.fingerprint` of MNIST, by which a model says that it was trained on it."""
 
 TRAINED_ON = "trained-on.gz"
 """The set in a run's folder."""

@@ -10,7 +10,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from digitnet.errors import ModelError, printable
+from digitnet.core.errors import ModelError, printable
 
 LIST = "DIGITNET_TRUST"
 """The environment variable that names the list."""

@@ -25,7 +25,7 @@ from typing import Any
 import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from digitnet.trained_on import IMAGES
+from digitnet.models.trained_on import IMAGES
 
 OPERATORS = frozenset(
     [

@@ -1,6 +1,6 @@
 """Rules as a finite automaton, so that a decoder can sum and search over all permitted texts without listing them.
 
-Every rule of digits is here digit by digit from the left, as a state and how a digit changes it; `rules.py` and
+Every rule of digits is here digit by digit from the left, as a state and how a digit changes it; `constraints.py` and
 `checksums.py` have the same rules as plain arithmetic. The tests hold one against the other.
 """
 
@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.checksums import IBAN_DIGITS, letters
-from digitnet.errors import DataError
-from digitnet.kinds import DIGITS, NEVER, Language, after, ends
+from digitnet.core.errors import DataError
+from digitnet.reading.checksums import IBAN_DIGITS, letters
+from digitnet.reading.kinds import DIGITS, NEVER, Language, after, ends
 
 MOST_STATES = 5_000
 """States of an automaton beyond which rules are refused: a decoder holds a number for each character in each frame."""

@@ -17,12 +17,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from digitnet import image
-from digitnet.errors import DataError, ImageError
-from digitnet.evaluate import LineScores
-from digitnet.reader import Reader
-from digitnet.reading import Reading
-from digitnet.rules import Rules
+from digitnet.core.errors import DataError, ImageError
+from digitnet.evaluation.metrics import LineScores
+from digitnet.imaging import pages
+from digitnet.reading.constraints import Rules
+from digitnet.reading.reader import Reader
+from digitnet.reading.result import Reading
 
 PICTURES = frozenset(
     [
@@ -90,7 +90,7 @@ def read_all(
     single: bool = False,
     rules: Rules | None = None,
     jobs: int = 1,
-    opened: Callable[[str], image.Source] | None = None,
+    opened: Callable[[str], pages.Source] | None = None,
 ) -> Iterator[Read]:
     """Read files in their order, `jobs` pages at the same time; a file that cannot be read gives its error.
 
@@ -109,7 +109,7 @@ def read_all(
                 number = 0
                 try:
                     source = opened(file) if opened else file
-                    for number, page in enumerate(image.pages(source, "standard input" if file == "-" else file), 1):
+                    for number, page in enumerate(pages.pages(source, "standard input" if file == "-" else file), 1):
                         future = pool.submit(reader.read_page, page, single=single, rules=rules)
                         waiting.append((file, number, future))
                         if len(waiting) >= 2 * jobs:

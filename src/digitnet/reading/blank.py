@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.find import Region, bounds, reduced
-from digitnet.group import SMALLEST
-from digitnet.ink import INK, ink_of, quantiles
-from digitnet.reading import Box, Number
-from digitnet.rules import Rules
-from digitnet.ruling import without_rules
+from digitnet.imaging.grouping import SMALLEST
+from digitnet.imaging.ink import INK, ink_of, quantiles
+from digitnet.imaging.line_removal import without_rules
+from digitnet.imaging.segmentation import Region, bounds, reduced
+from digitnet.reading.constraints import Rules
+from digitnet.reading.result import Box, Number
 
 FLAT, FALL = 6.1, 11.5
 """Logit of the probability that a field without contrast is blank, and its fall times the root of the contrast.
@@ -35,7 +35,7 @@ MOST = 1000
 
 
 def has_writing(region: Region) -> bool:
-    """Return whether a region of `find.whole` holds ink that may be writing: a piece as large as the smallest digit."""
+    """Return whether a region of `segmentation.whole` holds ink that may be writing: a piece as large as the smallest digit."""
     _, _, stats, _ = cv2.connectedComponentsWithStats((region.ink > INK).astype(np.uint8), connectivity=8)
     return bool((stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]] >= SMALLEST).any())
 
@@ -44,7 +44,7 @@ def unread(page: NDArray[np.uint8], rules: Rules | None) -> Number:
     """Return the answer for a picture without ink of a digit's size: "empty", or "unreadable" where that is doubtful.
 
     page: (h, w) uint8, 0 black .. 255 white. rules: what the number had to keep. It is doubtful where there is a dash,
-    which `ruling.without_rules` takes for a rule but is too short for one, and where contrast speaks against it.
+    which `line_removal.without_rules` takes for a rule but is too short for one, and where contrast speaks against it.
     """
     small, back = reduced(page)
     dashes = _rules(small)[1].astype(np.uint8)

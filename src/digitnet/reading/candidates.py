@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.decode import Path, align, decode, decode_kind
-from digitnet.digits import STRIP
-from digitnet.effort import WIDEST
-from digitnet.find import Region
-from digitnet.kinds import DIGITS
-from digitnet.reading import Box
-from digitnet.rules import Rules
-from digitnet.runtime import Columns
-from digitnet.values import Value
+from digitnet.core.digits import STRIP
+from digitnet.imaging.segmentation import Region
+from digitnet.models.onnx_models import Columns
+from digitnet.reading.constraints import Rules
+from digitnet.reading.ctc import Path, align, decode, decode_kind
+from digitnet.reading.effort import WIDEST
+from digitnet.reading.kinds import DIGITS
+from digitnet.reading.result import Box
+from digitnet.reading.values import Value
 
 ALTERNATIVES = 5
 """Most texts that a number may have, the best one included."""

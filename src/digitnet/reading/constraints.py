@@ -1,6 +1,6 @@
 """What is known of a number before it is read: its length, its range, its check digit, its kind.
 
-A rule narrows what may be answered; what the image alone says stays beside every answer (`decode.Path.alone`). Rules
+A rule narrows what may be answered; what the image alone says stays beside every answer (`ctc.Path.alone`). Rules
 become a finite automaton (`Rules.automaton`), so that a decoder can sum and search over all permitted strings
 without listing them.
 
@@ -13,13 +13,22 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from digitnet.automaton import Automaton, Part, build, iban_part, isbn_part, lengths_part, modulo_10_part, range_part
-from digitnet.checksums import CHECKSUMS as CHECKSUMS
-from digitnet.checksums import IBAN_DIGITS as IBAN_DIGITS
-from digitnet.checksums import checks, doubled, tripled, unknown
-from digitnet.errors import DataError
-from digitnet.kinds import DIGITS, KINDS, ORDERS, PHONE, SIGNS, Repeated, language, one
-from digitnet.values import Value, values
+from digitnet.core.errors import DataError
+from digitnet.reading.automaton import (
+    Automaton,
+    Part,
+    build,
+    iban_part,
+    isbn_part,
+    lengths_part,
+    modulo_10_part,
+    range_part,
+)
+from digitnet.reading.checksums import CHECKSUMS as CHECKSUMS
+from digitnet.reading.checksums import IBAN_DIGITS as IBAN_DIGITS
+from digitnet.reading.checksums import checks, doubled, tripled, unknown
+from digitnet.reading.kinds import DIGITS, KINDS, ORDERS, PHONE, SIGNS, Repeated, language, one
+from digitnet.reading.values import Value, values
 
 
 @dataclass(frozen=True)

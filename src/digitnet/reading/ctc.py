@@ -6,8 +6,9 @@ left to right: the N characters of its alphabet, ten digits alone or digits and 
 picks one symbol a frame; it spells a string once runs of the same symbol are made one and blanks are left out. A string
 is as probable as all of its alignments together.
 
-Rules (`rules.py`) are part of the search: only permitted strings are summed and searched, so that the answer is the
-best permitted one even where the image prefers hundreds of others. Every answer keeps what the image alone gives it.
+Rules (`constraints.py`) are part of the search: only permitted strings are summed and searched, so that the answer is
+the best permitted one even where the image prefers hundreds of others. Every answer keeps what the image alone gives
+it.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.automaton import Automaton, joined
-from digitnet.errors import DataError
-from digitnet.kinds import DIGITS
-from digitnet.rules import Rules
+from digitnet.core.errors import DataError
+from digitnet.reading.automaton import Automaton, joined
+from digitnet.reading.constraints import Rules
+from digitnet.reading.kinds import DIGITS
 
 BLANK = len(DIGITS)
 """Column of the CTC blank where the alphabet is `DIGITS`."""

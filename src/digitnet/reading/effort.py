@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from digitnet.digits import STRIP
-from digitnet.find import Found, Region
+from digitnet.core.digits import STRIP
+from digitnet.imaging.segmentation import Found, Region
 
 WIDEST = 4_000
 """Width to which longer strips are squeezed, pixels: a hundred digits."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from digitnet.batch import Read
-from digitnet.errors import listed
-from digitnet.reading import LIMITS, Number, Reading
-from digitnet.terminal import percent
-from digitnet.values import value_text
+from digitnet.core.errors import listed
+from digitnet.core.terminal import percent
+from digitnet.reading.batch import Read
+from digitnet.reading.result import LIMITS, Number, Reading
+from digitnet.reading.values import value_text
 
 
 def note(each: Read, valued: bool = False) -> str | None:

@@ -12,11 +12,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from digitnet.batch import Read
-from digitnet.errors import DataError, printable
-from digitnet.files import cell, cell_text, write_atomic
-from digitnet.reading import Number, Reading
-from digitnet.values import Value, value_text
+from digitnet.core.errors import DataError, printable
+from digitnet.core.files import cell, cell_text, write_atomic
+from digitnet.reading.batch import Read
+from digitnet.reading.result import Number, Reading
+from digitnet.reading.values import Value, value_text
 
 COLUMNS = (
     *("file", "page", "number", "text", "confidence", "accepted"),

@@ -1,7 +1,7 @@
 """The main job, reading: `read("photo.jpg").text`; `Reader().read(...)` for many pictures.
 
-A page is looked at for regions that hold a number each (`find.py`). A line reader says what is written in each
-(`runtime.LineReader`), a decoder which numbers that can be (`decode.py`) and the classifier of single digits whether
+A page is looked at for regions that hold a number each (`segmentation.py`). A line reader says what is written in each
+(`onnx_models.LineReader`), a decoder which numbers that can be (`ctc.py`) and the classifier of single digits whether
 these are digits at all.
 """
 
@@ -17,22 +17,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet import image
-from digitnet.blank import has_writing, nothing_written, unread
-from digitnet.decode import digit_probs, written
-from digitnet.digits import SIDE
-from digitnet.draft import ALTERNATIVES, Draft, draft_of, values_of
-from digitnet.effort import WIDEST, within
-from digitnet.errors import DataError
-from digitnet.find import LARGEST, Found, Region, search, whole
-from digitnet.frame import frame, strip
-from digitnet.ink import INK, quantiles
-from digitnet.kinds import DIGITS
-from digitnet.page_model import page_model
-from digitnet.page_regions import regions
-from digitnet.reading import Box, Digit, Number, Reading
-from digitnet.rules import Rules
-from digitnet.runtime import LINE, PAGE, Columns, classifier, line_reader
+from digitnet.core.digits import SIDE
+from digitnet.core.errors import DataError
+from digitnet.imaging import pages
+from digitnet.imaging.ink import INK, quantiles
+from digitnet.imaging.normalization import frame, strip
+from digitnet.imaging.page_regions import regions
+from digitnet.imaging.segmentation import LARGEST, Found, Region, search, whole
+from digitnet.models.onnx_models import LINE, PAGE, Columns, classifier, line_reader
+from digitnet.models.page_model import page_model
+from digitnet.reading.blank import has_writing, nothing_written, unread
+from digitnet.reading.candidates import ALTERNATIVES, Draft, draft_of, values_of
+from digitnet.reading.constraints import Rules
+from digitnet.reading.ctc import digit_probs, written
+from digitnet.reading.effort import WIDEST, within
+from digitnet.reading.kinds import DIGITS
+from digitnet.reading.result import Box, Digit, Number, Reading
 
 TRUSTED = 0.95
 """Confidence below which reasons for doubt are looked for."""
@@ -90,27 +90,27 @@ class Reader:
         return {"line": self.line.sha256, "digits": self.digits.sha256, "page": self.page.sha256}
 
     def read(
-        self, source: image.Source, *, single: bool = False, rules: Rules | None = None, name: str | None = None
+        self, source: pages.Source, *, single: bool = False, rules: Rules | None = None, name: str | None = None
     ) -> Reading:
         """Read a picture of one page.
 
-        source: whatever `image.page` takes: a path, bytes, a stream, a Pillow image or an array.
+        source: whatever `pages.page` takes: a path, bytes, a stream, a Pillow image or an array.
         single: the picture holds one number and nothing else; then there is one number in the answer, without text
             where nothing is written or it cannot be read. Else numbers are looked for, and other ink is left out.
         rules: what a number must be. With `single` they hold without exception. On a page they apply to the numbers
             that can keep them (`Number.rules_applied`); the others are read as without rules. The answer says where
             they changed what the image says.
 
-        Raises ImageError as `image.page` does, DataError where the rules have a kind with signs and the line reader
+        Raises ImageError as `pages.page` does, DataError where the rules have a kind with signs and the line reader
         knows none.
         """
-        return self.read_page(image.page(source, name), single=single, rules=rules)
+        return self.read_page(pages.page(source, name), single=single, rules=rules)
 
     def read_pages(
-        self, source: image.Source, *, single: bool = False, rules: Rules | None = None, name: str | None = None
+        self, source: pages.Source, *, single: bool = False, rules: Rules | None = None, name: str | None = None
     ) -> Iterator[Reading]:
         """Read every page of a TIFF or PDF, one after the other; otherwise as `read`."""
-        for page in image.pages(source, name):
+        for page in pages.pages(source, name):
             yield self.read_page(page, single=single, rules=rules)
 
     def read_page(self, page: NDArray[np.uint8], *, single: bool = False, rules: Rules | None = None) -> Reading:
@@ -395,6 +395,6 @@ def _reader() -> Reader:
     return Reader()
 
 
-def read(source: image.Source, *, single: bool = False, rules: Rules | None = None) -> Reading:
+def read(source: pages.Source, *, single: bool = False, rules: Rules | None = None) -> Reading:
     """Read a picture of one page with the built-in models; see `Reader.read`."""
     return _reader().read(source, single=single, rules=rules)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.values import NO_VALUE, Value, value_text
+from digitnet.reading.values import NO_VALUE, Value, value_text
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels of the page; right and bottom are outside."""
@@ -139,7 +139,7 @@ class Reading:
 
     def _repr_png_(self) -> bytes:
         """Show the page with its numbers as a picture in a notebook."""
-        from digitnet.show import reading_png
+        from digitnet.core.display import reading_png
 
         return reading_png(self)
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TypeAlias
 
-from digitnet.kinds import ORDERS, PHONE
+from digitnet.reading.kinds import ORDERS, PHONE
 
 Value: TypeAlias = Decimal | date | time | Fraction | str
 """A decimal or an integer; a date; a time of day; a fraction; the digits of a phone number, or of `digits`, as text."""

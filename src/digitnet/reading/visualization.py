@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.ink import ink_of
-from digitnet.model_file import MARGIN, STRIDE
-from digitnet.reader import Reader
-from digitnet.reading import Reading
+from digitnet.imaging.ink import ink_of
+from digitnet.models.model_file import MARGIN, STRIDE
+from digitnet.reading.reader import Reader
+from digitnet.reading.result import Reading
 
 WIDE = 1000
 """Width of the picture, pixels."""

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from digitnet.terminal import say
+from digitnet.core.terminal import say
 
 HEADER = "X-Request-ID"
 """The header that names a request, in both directions."""

@@ -1,7 +1,7 @@
 """The HTTP service: `create_app()` for any ASGI server; `process.py` runs it with uvicorn.
 
-Routes are here; what they do is in `service.py`, what may come in in `intake.py`, who may ask in `guard.py`. The page
-at / is the folder `web`, and nothing it or the documentation at /docs loads is from another host.
+Routes are here; what they do is in `service.py`, what may come in in `requests.py`, who may ask in `middleware.py`. The
+page at / is the folder `web`, and nothing it or the documentation at /docs loads is from another host.
 """
 
 # No `from __future__ import annotations`: FastAPI resolves the routes' hints, which use names of `create_app`.
@@ -22,19 +22,19 @@ from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
 
 from digitnet import __version__
-from digitnet.access import AccessLog, Entry
-from digitnet.batcher import BusyError, LateError
-from digitnet.checksums import CHECKSUMS
-from digitnet.connection import GATE, Gate
-from digitnet.contents import File, images
-from digitnet.errors import DigitNetError, nearest
-from digitnet.guard import Guard
-from digitnet.intake import Intake, kind
-from digitnet.kinds import KINDS, ORDERS
-from digitnet.openapi import ROUTES, TAGS, describe
-from digitnet.problems import ProblemError, answer, busy, problem
-from digitnet.service import Asked, Service, Settings
-from digitnet.shares import Shares
+from digitnet.core.errors import DigitNetError, nearest
+from digitnet.reading.checksums import CHECKSUMS
+from digitnet.reading.kinds import KINDS, ORDERS
+from digitnet.serving.access_log import AccessLog, Entry
+from digitnet.serving.batching import BusyError, LateError
+from digitnet.serving.connection import GATE, Gate
+from digitnet.serving.contents import File, images
+from digitnet.serving.middleware import Guard
+from digitnet.serving.openapi import ROUTES, TAGS, describe
+from digitnet.serving.problems import ProblemError, answer, busy, problem
+from digitnet.serving.requests import Intake, kind
+from digitnet.serving.service import Asked, Service, Settings
+from digitnet.serving.shares import Shares
 
 WEB = Path(__file__).parent / "web"
 """The page and what it loads."""

@@ -2,7 +2,7 @@
 
 uvicorn's own time-out runs only while a connection is idle: one byte stops it, and no other clock starts. So half a
 request could stay open for ever, its headers could be of any size, and an answer that nobody reads stayed in memory.
-Bodies are timed where they are received, in `intake.py`.
+Bodies are timed where they are received, in `requests.py`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from digitnet.access import Entry, request_id
-from digitnet.guard import SECURITY
-from digitnet.intake import Limits
-from digitnet.problems import PROBLEM, problem
-from digitnet.shares import Shares, client_of
+from digitnet.serving.access_log import Entry, request_id
+from digitnet.serving.middleware import SECURITY
+from digitnet.serving.problems import PROBLEM, problem
+from digitnet.serving.requests import Limits
+from digitnet.serving.shares import Shares, client_of
 
 HEAD = 65_536
 """Bytes that a request may have besides its body, and besides as many again as its body has (chunks and trailers)."""

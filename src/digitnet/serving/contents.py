@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.digits import SIDE
-from digitnet.errors import DataError, ImageError
-from digitnet.problems import ProblemError
+from digitnet.core.digits import SIDE
+from digitnet.core.errors import DataError, ImageError
+from digitnet.serving.problems import ProblemError
 
 CURL = "application/x-www-form-urlencoded"
 """The media type that curl names for -d, and for --data-binary as well."""

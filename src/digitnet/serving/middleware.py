@@ -18,9 +18,9 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from digitnet.access import HEADER, AccessLog, Entry, request_id
-from digitnet.batcher import BusyError
-from digitnet.problems import ProblemError, answer, busy
+from digitnet.serving.access_log import HEADER, AccessLog, Entry, request_id
+from digitnet.serving.batching import BusyError
+from digitnet.serving.problems import ProblemError, answer, busy
 
 log = logging.getLogger("digitnet")
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from digitnet.digits import SIDE
-from digitnet.guard import needs_token
-from digitnet.intake import FIELD, Limits
-from digitnet.problems import PROBLEM
-from digitnet.reading import STATUSES
-from digitnet.service import Service
+from digitnet.core.digits import SIDE
+from digitnet.reading.result import STATUSES
+from digitnet.serving.middleware import needs_token
+from digitnet.serving.problems import PROBLEM
+from digitnet.serving.requests import FIELD, Limits
+from digitnet.serving.service import Service
 
 TAGS = [
     {"name": "digits", "description": "Read numbers, classify and explain single digits."},

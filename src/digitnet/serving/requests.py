@@ -15,9 +15,9 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from digitnet.contents import File
-from digitnet.problems import ProblemError, busy
-from digitnet.shares import Shares, client_of
+from digitnet.serving.contents import File
+from digitnet.serving.problems import ProblemError, busy
+from digitnet.serving.shares import Shares, client_of
 
 FIELD = "file"
 """The name of a form's fields that hold files."""

@@ -20,23 +20,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet import image
-from digitnet.batcher import Batcher
-from digitnet.contents import File
-from digitnet.errors import DigitNetError
-from digitnet.find import whole
-from digitnet.frame import frame
-from digitnet.guard import Metrics
-from digitnet.hands import hands
-from digitnet.inside import inside
-from digitnet.intake import Limits
-from digitnet.mistakes import load_report
-from digitnet.model_file import BATCH
-from digitnet.reader import Reader
-from digitnet.results import judged
-from digitnet.rules import Rules, from_options
-from digitnet.runtime import DEFAULT, LINE, OnnxClassifier, built_in, classifier, cores
-from digitnet.terminal import say
+from digitnet.core.errors import DigitNetError
+from digitnet.core.terminal import say
+from digitnet.data.synthesis.strokes import hands
+from digitnet.evaluation.misclassified import load_report
+from digitnet.imaging import pages as image
+from digitnet.imaging.normalization import frame
+from digitnet.imaging.segmentation import whole
+from digitnet.models.inspection import inside
+from digitnet.models.model_file import BATCH
+from digitnet.models.onnx_models import DEFAULT, LINE, OnnxClassifier, built_in, classifier, cores
+from digitnet.reading.constraints import Rules, from_options
+from digitnet.reading.output import judged
+from digitnet.reading.reader import Reader
+from digitnet.serving.batching import Batcher
+from digitnet.serving.contents import File
+from digitnet.serving.middleware import Metrics
+from digitnet.serving.requests import Limits
 
 SLICE = 0.1
 """Seconds for which a file's pages are read before others have their turn."""
@@ -51,8 +51,9 @@ class Settings:
 
     model: a built-in name or an `.onnx` file, for reading and where a request names none. line: what reads numbers, the
     built-in name or an `.onnx` file. report: a run's folder.
-    token: what requests must name, see `guard.Guard`. hosts: names that requests may be addressed to, None for any.
-    threads: pages or batches worked on at a time, 0 for as many as there are cores. access_log: write an `AccessLog`.
+    token: what requests must name, see `middleware.Guard`. hosts: names that requests may be addressed to, None for
+    any. threads: pages or batches worked on at a time, 0 for as many as there are cores. access_log: write an
+    `AccessLog`.
     """
 
     model: str = DEFAULT

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from digitnet.augment import AUGMENTS
-from digitnet.errors import TrainingError
-from digitnet.models import MODELS
+from digitnet.core.errors import TrainingError
+from digitnet.models.networks import MODELS
+from digitnet.training.augmentation import AUGMENTS
 
 
 @dataclass(frozen=True)

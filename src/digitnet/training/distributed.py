@@ -22,7 +22,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from digitnet.errors import DigitNetError, TrainingError
+from digitnet.core.errors import DigitNetError, TrainingError
 
 PATIENCE = timedelta(minutes=5)
 """Longest wait for another process. One that ends is noticed at once; this is for machines that fall silent."""

@@ -22,16 +22,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import nll_loss
 
-from digitnet import checkpoint, line_sources
-from digitnet.data import splits
-from digitnet.digits import SIDE, Digits
-from digitnet.errors import DataError, ModelError
-from digitnet.line_export import export_lines as export_lines
-from digitnet.model_file import DIGITNESS, INPUT, PROBABILITIES
-from digitnet.models import BATCH, logits_of
-from digitnet.onnx_file import copied, keep, opened, told_of, write_onnx
-from digitnet.runtime import LineReader, OnnxClassifier
-from digitnet.trained_on import IMAGES, MNIST_SHA256, ImageSet
+from digitnet.core.digits import SIDE, Digits
+from digitnet.core.errors import DataError, ModelError
+from digitnet.data.datasets import splits
+from digitnet.models import checkpoint
+from digitnet.models.model_file import DIGITNESS, INPUT, PROBABILITIES
+from digitnet.models.networks import BATCH, logits_of
+from digitnet.models.onnx_models import LineReader, OnnxClassifier
+from digitnet.models.trained_on import IMAGES, MNIST_SHA256, ImageSet
+from digitnet.training import line_sources
+from digitnet.training.line_export import export_lines as export_lines
+from digitnet.training.onnx_file import copied, keep, opened, told_of, write_onnx
 
 REFUSED = 0.002
 """Share of validation digits below the threshold of digit-ness, 0..1."""
@@ -165,7 +166,7 @@ def valid_of_run(
     if not (folder / checkpoint.CONFIG).is_file():
         raise ModelError(
             f"{folder}: no {checkpoint.CONFIG} in it, which says what it was trained on; `digitnet train` and "
-            "digitnet.run.start make whole runs"
+            "digitnet.training.run.start make whole runs"
         )
     config = checkpoint.load_json(folder / checkpoint.CONFIG)
     if not {"data", "data_sha256"} <= config.keys():

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from digitnet.frame import strip
-from digitnet.lines import BLANK, CLASSES, targets
-from digitnet.model_file import LOG_PROBS, PRESENCE, REACH, STRIPS
-from digitnet.onnx_file import copied, keep, opened, told_of, write_onnx
-from digitnet.runtime import LineReader, padded, with_rare_signs
-from digitnet.scribe import Written
-from digitnet.texts import ALPHABET
+from digitnet.data.synthesis.scribe import Written
+from digitnet.data.synthesis.texts import ALPHABET
+from digitnet.imaging.normalization import strip
+from digitnet.models.model_file import LOG_PROBS, PRESENCE, REACH, STRIPS
+from digitnet.models.onnx_models import LineReader, padded, with_rare_signs
+from digitnet.training.line_loop import BLANK, CLASSES, targets
+from digitnet.training.onnx_file import copied, keep, opened, told_of, write_onnx
 
 LARGE = 256
 """Values of a tensor of weights from which it is stored as 16-bit floats."""

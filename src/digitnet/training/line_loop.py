@@ -19,17 +19,18 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from digitnet.digits import STRIP
-from digitnet.errors import TrainingError
-from digitnet.evaluate import LineScores
-from digitnet.frame import strip
-from digitnet.ink import ink_of
-from digitnet.model_file import MARGIN, STRIDE
-from digitnet.models import device_of, set_mode
-from digitnet.runtime import padded
-from digitnet.scribe import Scribe, Written
-from digitnet.texts import ALPHABET
-from digitnet.train import Epoch, Pupil, TrainConfig, epochs, settle, with_epochs
+from digitnet.core.digits import STRIP
+from digitnet.core.errors import TrainingError
+from digitnet.data.synthesis.scribe import Scribe, Written
+from digitnet.data.synthesis.texts import ALPHABET
+from digitnet.evaluation.metrics import LineScores
+from digitnet.imaging.ink import ink_of
+from digitnet.imaging.normalization import strip
+from digitnet.models.model_file import MARGIN, STRIDE
+from digitnet.models.networks import device_of, set_mode
+from digitnet.models.onnx_models import padded
+from digitnet.training.config import TrainConfig, with_epochs
+from digitnet.training.loop import Epoch, Pupil, epochs, settle
 
 WIDEST = 1000
 """Width beyond which a strip is squeezed in training, pixels."""
@@ -120,7 +121,7 @@ def train_lines(
     *,
     resume: bool = False,
 ) -> Iterator[Epoch]:
-    """Train a network on lines written anew for every epoch; else as `train.train`.
+    """Train a network on lines written anew for every epoch; else as `loop.train`.
 
     teach: gives the scribe of the epoch of that seed. valid: lines that decide nothing and are only scored.
     """

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from digitnet import unipen
-from digitnet.data import load
-from digitnet.digits import Digits
-from digitnet.hands import inventions
-from digitnet.scribe import Glyph, Hand, Scribe, Written
-from digitnet.unipen import Collection, Trajectory, held_out
-from digitnet.writers import Writer, by_font, styles
+from digitnet.core.digits import Digits
+from digitnet.data import unipen
+from digitnet.data.datasets import load
+from digitnet.data.synthesis.scribe import Glyph, Hand, Scribe, Written
+from digitnet.data.synthesis.strokes import inventions
+from digitnet.data.synthesis.writers import Writer, by_font, styles
+from digitnet.data.unipen import Collection, Trajectory, held_out
 
 SHARES = {"pens": 0.47, "mnist": 0.20, "fonts": 0.08, "inventions": 0.25}
 """How many numbers are written by hands of each source."""

@@ -22,20 +22,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 
-from digitnet import checkpoint, distributed
-from digitnet.augment import AUGMENTS
-from digitnet.digits import Digits
-from digitnet.errors import TrainingError
-from digitnet.evaluate import LineScores, Scores, evaluate
-from digitnet.files import write_atomic
-from digitnet.models import MODELS, TorchClassifier, device_of, dtype_of, logits_of, set_mode, to_input
-from digitnet.muon import Muon
-from digitnet.negatives import negatives
-from digitnet.recipes import RECIPE_OF as RECIPE_OF
-from digitnet.recipes import RECIPES as RECIPES
-from digitnet.recipes import TrainConfig as TrainConfig
-from digitnet.recipes import with_epochs as with_epochs
-from digitnet.trained_on import TRAINED_ON, ImageSet
+from digitnet.core.digits import Digits
+from digitnet.core.errors import TrainingError
+from digitnet.core.files import write_atomic
+from digitnet.evaluation.metrics import LineScores, Scores, evaluate
+from digitnet.models import checkpoint
+from digitnet.models.networks import MODELS, TorchClassifier, device_of, dtype_of, logits_of, set_mode, to_input
+from digitnet.models.trained_on import TRAINED_ON, ImageSet
+from digitnet.training import distributed
+from digitnet.training.augmentation import AUGMENTS
+from digitnet.training.config import RECIPE_OF as RECIPE_OF
+from digitnet.training.config import RECIPES as RECIPES
+from digitnet.training.config import TrainConfig as TrainConfig
+from digitnet.training.config import with_epochs as with_epochs
+from digitnet.training.muon import Muon
+from digitnet.training.negatives import negatives
 
 NO_DIGIT = 10
 """The class of images that are no digit."""

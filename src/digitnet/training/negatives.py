@@ -1,6 +1,6 @@
 """What is no digit, made from what is at hand: letters, digits in twos and in pieces, scribbles, shapes.
 
-As everything in `augment.py`: (n, 1, 28, 28) float in 0..1, whole batches, randomness passed in.
+As everything in `augmentation.py`: (n, 1, 28, 28) float in 0..1, whole batches, randomness passed in.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from digitnet.digits import SIDE
+from digitnet.core.digits import SIDE
 
 SHARES = {
     "letters": 0.48,

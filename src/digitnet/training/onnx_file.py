@@ -15,13 +15,13 @@ import onnx
 import torch
 from torch import nn
 
-from digitnet.digits import SIDE, STRIP
-from digitnet.errors import ModelError, printable
-from digitnet.files import write_atomic
-from digitnet.model_file import INPUT, LAYERS, LOG_PROBS, METADATA, PRESENCE, REACH, STRIPS
-from digitnet.runtime import LineReader, OnnxClassifier
-from digitnet.trained_on import IMAGES
-from digitnet.trust import trust, trust_here
+from digitnet.core.digits import SIDE, STRIP
+from digitnet.core.errors import ModelError, printable
+from digitnet.core.files import write_atomic
+from digitnet.models.model_file import INPUT, LAYERS, LOG_PROBS, METADATA, PRESENCE, REACH, STRIPS
+from digitnet.models.onnx_models import LineReader, OnnxClassifier
+from digitnet.models.trained_on import IMAGES
+from digitnet.models.trust import trust, trust_here
 
 log = logging.getLogger("digitnet")
 

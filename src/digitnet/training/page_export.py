@@ -12,9 +12,9 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from digitnet.files import write_atomic
-from digitnet.page_model import COARSE, FINE, PAGES
-from digitnet.page_network import PageNet
+from digitnet.core.files import write_atomic
+from digitnet.models.page_model import COARSE, FINE, PAGES
+from digitnet.models.page_network import PageNet
 
 LARGE = 256
 """Weights of at least so many values are stored in 16 bits."""

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from digitnet.page_network import DIGITS, KINDS
-from digitnet.page_truth import CHARACTER, IGNORED, KERNEL, OCTAVE, REGION
+from digitnet.data.pages.truth import CHARACTER, IGNORED, KERNEL, OCTAVE, REGION
+from digitnet.models.page_network import DIGITS, KINDS
 
 KIND_WEIGHTS = (0.3, 0.4, 0.7, 1.0, 1.0, 1.5, 1.5)
 """Weights of the kinds of ink in the loss, from paper to numbers."""
@@ -21,7 +21,7 @@ TYPICAL = 20.0
 
 @dataclass
 class Batch:
-    """Pages and their maps; see `page_truth.Truth`. image: (n, 3, h, w) uint8."""
+    """Pages and their maps; see `truth.Truth`. image: (n, 3, h, w) uint8."""
 
     image: Tensor
     fine: Tensor

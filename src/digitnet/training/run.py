@@ -25,19 +25,22 @@ import torch
 from filelock import FileLock, Timeout
 
 import digitnet
-from digitnet import checkpoint, distributed, fonts, line_sources, unipen
-from digitnet.data import DATASETS, Splits, get, load, splits
-from digitnet.digits import Digits
-from digitnet.errors import DataError, DigitNetError, ModelError, TrainingError
-from digitnet.evaluate import LineScores, Scores, evaluate
-from digitnet.hands import hands
-from digitnet.line_sources import Sources
-from digitnet.lines import judge_lines, train_lines
-from digitnet.mistakes import ERRORS, save_errors
-from digitnet.models import TorchClassifier
-from digitnet.report import report_run
-from digitnet.score import PICTURE, RUNS, Evaluation, Model, files_of, learnt_whole, picture, summary
-from digitnet.train import Epoch, TrainConfig, new_network, settle, train, with_epochs
+from digitnet.core.digits import Digits
+from digitnet.core.errors import DataError, DigitNetError, ModelError, TrainingError
+from digitnet.data import fonts, unipen
+from digitnet.data.datasets import DATASETS, Splits, get, load, splits
+from digitnet.data.synthesis.strokes import hands
+from digitnet.evaluation.metrics import LineScores, Scores, evaluate
+from digitnet.evaluation.misclassified import ERRORS, save_errors
+from digitnet.evaluation.report.build import report_run
+from digitnet.evaluation.scoring import PICTURE, RUNS, Evaluation, Model, files_of, learnt_whole, picture, summary
+from digitnet.models import checkpoint
+from digitnet.models.networks import TorchClassifier
+from digitnet.training import distributed, line_sources
+from digitnet.training.config import TrainConfig, with_epochs
+from digitnet.training.line_loop import judge_lines, train_lines
+from digitnet.training.line_sources import Sources
+from digitnet.training.loop import Epoch, new_network, settle, train
 
 log = logging.getLogger("digitnet")
 
@@ -60,7 +63,7 @@ class Run:
     data_dir: str | Path | None = None
 
     def train(self) -> Iterator[Epoch]:
-        """Train from the first epoch that is not saved yet; see `train.train` and `lines.train_lines`.
+        """Train from the first epoch that is not saved yet; see `loop.train` and `line_loop.train_lines`.
 
         Raises TrainingError where another process trains into the same folder or has finished the run.
         """

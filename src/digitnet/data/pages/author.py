@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from digitnet.page_print import SCRIPTS, Face, measure, put_print
-from digitnet.page_sheet import NUMBER, Colour, Floats, Sheet
-from digitnet.page_texture import Surfaces
-from digitnet.page_writers import JOINED, Line, Writers, Writing, put
-from digitnet.texts import random_text
+from digitnet.data.pages.printing import SCRIPTS, Face, measure, put_print
+from digitnet.data.pages.sheet import NUMBER, Colour, Floats, Sheet
+from digitnet.data.pages.texture import Surfaces
+from digitnet.data.pages.writers import JOINED, Line, Writers, Writing, put
+from digitnet.data.synthesis.texts import random_text
 
 Rect = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels of the sheet."""

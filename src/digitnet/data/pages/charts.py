@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from digitnet import page_forms as forms
-from digitnet.page_author import NAMES, Author, Rect
-from digitnet.page_sheet import PICTURE, Floats, Sheet
-from digitnet.page_writers import put
+from digitnet.data.pages import forms
+from digitnet.data.pages.author import NAMES, Author, Rect
+from digitnet.data.pages.sheet import PICTURE, Floats, Sheet
+from digitnet.data.pages.writers import put
 
 
 def flowchart(author: Author, sheet: Sheet, rect: Rect) -> None:

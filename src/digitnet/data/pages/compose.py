@@ -14,16 +14,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet import page_forms as forms
-from digitnet.page_author import Author, Rect
-from digitnet.page_charts import flowchart, pictures
-from digitnet.page_documents import bubbles, document, form, notes, printed_number
-from digitnet.page_numbers import numbers, single
-from digitnet.page_photo import paper, photograph
-from digitnet.page_print import Face
-from digitnet.page_sheet import PICTURE, Mark, Sheet
-from digitnet.page_tables import boxes, table
-from digitnet.page_writers import Writers
+from digitnet.data.pages import forms
+from digitnet.data.pages.author import Author, Rect
+from digitnet.data.pages.charts import flowchart, pictures
+from digitnet.data.pages.documents import bubbles, document, form, notes, printed_number
+from digitnet.data.pages.numbers import numbers, single
+from digitnet.data.pages.photo import paper, photograph
+from digitnet.data.pages.printing import Face
+from digitnet.data.pages.sheet import PICTURE, Mark, Sheet
+from digitnet.data.pages.tables import boxes, table
+from digitnet.data.pages.writers import Writers
 
 BLOCKS: tuple[tuple[float, Callable[[Author, Sheet, Rect], None]], ...] = (
     (0.22, numbers),

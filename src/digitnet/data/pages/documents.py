@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from digitnet import page_forms as forms
-from digitnet.page_author import WORDS, Author, Rect
-from digitnet.page_print import Face, measure
-from digitnet.page_sheet import PICTURE, Sheet
+from digitnet.data.pages import forms
+from digitnet.data.pages.author import WORDS, Author, Rect
+from digitnet.data.pages.printing import Face, measure
+from digitnet.data.pages.sheet import PICTURE, Sheet
 
 
 def form(author: Author, sheet: Sheet, rect: Rect) -> None:

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.page_sheet import PICTURE, RULE, Colour, Floats, Sheet
-from digitnet.page_texture import curve, surface
+from digitnet.data.pages.sheet import PICTURE, RULE, Colour, Floats, Sheet
+from digitnet.data.pages.texture import curve, surface
 
 
 class Strokes:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from digitnet import page_forms as forms
-from digitnet.page_author import NAMES, Author, Rect
-from digitnet.page_sheet import WRITING, Sheet
-from digitnet.page_writers import Writing
+from digitnet.data.pages import forms
+from digitnet.data.pages.author import NAMES, Author, Rect
+from digitnet.data.pages.sheet import WRITING, Sheet
+from digitnet.data.pages.writers import Writing
 
 
 def numbers(author: Author, sheet: Sheet, rect: Rect) -> None:

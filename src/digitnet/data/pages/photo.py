@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.page_sheet import PICTURE, Floats, Mark, Sheet
-from digitnet.page_texture import Surfaces, colour, noise
+from digitnet.data.pages.sheet import PICTURE, Floats, Mark, Sheet
+from digitnet.data.pages.texture import Surfaces, colour, noise
 
 
 def photograph(

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.page_sheet import PRINT, PRINTED_NUMBER, SIGN, Colour, Floats, Mark, Sheet
+from digitnet.data.pages.sheet import PRINT, PRINTED_NUMBER, SIGN, Colour, Floats, Mark, Sheet
 
 DRAWN = 40
 """Size in which fonts are drawn into the atlas, pixels to an em."""

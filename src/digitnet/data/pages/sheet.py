@@ -1,7 +1,7 @@
 """A sheet in the making: its picture, the kind of ink at every pixel, and the numbers on it with their places.
 
-Not covered: who writes (`page_writers.py`), what is written where (`page_compose.py`) and what a camera makes of it
-(`page_photo.py`).
+Not covered: who writes (`writers.py`), what is written where (`compose.py`) and what a camera makes of it
+(`photo.py`).
 """
 
 from __future__ import annotations

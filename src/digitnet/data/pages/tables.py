@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet import page_forms as forms
-from digitnet.page_author import WORDS, Author, Rect
-from digitnet.page_sheet import Floats, Mark, Sheet
-from digitnet.page_writers import Writing
+from digitnet.data.pages import forms
+from digitnet.data.pages.author import WORDS, Author, Rect
+from digitnet.data.pages.sheet import Floats, Mark, Sheet
+from digitnet.data.pages.writers import Writing
 
 
 def table(author: Author, sheet: Sheet, rect: Rect) -> None:

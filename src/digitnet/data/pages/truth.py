@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.page_compose import Composed
-from digitnet.page_sheet import NUMBER, PAPER, PRINTED_NUMBER, Floats, Mark
+from digitnet.data.pages.compose import Composed
+from digitnet.data.pages.sheet import NUMBER, PAPER, PRINTED_NUMBER, Floats, Mark
 
 KERNEL, REGION, CHARACTER, IGNORED = 1, 2, 4, 8
 """Bits of `Truth.fine`."""

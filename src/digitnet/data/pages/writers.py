@@ -1,6 +1,6 @@
 """People who write: one hand and one pen each, from pen trajectories, straight at the size that writing has on a sheet.
 
-Thin pens stay thin so. Not covered: what is written where (`page_author.py`).
+Thin pens stay thin so. Not covered: what is written where (`author.py`).
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.handstyle import Style, bow, random_style, varied
-from digitnet.page_sheet import NUMBER, SIGN, WRITING, Floats, Mark, Sheet
-from digitnet.pens import Pen, draw, grained, random_pen
-from digitnet.scribe import PLACES, Glyph, Hand
-from digitnet.unipen import Strokes
+from digitnet.data.pages.sheet import NUMBER, SIGN, WRITING, Floats, Mark, Sheet
+from digitnet.data.synthesis.handstyle import Style, bow, random_style, varied
+from digitnet.data.synthesis.pens import Pen, draw, grained, random_pen
+from digitnet.data.synthesis.scribe import PLACES, Glyph, Hand
+from digitnet.data.unipen import Strokes
 
 FORMS = 5
 """Ways in which a writer forms a character, at most."""

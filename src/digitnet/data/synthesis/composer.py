@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.digits import Digits
-from digitnet.writers import Glyph, Group, Writer, styles
+from digitnet.core.digits import Digits
+from digitnet.data.synthesis.writers import Glyph, Group, Writer, styles
 
 NOTHING = 0.25
 """Share of lines that show no digit, where there are words to write."""

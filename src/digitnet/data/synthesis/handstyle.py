@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.unipen import Strokes
+from digitnet.data.unipen import Strokes
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet import paper
-from digitnet.handstyle import Style, bow, random_style, varied
-from digitnet.pens import Pen, draw, grained, random_pen
-from digitnet.texts import OTHER, SIGNS, random_text
-from digitnet.unipen import Strokes
+from digitnet.data.synthesis import paper
+from digitnet.data.synthesis.handstyle import Style, bow, random_style, varied
+from digitnet.data.synthesis.pens import Pen, draw, grained, random_pen
+from digitnet.data.synthesis.texts import OTHER, SIGNS, random_text
+from digitnet.data.unipen import Strokes
 
 Glyph = NDArray[np.uint8] | Strokes
 """One character: a bitmap (h, w) uint8, 255 ink, cut to its ink, or the strokes of a pen."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.digits import SIDE, Digits
-from digitnet.frame import frame
-from digitnet.unipen import Strokes, normalized
+from digitnet.core.digits import SIDE, Digits
+from digitnet.data.unipen import Strokes, normalized
+from digitnet.imaging.normalization import frame
 
 HEIGHT = 64
 """Height of the box that digits are drawn in before they are framed, pixels."""

@@ -1,4 +1,4 @@
-"""Who writes: digits sorted into hands of one pen and slant, fonts, and invented hands, for `compose.py`."""
+"""Who writes: digits sorted into hands of one pen and slant, fonts, and invented hands, for `composer.py`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.digits import Digits
-from digitnet.hands import Hand
+from digitnet.core.digits import Digits
+from digitnet.data.synthesis.strokes import Hand
 
 Glyph = NDArray[np.uint8]
 """One digit or sign, (h, w) uint8, 0 paper .. 255 ink, cut to its ink."""
@@ -57,7 +57,7 @@ def by_font(digits: Digits) -> list[Writer]:
 
 
 def inventions(count: int, seed: int = 0) -> list[Writer]:
-    """Invent `count` writers from the shapes of `hands.SHAPES`, each with two versions of every digit."""
+    """Invent `count` writers from the shapes of `strokes.SHAPES`, each with two versions of every digit."""
     rng = np.random.default_rng(seed)
     writers = []
     for _ in range(count):

@@ -1,6 +1,6 @@
 """A model's report: one HTML file that needs nothing else, `report("strong", ["mnist"], out=Path("report.html"))`.
 
-`findings.py` measures, `drawings.py` and `figures.py` draw, `words.py` says it in sentences; here it becomes a page.
+`measure.py` measures, `figures.py` and `style.py` draw, `summary.py` says it in sentences; here it becomes a page.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 import digitnet
-from digitnet.corrupt import CORRUPTIONS
-from digitnet.data import wrong_labels
-from digitnet.drawings import drawings, short
-from digitnet.errors import DataError, ModelError
-from digitnet.evaluate import Scores
-from digitnet.figures import INK, Drawing, row_shares
-from digitnet.files import require_writable, write_atomic
-from digitnet.findings import Findings, elsewhere, measure, weights_path
-from digitnet.mistakes import A_CELL
-from digitnet.runtime import LINE
-from digitnet.score import Evaluation, Model, judge, open_models, own_data
-from digitnet.terminal import percent
-from digitnet.words import count, in_words, seeds_told, verdict
+from digitnet.core.errors import DataError, ModelError
+from digitnet.core.files import require_writable, write_atomic
+from digitnet.core.terminal import percent
+from digitnet.data.corruptions import CORRUPTIONS
+from digitnet.data.datasets import wrong_labels
+from digitnet.evaluation.metrics import Scores
+from digitnet.evaluation.misclassified import A_CELL
+from digitnet.evaluation.report.figures import drawings, short
+from digitnet.evaluation.report.measure import Findings, elsewhere, measure, weights_path
+from digitnet.evaluation.report.style import INK, Drawing, row_shares
+from digitnet.evaluation.report.summary import count, in_words, seeds_told, verdict
+from digitnet.evaluation.scoring import Evaluation, Model, judge, open_models, own_data
+from digitnet.models.onnx_models import LINE
 
 REPORT = "report.html"
 """The report in a run's folder."""
@@ -54,9 +54,9 @@ def report(
 ) -> Path:
     """Measure a model and write its report; return where.
 
-    model: as `score.open_model` takes it. sources: labelled data, the first one the report's main, by default the data
-    that the model was trained on; the others, and the named sets that are here, show how it does elsewhere.
-    compare: another model. inputs: what weights by others among the two take, as `score.open_model` has it. out: the
+    model: as `scoring.open_model` takes it. sources: labelled data, the first one the report's main, by default the
+    data that the model was trained on; the others, and the named sets that are here, show how it does elsewhere.
+    compare: another model. inputs: what weights by others among the two take, as `scoring.open_model` has it. out: the
     file, by default report.html in the run's folder (report-NAME.html, where the main data is not its own), or here.
     figures: a folder for every figure as PNG and its data as CSV. tell: is told what is being measured.
     Raises ModelError and DataError as scoring does, DataError where `out` is something else than a report, and

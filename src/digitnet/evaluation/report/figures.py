@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from digitnet import charts, figures, figures_inside
-from digitnet.evaluate import BINS
-from digitnet.figures import Drawing, Rows
-from digitnet.findings import Findings, Look, Spoilt
-from digitnet.score import Evaluation
-from digitnet.terminal import percent
+from digitnet.core.terminal import percent
+from digitnet.evaluation.metrics import BINS
+from digitnet.evaluation.report import network_plots, plots, style
+from digitnet.evaluation.report.measure import Findings, Look, Spoilt
+from digitnet.evaluation.report.style import Drawing, Rows
+from digitnet.evaluation.scoring import Evaluation
 
 
 def drawings(found: Findings) -> dict[str, Drawing]:
@@ -39,11 +39,11 @@ def short(name: str) -> str:
 def _errors(found: Findings) -> Iterator[Drawing]:
     scores = found.scores
     title = f"{short(found.done.model.name)} on {short(found.done.source)}"
-    shares = figures.row_shares(scores)
+    shares = style.row_shares(scores)
     yield Drawing(
         "confusion",
         "Confusion matrix",
-        lambda: figures.confusion_figure(scores, f"{title}: {scores.correct:,} of {scores.n:,} right"),
+        lambda: style.confusion_figure(scores, f"{title}: {scores.correct:,} of {scores.n:,} right"),
         "Rows are what the digits are, columns what they were read as. Off the diagonal lie the mistakes.",
         f"Confusion matrix: {scores.correct:,} of {scores.n:,} digits lie on the diagonal.",
         [["true", *map(str, range(10))], *([row, *counts] for row, counts in enumerate(scores.confusion.tolist()))],
@@ -51,7 +51,7 @@ def _errors(found: Findings) -> Iterator[Drawing]:
     yield Drawing(
         "shares",
         "Shares of each digit",
-        lambda: figures.shares_figure(scores, f"{title}: % of each true digit"),
+        lambda: style.shares_figure(scores, f"{title}: % of each true digit"),
         "The same as percent of each row: a row's diagonal is that digit's recall.",
         "The confusion matrix as percent of each true digit.",
         [["true", *map(str, range(10))], *([row, *cells] for row, cells in enumerate(shares.tolist()))],
@@ -62,7 +62,7 @@ def _errors(found: Findings) -> Iterator[Drawing]:
         yield Drawing(
             "pairs",
             "The most confused pairs",
-            lambda: charts.confusions_figure(scores),
+            lambda: plots.confusions_figure(scores),
             "How often one digit was taken for another, the ten most frequent. Bars of one or two digits are chance.",
             f"Bars: {most.true} was read as {most.predicted} most often, {most.count} times.",
             [["true", "read as", "digits"], *([pair.true, pair.predicted, pair.count] for pair in pairs)],
@@ -82,7 +82,7 @@ def _curves(found: Findings) -> Drawing:
     return Drawing(
         "curves",
         "While it learnt",
-        lambda: charts.curves_figure(found.history),
+        lambda: plots.curves_figure(found.history),
         see + " The learning rate is that of an epoch's last step.",
         f"Loss, validation accuracy and learning rate over {len(found.history)} epochs; at the end the loss is "
         f"{last['loss']:.3f} and {percent(last['valid_accuracy'])} of the validation digits are read right.",
@@ -103,7 +103,7 @@ def _trust(found: Findings) -> Iterator[Drawing]:
     yield Drawing(
         "reliability",
         "Can its confidence be believed?",
-        lambda: charts.reliability_figure(scores),
+        lambda: plots.reliability_figure(scores),
         "On the dashed line, of what it is 80 % sure of 80 % are right. Above it the model is too modest, below it too "
         "sure of itself. The bars are how many digits each point stands for (their scale is logarithmic); few digits "
         f"make a long interval. On average the two differ by {percent(scores.calibration_error)}.",
@@ -120,10 +120,10 @@ def _trust(found: Findings) -> Iterator[Drawing]:
     yield Drawing(
         "rejection",
         "Sending the least sure to a person",
-        lambda: charts.rejection_figure(scores, chosen),
+        lambda: plots.rejection_figure(scores, chosen),
         f"To the right ever more of the least sure digits go to a person, and fewer of the rest are wrong. {told}",
         f"Error-versus-reject curve, from {percent(1 - scores.accuracy)} wrong with nothing sent. {told}",
-        [["sent", "less sure than", "errors", "wrong of the rest"], *charts.rejection_rows(scores, chosen)],
+        [["sent", "less sure than", "errors", "wrong of the rest"], *plots.rejection_rows(scores, chosen)],
     )
 
 
@@ -139,7 +139,7 @@ def _robustness(found: Findings) -> Drawing:
     return Drawing(
         "robustness",
         "Spoilt in fifteen ways" if len(order) == 15 else "Spoilt digits",
-        lambda: charts.robustness_figure(
+        lambda: plots.robustness_figure(
             [each.name for each in order], [each.scores for each in order], [each.example for each in order], clean
         ),
         f"Share of {n:,} digits read wrong under each corruption of MNIST-C, with one digit as it looks then; "
@@ -163,7 +163,7 @@ def _transfer(found: Findings) -> Drawing:
     return Drawing(
         "transfer",
         "On other digits",
-        lambda: charts.transfer_figure([short(each.source) for each in every], [each.scores for each in every]),
+        lambda: plots.transfer_figure([short(each.source) for each in every], [each.scores for each in every]),
         "Accuracy on each data set with its 95 % interval; the axis does not begin at 0. How well a model does on "
         "other people's digits says more about yours than the first line does.",
         f"Accuracy on each data set: {told}.",
@@ -186,7 +186,7 @@ def _inside(found: Findings, look: Look) -> Iterator[Drawing]:
     yield Drawing(
         "filters",
         "The first layer's filters",
-        lambda: figures_inside.filters_figure(look.filters),
+        lambda: network_plots.filters_figure(look.filters),
         f"Each of the {len(look.filters)} squares is laid on every place of the picture: ink under blue speaks for the "
         "feature, under orange against it. Blue beside orange finds an edge.",
         f"{len(look.filters)} filters of {look.filters.shape[1]} x {look.filters.shape[2]} weights.",
@@ -196,7 +196,7 @@ def _inside(found: Findings, look: Look) -> Iterator[Drawing]:
     yield Drawing(
         "maps",
         f"What the layers make of a {label}",
-        lambda: figures_inside.maps_figure(digits.images[look.example], look.layers),
+        lambda: network_plots.maps_figure(digits.images[look.example], look.layers),
         "Each square is one feature's map, stronger where the feature is found. Layer by layer maps become smaller and "
         "say less where ink is and more what it means.",
         f"The feature maps of a {label} in {len(look.layers)} layers.",
@@ -205,7 +205,7 @@ def _inside(found: Findings, look: Look) -> Iterator[Drawing]:
             *(
                 [number, int(channel), row, column, float(maps[channel, row, column])]
                 for number, maps in enumerate(look.layers, 1)
-                for channel in figures_inside.strongest(maps)
+                for channel in network_plots.strongest(maps)
                 for row, column in np.ndindex(*maps.shape[1:])
             ),
         ],
@@ -213,7 +213,7 @@ def _inside(found: Findings, look: Look) -> Iterator[Drawing]:
     yield Drawing(
         "needed",
         "The pixels that decided",
-        lambda: figures_inside.needed_figure(digits.images[look.shown], look.needed),
+        lambda: network_plots.needed_figure(digits.images[look.shown], look.needed),
         "Orange is ink that the answer hangs on: were it paper, the digit would be less probable; the number is the "
         "largest such fall. Ink that has a double elsewhere is not needed, and what had to stay empty does not show.",
         "One digit of each kind, with the ink that decided marked.",
@@ -230,7 +230,7 @@ def _inside(found: Findings, look: Look) -> Iterator[Drawing]:
     yield Drawing(
         "plane",
         "A map of the hidden layer",
-        lambda: figures_inside.plane_figure(look.points, labels, right, look.explained),
+        lambda: network_plots.plane_figure(look.points, labels, right, look.explained),
         f"{len(look.rows):,} digits by what the hidden layer makes of them, on the two axes where they differ most "
         "(principal components). Digits that the network takes for alike lie close; a flat map shows only a part "
         f"of that, {100 * sum(look.explained):.0f} % of the variance.",
@@ -251,7 +251,7 @@ def _differences(found: Findings, rival: Evaluation) -> Drawing:
     return Drawing(
         "differences",
         "Mistakes by digit",
-        lambda: charts.differences_figure(names, found.scores, rival.scores),
+        lambda: plots.differences_figure(names, found.scores, rival.scores),
         "How many of each digit the two models read wrong, on the same digits. A lead of a few digits is chance.",
         f"Bars: {names[0]} reads {counts[0].sum():,} digits wrong, {names[1]} {counts[1].sum():,}.",
         [["digit", *names], *([digit, int(counts[0][digit]), int(counts[1][digit])] for digit in range(10))],

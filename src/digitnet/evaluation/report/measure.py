@@ -1,4 +1,4 @@
-"""What a report tells of a model, measured: `measure(judge(model, source)) -> Findings`. `report.py` makes the page."""
+"""What a report tells of a model, measured: `measure(judge(model, source)) -> Findings`. `build.py` makes the page."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import digitnet
-from digitnet.compare import Comparison
-from digitnet.corrupt import CORRUPTIONS, corrupt
-from digitnet.data import DATASETS, find, fingerprint, stratified
-from digitnet.digits import Classifier, Digits
-from digitnet.errors import DataError, DigitNetError, ModelError
-from digitnet.evaluate import Scores, evaluate
-from digitnet.inside import occlusion
-from digitnet.mistakes import SCORES
-from digitnet.score import Evaluation, Model, judge, learnt_whole
+from digitnet.core.digits import Classifier, Digits
+from digitnet.core.errors import DataError, DigitNetError, ModelError
+from digitnet.data.corruptions import CORRUPTIONS, corrupt
+from digitnet.data.datasets import DATASETS, find, fingerprint, stratified
+from digitnet.evaluation.comparison import Comparison
+from digitnet.evaluation.metrics import Scores, evaluate
+from digitnet.evaluation.misclassified import SCORES
+from digitnet.evaluation.scoring import Evaluation, Model, judge, learnt_whole
+from digitnet.models.inspection import occlusion
 
 SAMPLE = 2_000
 """Digits that are spoilt, and that the speed is measured on: all 10,000 of MNIST's would take a minute and more."""
@@ -70,8 +70,8 @@ class Look:
 
     filters: (channels, h, w) float32, the first layer's weights. example: the row of a digit scored, and layers: its
     maps after each pooling, (channels, h, w) float32 each. shown: (k,) rows, one of each label that was read right, and
-    needed: which ink of it was needed, (28, 28) each; see `inside.Inside`. rows: (n,), and points: (n, 2), where these
-    lie on the two main axes of the hidden layer. explained: the shares of its variance that these hold, 0..1.
+    needed: which ink of it was needed, (28, 28) each; see `inspection.Inside`. rows: (n,), and points: (n, 2), where
+    these lie on the two main axes of the hidden layer. explained: the shares of its variance that these hold, 0..1.
     """
 
     filters: NDArray[np.float32]

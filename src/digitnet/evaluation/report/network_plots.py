@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.figures import GREY, INK, NARROW, WIDE, blank, show_digit, styled, veil
+from digitnet.evaluation.report.style import GREY, INK, NARROW, WIDE, blank, show_digit, styled, veil
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,9 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.evaluate import BINS, Answers, Scores, Selection
-from digitnet.figures import BLUE, GREEN, INK, NARROW, ORANGE, SOFT, WIDE, blank, plain, show_digit, styled
-from digitnet.terminal import percent
+from digitnet.core.terminal import percent
+from digitnet.evaluation.metrics import BINS, Answers, Scores, Selection
+from digitnet.evaluation.report.style import (
+    BLUE,
+    GREEN,
+    INK,
+    NARROW,
+    ORANGE,
+    SOFT,
+    WIDE,
+    blank,
+    plain,
+    show_digit,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""The style of all figures, how they are kept, and the confusion matrix; `charts.py` and `figures_inside.py` draw on.
+"""The style of all figures, how they are kept, and the confusion matrix; `plots.py` and `network_plots.py` draw on.
 
 A figure's colours stand for roles: as SVG it follows its page into the dark, as PNG it is on white paper.
 Data is told apart by the colours of Okabe and Ito ("Color Universal Design", 2008), which colour-blind people tell
@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.evaluate import Scores
-from digitnet.files import cell, write_atomic
+from digitnet.core.files import cell, write_atomic
+from digitnet.evaluation.metrics import Scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,12 +5,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from digitnet.compare import Comparison
-from digitnet.drawings import ranked, short
-from digitnet.evaluate import Scores
-from digitnet.findings import Findings
-from digitnet.score import Evaluation
-from digitnet.terminal import percent
+from digitnet.core.terminal import percent
+from digitnet.evaluation.comparison import Comparison
+from digitnet.evaluation.metrics import Scores
+from digitnet.evaluation.report.figures import ranked, short
+from digitnet.evaluation.report.measure import Findings
+from digitnet.evaluation.scoring import Evaluation
 
 CHANCE = 0.05
 """p-value below which a difference is called more than chance, by convention."""

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from digitnet.batch import PICTURES, RESOURCE, pictures
-from digitnet.errors import DataError, ImageError
-from digitnet.files import write_atomic
-from digitnet.image import MOST_BYTES, Source
+from digitnet.core.errors import DataError, ImageError
+from digitnet.core.files import write_atomic
+from digitnet.imaging.pages import MOST_BYTES, Source
+from digitnet.reading.batch import PICTURES, RESOURCE, pictures
 
 FETCHES = 16
 """Files fetched from an address at the same time: one fetch takes longer than one reading."""
@@ -99,7 +99,7 @@ def files(paths: Iterable[str], out: str) -> list[File]:
 
 
 def contents(inputs: Sequence[Input]) -> Iterator[Source | ImageError]:
-    """Yield for each input, in order, what `image.pages` takes, or why there is nothing; some are fetched ahead."""
+    """Yield for each input, in order, what `pages.pages` takes, or why there is nothing; some are fetched ahead."""
     with ThreadPoolExecutor(FETCHES) as pool:
         for source, group in groupby(inputs, lambda each: each.source if each.row is not None else None):
             if source is not None:

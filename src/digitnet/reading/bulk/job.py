@@ -22,14 +22,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from digitnet import __version__
-from digitnet.batch import read_all
-from digitnet.errors import DataError
-from digitnet.files import to_json
-from digitnet.image import Source
-from digitnet.reader import Reader
-from digitnet.rules import Rules
-from digitnet.store import FETCHES, File, Folder, Input, contents
-from digitnet.tables import packed, tables, unicode
+from digitnet.core.errors import DataError
+from digitnet.core.files import to_json
+from digitnet.imaging.pages import Source
+from digitnet.reading.batch import read_all
+from digitnet.reading.bulk.inputs import FETCHES, File, Folder, Input, contents
+from digitnet.reading.bulk.parquet import packed, tables, unicode
+from digitnet.reading.constraints import Rules
+from digitnet.reading.reader import Reader
 
 MANIFEST, INPUTS, FAILURES, SUMMARY = "manifest.json", "inputs.parquet", "failures.parquet", "summary.json"
 
@@ -158,7 +158,7 @@ class Job:
         Raises DataError where a part is damaged: it counts as not done from then on; and where there are others' files
         among the tables.
         """
-        from digitnet.tables import schemas
+        from digitnet.reading.bulk.parquet import schemas
 
         expected = {_name(part) for part in range(self.parts)}
         for table in ("numbers", "pages"):
@@ -219,7 +219,8 @@ def begin(
 ) -> Job:
     """Begin a job in a new folder; with `resume` also go on with one that was asked to do the same.
 
-    files: as `store.files` returns them. models: sha256 by name. Raises DataError where the folder holds anything else.
+    files: as `inputs.files` returns them. models: sha256 by name. Raises DataError where the folder holds anything
+    else.
     """
     folder = Folder(place)
     inside = folder.names()

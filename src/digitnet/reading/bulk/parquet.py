@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from digitnet.batch import Read
-from digitnet.store import Input
-from digitnet.values import value_text
+from digitnet.reading.batch import Read
+from digitnet.reading.bulk.inputs import Input
+from digitnet.reading.values import value_text
 
 ROWS = 20_000
 """Rows of a table that are kept as Python values until they are packed; those take ten times the memory."""

@@ -22,10 +22,10 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from digitnet import __version__
-from digitnet.errors import DataError, DigitNetError
-from digitnet.manifest import Job
-from digitnet.reader import Reader
-from digitnet.runtime import LINE, cores
+from digitnet.core.errors import DataError, DigitNetError
+from digitnet.models.onnx_models import LINE, cores
+from digitnet.reading.bulk.job import Job
+from digitnet.reading.reader import Reader
 
 BLOCKS = 10_000
 """Most pieces of work that Ray Data keeps books on; beyond, a piece is several parts."""
