@@ -22,7 +22,7 @@ from pathlib import Path
 
 from rows import commit, note, row
 
-MODULES = ("frame", "evaluate", "fetch", "checkpoint")
+MODULES = ("imaging/normalization", "evaluation/metrics", "data/download", "models/checkpoint")
 LEAST = 0.85
 """The share of changes that the tests of a module must notice."""
 

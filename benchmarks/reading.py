@@ -32,7 +32,7 @@ from scenes import KINDS, Gray, canvas, digit, noisy, placed, without_digits
 
 from digitnet.data.synthesis.pens import Pen, draw, grained
 from digitnet.data.synthesis.texts import ALPHABET, OTHER
-from digitnet.evaluation.metrics import LineScores
+from digitnet.evaluation.line_metrics import LineScores
 from digitnet.imaging import pages
 from digitnet.models.onnx_models import LINE
 from digitnet.reading.batch import read_all

@@ -44,7 +44,10 @@ STARTS = ("Error: ", "Stopped.")
 FETCH: Words = [
     sys.executable,
     "-c",
-    "import hashlib, sys; from digitnet import cli\n from digitnet.data import datasets as data\n from digitnet.data import download as fetch\n"
+    "import hashlib, sys\n"
+    "from digitnet.cli import app as cli\n"
+    "from digitnet.data import datasets as data\n"
+    "from digitnet.data import download as fetch\n"
     "content = bytes(2_000_000)\n"
     "file = fetch.File('digits', len(content), hashlib.sha256(content).hexdigest())\n"
     "source = fetch.Source('here', lambda files: [(file, content)])\n"

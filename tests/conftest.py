@@ -198,8 +198,7 @@ class Says:
     def columns(self, width):
         from digitnet.core.digits import STRIP
         from digitnet.models.model_file import MARGIN, STRIDE
-        from digitnet.models.onnx_models import Columns
-        from digitnet.reading.ctc import only_digits
+        from digitnet.models.onnx_models import Columns, only_digits
 
         count = -(-(width + 2 * MARGIN) // STRIDE)
         probs = np.full((count, len(self.alphabet) + 1), 1e-9)

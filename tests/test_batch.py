@@ -7,8 +7,9 @@ from PIL import Image
 from test_reader import write
 
 from digitnet.core.errors import DataError, ImageError
+from digitnet.evaluation.reading_accuracy import score_reading, truth
 from digitnet.imaging import pages as image
-from digitnet.reading.batch import PICTURES, pictures, read_all, score_reading, truth
+from digitnet.reading.batch import PICTURES, pictures, read_all
 from digitnet.reading.constraints import Rules
 from digitnet.reading.reader import Reader
 from digitnet.reading.result import Number, Reading

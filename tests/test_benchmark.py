@@ -11,11 +11,12 @@ from digitnet import DataError, ModelError, evaluate
 from digitnet.cli import benchmark as cli_benchmark
 from digitnet.data import datasets, formats
 from digitnet.data.corruptions import CORRUPTIONS, corrupt
-from digitnet.evaluation.scoring import open_model, score
+from digitnet.evaluation.scoring import score
 from digitnet.experiments import baselines, benchmark, measurements, suite
 from digitnet.experiments.benchmark import begin, cells, entries, measure
 from digitnet.experiments.suite import Plan, Sets, Suite
 from digitnet.models import checkpoint, onnx_models
+from digitnet.models.loading import open_model
 from digitnet.models.networks import TorchClassifier
 from digitnet.training.config import RECIPES
 from digitnet.training.export import calibrate

@@ -16,6 +16,7 @@ from sklearn import metrics
 
 from digitnet import __version__, classifier, cli, evaluate, load
 from digitnet.core import extras
+from digitnet.core.text import percent
 from digitnet.data import datasets
 from digitnet.data.corruptions import CORRUPTIONS, corrupt
 from digitnet.evaluation.metrics import SHARES
@@ -128,7 +129,7 @@ def test_evaluate_prints_how_sure_a_model_is_and_what_a_person_would_gain(export
         left = wrong[surest[:count]]
         assert int(errors) == left.sum()
         assert float(share) == pytest.approx(100 * left.mean(), abs=0.006)
-        assert threshold == ("-" if count == 600 else cli.percent(probs.max(axis=1)[surest[count - 1]]))
+        assert threshold == ("-" if count == 600 else percent(probs.max(axis=1)[surest[count - 1]]))
     assert "these digits are too few or too often misread to show it" in out
     assert "Refused as no digit: 0.33 %" in out  # two of 600
     assert "Confusion matrix: confusion_matrix-drawn.png" in out
@@ -157,8 +158,8 @@ def test_evaluate_scores_every_corruption(exported, drawn, drawn_npz, digitnet, 
     assert found["accuracy"]["fog"] == metrics.accuracy_score(drawn.labels[:40], fog)
     out = digitnet("evaluate", "--model", exported, "--data", "few.npz", "--corrupt", "all")[1]
     rows = re.findall(r"^│ (\w+) +│ +([\d.]+ %) +│ +(\d+) +│$", out, re.MULTILINE)
-    assert rows == [(name, cli.percent(a), str(round(40 * (1 - a)))) for name, a in found["accuracy"].items()]
-    assert f"Mean accuracy of {exported}: {cli.percent(found['mean'])}" in out.replace("\n", " ")
+    assert rows == [(name, percent(a), str(round(40 * (1 - a)))) for name, a in found["accuracy"].items()]
+    assert f"Mean accuracy of {exported}: {percent(found['mean'])}" in out.replace("\n", " ")
 
 
 def test_an_unknown_corruption_is_one_line(exported, drawn_npz, digitnet):
@@ -393,9 +394,9 @@ def test_the_version_is_the_packages(digitnet):
 
 
 def test_percentages_never_round_up_to_perfect():
-    assert cli.percent(1.0) == "100.00 %"
-    assert cli.percent(0.99996) == "99.99 %"
-    assert cli.percent(0.996) == "99.60 %"
+    assert percent(1.0) == "100.00 %"
+    assert percent(0.99996) == "99.99 %"
+    assert percent(0.996) == "99.60 %"
 
 
 @pytest.mark.mnist

@@ -21,6 +21,7 @@ from test_reader import PAPER, write
 from digitnet.core.files import cell_text
 from digitnet.data import datasets
 from digitnet.data.synthesis.strokes import hands
+from digitnet.evaluation import reading_accuracy
 from digitnet.imaging import pipes
 from digitnet.models.onnx_models import WEIGHTS
 from digitnet.reading import batch
@@ -724,7 +725,7 @@ def test_composing_gives_the_same_bytes_for_a_seed_and_others_for_another(digitn
 def test_composed_pages_hold_as_many_numbers_as_asked(digitnet, offline):
     code, out, _ = digitnet("compose", "--out", "pages", "--numbers", 11, "--per-page", 5)
     assert (code, out.rstrip().endswith("evaluate --read --data pages")) == (0, True)
-    said = batch.truth(Path("pages"))
+    said = reading_accuracy.truth(Path("pages"))
     assert [len(digits.split()) for digits in said.values()] == [5, 5, 1]
     for file in said:
         with Image.open(f"pages/{file}") as picture:
@@ -748,7 +749,7 @@ def test_what_is_composed_can_be_scored(digitnet, offline, reader):
     code, out, err = digitnet("evaluate", "--read", "--data", "pages", "--single", "--json")
     assert (code, err) == (0, "")
     found = json.loads(out)
-    true = batch.truth(Path("pages"))
+    true = reading_accuracy.truth(Path("pages"))
     right = sum(reader.read(f"pages/{file}", single=True).text == digits for file, digits in true.items())
     assert (found["data"], found["n"], found["errors"]) == ("pages", 8, 8 - right)
     assert found["accuracy"] == right / 8
@@ -802,7 +803,7 @@ def test_scoring_takes_the_rules_that_reading_takes(digitnet, reader):
 
 def test_scores_as_json_are_those_of_the_folder(digitnet, reader, marked):
     found = json.loads(digitnet("evaluate", "--read", "--data", marked, "--json")[1])
-    scores, _ = batch.score_reading(reader, Path(marked))
+    scores, _ = reading_accuracy.score_reading(reader, Path(marked))
     assert found["n"] == 4
     assert found["errors"] == 4 - scores.correct
     assert found["character_error_rate"] == pytest.approx(scores.character_error_rate)

@@ -9,19 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digitnet import DataError
+from digitnet.core.digits import DIGITS
+from digitnet.models.onnx_models import only_digits
 from digitnet.reading.constraints import Rules
-from digitnet.reading.ctc import (
-    BLANK,
-    FAINT,
-    NOTICEABLE,
-    Path,
-    align,
-    decode,
-    digit_probs,
-    only_digits,
-    written,
-)
-from digitnet.reading.kinds import DIGITS
+from digitnet.reading.ctc import BLANK, FAINT, NOTICEABLE, Path, align, decode, digit_probs, written
 
 decode_module = sys.modules["digitnet.reading.ctc"]
 

@@ -9,7 +9,8 @@ from scipy.stats import beta, binom, binomtest
 from sklearn import metrics
 
 from digitnet import DataError, Digits, Scores, evaluate
-from digitnet.evaluation.metrics import BINS, SHARES, LineScores, _binomial_cdf, edit_distance
+from digitnet.evaluation.line_metrics import LineScores, edit_distance
+from digitnet.evaluation.metrics import BINS, SHARES, _binomial_cdf
 
 LABEL = st.integers(0, 9)
 

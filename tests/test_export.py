@@ -15,9 +15,9 @@ from scipy.special import expit, log_softmax, logsumexp, softmax
 from digitnet import DataError, ModelError, classifier
 from digitnet.core.digits import STRIP
 from digitnet.data.synthesis.texts import ALPHABET
-from digitnet.evaluation.scoring import open_model
 from digitnet.imaging.normalization import strip
 from digitnet.models import checkpoint
+from digitnet.models.loading import open_model
 from digitnet.models.model_file import MARGIN, STRIDE
 from digitnet.models.networks import DigitNet, LineNet, StrongNet, to_input
 from digitnet.models.onnx_models import OnnxClassifier, line_reader, padded

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from digitnet import Digits, evaluate
+from digitnet.evaluation import confusion
 from digitnet.evaluation.report import network_plots, plots, style
 
 
@@ -19,7 +20,7 @@ def scores():
 
 
 def test_the_figure_says_its_axes_and_draws_every_count(scores):
-    figure = style.confusion_figure(scores, "a title")
+    figure = confusion.confusion_figure(scores, "a title")
     axes = figure.axes[0]
     assert axes.get_xlabel() == "predicted digit"
     assert axes.get_ylabel() == "true digit"
@@ -32,7 +33,7 @@ def test_the_figure_says_its_axes_and_draws_every_count(scores):
 
 
 def test_the_saved_picture_is_whole_and_large_enough_to_read(scores, tmp_path):
-    style.save_confusion(scores, tmp_path / "matrix.png", "a title")
+    confusion.save_confusion(scores, tmp_path / "matrix.png", "a title")
     with Image.open(tmp_path / "matrix.png") as picture:
         picture.load()
         assert picture.size >= (1000, 900)
@@ -40,7 +41,7 @@ def test_the_saved_picture_is_whole_and_large_enough_to_read(scores, tmp_path):
 
 
 def test_counts_are_legible_on_their_background(scores):
-    axes = style.confusion_figure(scores, "").axes[0]
+    axes = confusion.confusion_figure(scores, "").axes[0]
     cells = axes.images[0]
     for text in axes.texts:
         if text.get_text() != "0":
@@ -54,9 +55,9 @@ def test_row_shares_are_those_of_scikit_learn(scores):
     from sklearn.metrics import confusion_matrix
 
     expected = confusion_matrix(scores.labels, scores.predicted, labels=range(10), normalize="true")
-    assert style.row_shares(scores) == pytest.approx(expected)
+    assert confusion.row_shares(scores) == pytest.approx(expected)
     empty = scores.without(np.flatnonzero(scores.labels == 3))
-    assert not style.row_shares(empty)[3].any()
+    assert not confusion.row_shares(empty)[3].any()
 
 
 def test_a_figure_follows_its_page_into_the_dark_and_names_nothing_twice(scores):
@@ -108,7 +109,7 @@ def test_every_chart_is_drawn_with_its_axes_named(scores, unsure, drawn):
         plots.transfer_figure(["one", "two"], [scores, unsure]),
         plots.differences_figure(("one", "two"), unsure, unsure),
         plots.confusions_figure(unsure),
-        style.shares_figure(scores, "shares"),
+        confusion.shares_figure(scores, "shares"),
     ]
     for figure in made:
         axes = figure.axes
@@ -166,6 +167,6 @@ def test_a_mosaic_keeps_every_tile_whole():
 
 @pytest.mark.parametrize("name", ["caf\udce9.npz", "$\\frac$.npz"])
 def test_a_title_may_hold_the_name_of_any_file(scores, tmp_path, name):
-    style.save_confusion(scores, tmp_path / "confusion.png", f"digitnet on {name}")
+    confusion.save_confusion(scores, tmp_path / "confusion.png", f"digitnet on {name}")
     with Image.open(tmp_path / "confusion.png") as picture:
         assert picture.width > 100

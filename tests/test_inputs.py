@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from digitnet import DataError, ModelError, classifier, evaluate, load
 from digitnet.data.datasets import splits
 from digitnet.evaluation import scoring
-from digitnet.evaluation.scoring import INPUTS, open_model, open_models
 from digitnet.models import checkpoint
+from digitnet.models.loading import INPUTS, open_model, open_models
 from digitnet.models.networks import DigitNet
 
 SCALES = {

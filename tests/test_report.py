@@ -24,7 +24,8 @@ from digitnet.data import corruptions, datasets
 from digitnet.evaluation.metrics import Scores
 from digitnet.evaluation.misclassified import A_CELL
 from digitnet.evaluation.report import build, measure, summary
-from digitnet.evaluation.scoring import Evaluation, Model, judge, open_model
+from digitnet.evaluation.scoring import Evaluation, judge
+from digitnet.models.loading import Model, open_model
 from digitnet.training.config import RECIPES
 from digitnet.training.run import start
 

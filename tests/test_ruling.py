@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from digitnet.imaging import line_removal
-from digitnet.imaging.line_removal import levelled, without_rules
+from digitnet.imaging.deskew import levelled
+from digitnet.imaging.line_removal import without_rules
 
 
 def curves(height=300, width=600):

@@ -13,8 +13,9 @@ from digitnet.core import extras
 from digitnet.data import datasets
 from digitnet.data.corruptions import corrupt
 from digitnet.evaluation.report.measure import elsewhere
-from digitnet.evaluation.scoring import Model, judge, open_model, score, score_corrupted, summary
+from digitnet.evaluation.scoring import judge, score, score_corrupted, summary
 from digitnet.models import checkpoint, onnx_models
+from digitnet.models.loading import Model, open_model
 from digitnet.training.config import RECIPES
 from digitnet.training.export import export
 from digitnet.training.run import reopen, start
@@ -145,7 +146,8 @@ def test_a_model_file_is_scored_without_torch_and_without_a_picture_where_matplo
         "        if name in ('torch', 'matplotlib', 'sklearn', 'onnx', 'safetensors'):\n"
         "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
         "sys.meta_path.insert(0, Nowhere())\n"
-        "from digitnet.evaluation.scoring import open_model, score, score_corrupted\n"
+        "from digitnet.evaluation.scoring import score, score_corrupted\n"
+        "from digitnet.models.loading import open_model\n"
         f"model = open_model({str(exported)!r})\n"
         f"assert score(model, {str(drawn_npz)!r}).scores.n == 600\n"
         f"assert dict(score_corrupted(model, ['scale'], {str(drawn_npz)!r}))['scale'].n == 600"

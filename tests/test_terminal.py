@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from digitnet.core import terminal
-from digitnet.core.terminal import console, percent, program, say
+from digitnet.core.terminal import console, program, say
+from digitnet.core.text import percent
 
 
 @pytest.mark.parametrize(

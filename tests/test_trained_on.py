@@ -16,8 +16,9 @@ from conftest import draw_digits
 
 from digitnet import DataError, Digits, ModelError, classifier, evaluate, load
 from digitnet.data import datasets
-from digitnet.evaluation.scoring import judge, open_model, score_corrupted, summary
+from digitnet.evaluation.scoring import judge, score_corrupted, summary
 from digitnet.models import checkpoint, onnx_models, vetting
+from digitnet.models.loading import open_model
 from digitnet.models.networks import DigitNet, TorchClassifier
 from digitnet.models.trained_on import HOME, IMAGES, MNIST_SHA256, TRAINED_ON, ImageSet, known, trained_on, unpacked
 from digitnet.training.config import RECIPES
@@ -73,7 +74,9 @@ def test_a_set_comes_back_from_its_bytes(drawn, count):
     assert len(images.packed()) < 6 * count + 50
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(bytes(7)), gzip.compress(bytes(50))[:-9]])
+@pytest.mark.parametrize(
+    "content", [b"", b"no gzip", gzip.compress(bytes(7), mtime=0), gzip.compress(bytes(50), mtime=0)[:-9]]
+)
 def test_a_damaged_set_is_an_error(content):
     with pytest.raises(DataError):
         unpacked(content)
@@ -142,7 +145,7 @@ def test_a_run_that_kept_no_set_is_scored_without_one(run, drawn, tmp_path):
         open_model(tmp_path)
 
 
-@pytest.mark.parametrize("words", ["not base64!", base64.b64encode(gzip.compress(bytes(7))).decode()])
+@pytest.mark.parametrize("words", ["not base64!", base64.b64encode(gzip.compress(bytes(7), mtime=0)).decode()])
 def test_a_damaged_list_in_a_file_is_an_error(taught, drawn, words):
     export(taught, drawn, {"name": "mine", "data": "x"}, Path("mine.onnx"))
     proto = onnx.load("mine.onnx")

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from digitnet.core.digits import DIGITS, SIGNS
 from digitnet.core.errors import DataError
 from digitnet.reading.automaton import joined
 from digitnet.reading.constraints import Rules, from_options
-from digitnet.reading.kinds import DIGITS, KINDS, ORDERS, SIGNS, after, ends, language
+from digitnet.reading.kinds import KINDS, ORDERS, after, ends, language
 from digitnet.reading.values import value_text, values
 
 ASKED = [

@@ -14,7 +14,7 @@ from PIL import Image
 from test_reader import write
 
 from digitnet import DataError, Reader, Rules
-from digitnet.reading.kinds import DIGITS
+from digitnet.core.digits import DIGITS
 from digitnet.serving.service import Asked
 
 

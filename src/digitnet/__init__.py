@@ -5,11 +5,11 @@ Importing this package imports neither torch nor numpy; each public name loads i
 
 from __future__ import annotations
 
-import importlib
 import os
-import sys
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from digitnet.core.lazy import lazily
+from digitnet.core.version import __version__
 
 if TYPE_CHECKING:
     from digitnet.core.digits import Classifier, Digits
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 # ONNX Runtime keeps a device's number and a store of events to send in the cache folder, unless told before its import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Classifier",
@@ -49,43 +47,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Classifier": "digits",
-    "DataError": "errors",
-    "DigitNetError": "errors",
-    "Digits": "digits",
-    "ImageError": "errors",
-    "ModelError": "errors",
-    "Number": "reading",
-    "Reader": "reader",
-    "Reading": "reading",
-    "Rules": "rules",
-    "Scores": "evaluate",
-    "TrainingError": "errors",
-    "classifier": "classifiers",
-    "evaluate": "evaluate",
-    "frame": "frame",
-    "load": "data",
-    "read": "reader",
+    "core.digits": ["Classifier", "Digits"],
+    "core.errors": ["DataError", "DigitNetError", "ImageError", "ModelError", "TrainingError"],
+    "data.datasets": ["load"],
+    "evaluation.metrics": ["Scores", "evaluate"],
+    "imaging.normalization": ["frame"],
+    "models.loading": ["classifier"],
+    "reading.constraints": ["Rules"],
+    "reading.reader": ["Reader", "read"],
+    "reading.result": ["Number", "Reading"],
 }
 
-
-class _Package(ModuleType):
-    """This package, in which a public function wins over the module of the same name (`digitnet.evaluate`)."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module 'digitnet' has no attribute {name!r}")
-        value = getattr(importlib.import_module(f"digitnet.{_HOMES[name]}"), name)
-        setattr(self, name, value)
-        return value
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # The import system binds a submodule here once it is loaded.
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *__all__})
-
-
-sys.modules[__name__].__class__ = _Package
+__getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from digitnet.core.errors import DataError
-from digitnet.core.terminal import console, percent, put, say
+from digitnet.core.terminal import console, put, say
+from digitnet.core.text import percent
 
 if TYPE_CHECKING:
     from digitnet.experiments.label_audit import Source, Suspect

@@ -58,9 +58,9 @@ def benchmark(
 
     Every number is saved once it is measured. The same command goes on where it was stopped.
     """
-    from digitnet.evaluation.scoring import RUNS
     from digitnet.experiments import benchmark as bench
     from digitnet.experiments.suite import SUITES, Plan, Sets
+    from digitnet.models.loading import RUNS
 
     chosen = SUITES[suite]
     models = tuple(model or chosen.models)
@@ -122,7 +122,7 @@ def _command(plan: Plan, folder: Path) -> str:
 
 def _commands(entry: Entry, seed: int, plan: Plan, folder: Path, source: str, whole: str) -> list[str]:
     """Return what makes one model again and measures it."""
-    from digitnet.evaluation.scoring import is_weights
+    from digitnet.models.loading import is_weights
 
     if entry.kind == "baseline":
         return [whole] if seed == 0 else []

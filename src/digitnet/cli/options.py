@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from digitnet.core.errors import DataError, nearest
+from digitnet.core.errors import DataError
 from digitnet.core.terminal import say
+from digitnet.core.text import nearest
 
 PREFIX = "DIGITNET"
 """The beginning of the variables' names: --port is DIGITNET_PORT."""
@@ -102,3 +103,34 @@ def _check(context: typer.Context, param: Any, given: Any, where: str) -> None:
         param.process_value(context, given)
     except typer.BadParameter as error:
         raise DataError(f"{where} is {given!r}: {error.message[:1].lower()}{error.message[1:]}") from error
+
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        show_default="DIGITNET_DATA, else the platform's cache folder",
+        help="Folder of named data sets.",
+    ),
+]
+
+
+Length = Annotated[int | None, typer.Option(min=1, show_default=False, help="Digits that every number has.")]
+
+
+Lengths = Annotated[str | None, typer.Option(show_default=False, help="Fewest and most digits, such as 4-6.")]
+
+
+Checksum = Annotated[
+    str | None, typer.Option(show_default=False, help="luhn, isbn, ean, or iban-digits-de (any country of digits).")
+]
+
+
+Line = Annotated[str, typer.Option(help="What reads numbers: the built-in line, or an .onnx file.")]
+
+
+Range = Annotated[
+    str | None, typer.Option("--range", show_default=False, help="Least and greatest value, such as 0..100.")
+]
+
+
+Single = Annotated[bool, typer.Option("--single", help="Each picture holds one number and nothing else.")]

@@ -12,19 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from digitnet.cli import read_tables
+from digitnet.cli.options import Checksum, Length, Lengths, Line, Range, Single
 from digitnet.core.errors import DataError, ImageError
-from digitnet.core.terminal import percent, print_sending, put, say
+from digitnet.core.terminal import say
+from digitnet.core.text import percent
 
 if TYPE_CHECKING:
-    from digitnet.evaluation.metrics import LineScores
     from digitnet.reading.batch import Read
-    from digitnet.reading.constraints import Rules
 
-Length = Annotated[int | None, typer.Option(min=1, show_default=False, help="Digits that every number has.")]
-Lengths = Annotated[str | None, typer.Option(show_default=False, help="Fewest and most digits, such as 4-6.")]
-Checksum = Annotated[
-    str | None, typer.Option(show_default=False, help="luhn, isbn, ean, or iban-digits-de (any country of digits).")
-]
 KindOf = Annotated[
     Literal["digits", "decimal", "integer", "date", "time", "phone", "fraction"] | None,
     typer.Option("--kind", show_default=False, help="What every number is; text prints its value, dates as ISO 8601."),
@@ -35,11 +30,6 @@ DecimalSign = Annotated[
 Order = Annotated[
     Literal["dmy", "mdy", "ymd"] | None, typer.Option("--order", show_default="any", help="Of a date's parts.")
 ]
-Line = Annotated[str, typer.Option(help="What reads numbers: the built-in line, or an .onnx file.")]
-Range = Annotated[
-    str | None, typer.Option("--range", show_default=False, help="Least and greatest value, such as 0..100.")
-]
-Single = Annotated[bool, typer.Option("--single", help="Each picture holds one number and nothing else.")]
 
 
 def read(
@@ -114,8 +104,8 @@ def read(
         return
     if engine == "ray" or address or (jobs or 1) > read_tables.MOST_LOCAL:
         raise DataError(f"--format {form}: is for --engine local alone, with --jobs up to {read_tables.MOST_LOCAL}")
+    from digitnet.core.digits import DIGITS
     from digitnet.reading.batch import pictures, read_all
-    from digitnet.reading.kinds import DIGITS
     from digitnet.reading.notes import note
     from digitnet.reading.output import resume as go_on
     from digitnet.reading.output import writer
@@ -214,77 +204,3 @@ def _bar(files: int) -> Iterator[Callable[[str], None]]:
             last = file
 
         yield advance
-
-
-def evaluate_reading(model: str | None, data: str | None, single: bool, rules: Rules | None, as_json: bool) -> None:
-    """Score the reader on a folder of pictures with a truth.csv: what `digitnet evaluate --read` does."""
-    from digitnet.core.files import to_json
-    from digitnet.models.onnx_models import LINE
-    from digitnet.reading.batch import score_reading
-    from digitnet.reading.reader import Reader
-
-    if data is None:
-        raise DataError("--read needs --data, a folder with pictures and truth.csv (columns file and digits)")
-    scores, files = score_reading(Reader(model or LINE), Path(data), single=single, rules=rules)
-    if as_json:
-        found = scores.to_dict()
-        for wrong in found["worst"]:
-            wrong["file"] = files[wrong["index"]]
-        print(to_json({"data": data, "rules": str(rules) if rules else None, **found}))
-        return
-    kept = f", with the rules {rules}" if rules else ""
-    print_line_scores(f"Pictures of {data}{kept}", scores)
-    if worst := scores.worst():
-        print("Worst errors, by file:")
-    for wrong in worst:
-        true, said = (text or "nothing" for text in (wrong.true, wrong.read))
-        put(f"  {files[wrong.index]}: {true} read as {said}, {percent(wrong.confidence)} sure")
-
-
-def print_line_scores(heading: str, scores: LineScores) -> None:
-    """Print how many texts were read exactly, and what is gained by sending the least sure ones to a person."""
-    from digitnet.evaluation.metrics import LINE_SHARES
-
-    low, high = scores.interval
-    put(f"{heading}: {percent(scores.accuracy)} read exactly  (95 % interval {percent(low)} to {percent(high)})")
-    characters = percent(scores.character_error_rate)
-    print(f"{scores.n - scores.correct:,} of {scores.n:,} read wrong; {characters} of the characters")
-    print_sending(scores, LINE_SHARES)
-
-
-def compose(
-    out: Annotated[Path, typer.Option(help="A new folder for the pictures and truth.csv.")],
-    numbers: Annotated[int, typer.Option(min=1, max=1_000_000, help="Numbers to write.")] = 1000,
-    per_page: Annotated[int, typer.Option(min=1, max=500, help="Numbers on a page.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(show_default="DIGITNET_DATA, else the platform's cache folder", help="Folder of named data sets."),
-    ] = None,
-) -> None:
-    """Write pictures of numbers with truth, to test any reader by. Example: digitnet compose --out pages --per-page 20.
-
-    The digits are MNIST's test digits and drawings of many countries' shapes, none of which the models learnt from.
-    """
-    import cv2
-
-    from digitnet.core.files import write_atomic
-    from digitnet.data.datasets import load
-    from digitnet.data.synthesis.composer import Composer
-    from digitnet.data.synthesis.writers import inventions, styles
-
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ImageError(f"{out}: exists already and is not an empty folder; name another --out")
-    composer = Composer([(0.6, styles(load("mnist", "test", data_dir))), (0.4, inventions(100, 2**31))], (), seed)
-    lines = ["file,digits"]
-    while numbers:
-        count = min(per_page, numbers)
-        numbers -= count
-        texts = [composer.text() for _ in range(count)]
-        image = composer.page(texts).image if per_page > 1 else composer.line(texts[0]).image
-        name = f"{len(lines):06}.png"
-        write_atomic(out / name, cv2.imencode(".png", image)[1].tobytes())
-        lines.append(f"{name},{' '.join(texts)}")
-    write_atomic(out / "truth.csv", "".join(line + "\n" for line in lines).encode())
-    command = f"digitnet evaluate --read --data {out}" + (" --single" if per_page == 1 else "")
-    put(f"{out}: {len(lines) - 1:,} pictures and truth.csv; try: {command}")

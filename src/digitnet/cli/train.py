@@ -11,24 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from digitnet.cli import read
+from digitnet.cli.options import DataDir
+from digitnet.cli.scores import print_line_scores, print_scores
 from digitnet.core.errors import TrainingError
-from digitnet.core.terminal import console, duration, percent, program, put, say
+from digitnet.core.terminal import console, duration, program, put, say
+from digitnet.core.text import percent
 
 if TYPE_CHECKING:
-    from digitnet.core.digits import Digits
-    from digitnet.evaluation.metrics import Scores
     from digitnet.training.config import TrainConfig
     from digitnet.training.loop import Epoch
     from digitnet.training.run import Run
-
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        show_default="DIGITNET_DATA, else the platform's cache folder",
-        help="Folder of named data sets.",
-    ),
-]
 
 
 def train(
@@ -126,14 +118,15 @@ def _train(run: Run, first: bool) -> None:
 
 
 def _finish(run: Run) -> None:
-    from digitnet.evaluation.metrics import LineScores
+    from digitnet.evaluation.line_metrics import LineScores
     from digitnet.evaluation.report.build import REPORT
-    from digitnet.evaluation.scoring import PICTURE, RUNS
+    from digitnet.evaluation.scoring import PICTURE
+    from digitnet.models.loading import RUNS
 
     scores = run.finish()
     if isinstance(scores, LineScores):
         print()
-        read.print_line_scores("Lines of held-out writers and test digits", scores)
+        print_line_scores("Lines of held-out writers and test digits", scores)
         return
     print_scores("\nTest accuracy", scores, run.parts.test)
     put(f"Confusion matrix: {run.folder / PICTURE}")
@@ -150,36 +143,6 @@ def _finish(run: Run) -> None:
         print(f"  {program()} train --recipe quick\n      learns nearly as well in seconds")
     else:
         print(f"  {program()} train\n      learns better, in about two minutes for MNIST")
-
-
-def print_scores(heading: str, scores: Scores, digits: Digits) -> None:
-    """Print accuracy, each digit's scores and the most frequent confusions."""
-    from rich.table import Table
-
-    from digitnet.data.datasets import wrong_labels
-
-    low, high = scores.interval
-    print(f"{heading} {percent(scores.accuracy)}  (95 % interval {percent(low)} to {percent(high)})")
-    print(f"{scores.n - scores.correct:,} of {scores.n:,} digits read wrong")
-    if wrong := wrong_labels(digits):
-        rest = scores.without(wrong)
-        print(f"Without the {len(wrong)} digits whose labels are known to be wrong: {percent(rest.accuracy)}")
-    if scores.seen is not None and scores.seen.any() and (unseen := scores.unseen()):
-        print(
-            f"Without the {int(scores.seen.sum()):,} digits that the model was trained on: {percent(unseen.accuracy)}"
-        )
-    table = Table("digit", "images", "errors", "precision", "recall", "F1")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for digit in range(10):
-        count = int(scores.confusion[digit].sum())
-        wrong_count = count - int(scores.confusion[digit, digit])
-        shares = [percent(float(s[digit])) if count else "-" for s in (scores.precision, scores.recall, scores.f1)]
-        table.add_row(str(digit), f"{count:,}", str(wrong_count), *shares)
-    console().print(table)
-    if pairs := scores.confused():
-        listed = ", ".join(f"{pair.true} read as {pair.predicted} ({pair.count})" for pair in pairs)
-        print(f"Most confused: {listed}")
 
 
 @contextmanager

@@ -84,7 +84,7 @@ class Digits:
         """Show the first digits as a picture in a notebook."""
         from digitnet.core.display import digits_png
 
-        return digits_png(self)
+        return digits_png(self.images, self.labels, self.probs)
 
     def __len__(self) -> int:
         """Return the number of digits."""
@@ -108,3 +108,7 @@ def ensemble(members: Sequence[Classifier]) -> Classifier:
         return total / np.float32(len(members))
 
     return mean
+
+
+DIGITS, SIGNS = "0123456789", ".,-+/:()%$="
+"""The characters that numbers of a kind are written with; $ stands for any currency."""

@@ -9,37 +9,6 @@
 Every message names the thing, the fact and the next step.
 """
 
-from collections.abc import Iterable
-from unicodedata import category
-
-
-def listed(names: Iterable[str], most: int = 20) -> str:
-    """Return names out of a file as a message may tell them: printable, and not endlessly many; "none" of none."""
-    known = list(names)
-    shown = [printable(name[:80]) for name in known[:most]]
-    return ", ".join(shown + [f"and {len(known) - most} more"] * (len(known) > most)) or "none"
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return what to say of a name that is not known: the one that was probably meant, or else all that there are."""
-    from difflib import get_close_matches  # not needed where all goes well
-
-    names = list(known)
-    if close := get_close_matches(name[:80].lower(), names, 1):
-        return f"did you mean {close[0]!r}?"
-    return f"choose one of {', '.join(names)}" if names else "leave it out"
-
-
-def printable(words: str, surrogates: bool = False) -> str:
-    r"""Return words that may quote a file, with what would steer a terminal or break the line escaped: `\x1b`.
-
-    surrogates: whether to leave those as they are; they stand for bytes that are not Unicode.
-    """
-    steering = {"Cc", "Cf", "Cn", "Co", "Zl", "Zp", *(() if surrogates else ("Cs",))}
-    if words.isprintable():
-        return words
-    return "".join(ascii(c)[1:-1] if category(c) in steering else c for c in words)
-
 
 class DigitNetError(Exception):
     """Base of every error that a user can cause or mend."""

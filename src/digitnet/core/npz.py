@@ -17,8 +17,9 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.errors import DataError, listed, printable
+from digitnet.core.errors import DataError
 from digitnet.core.files import ZipBytes, fill
+from digitnet.core.text import listed, printable
 
 INTEGERS = tuple(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8))
 """Types of integer columns."""

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from digitnet.core import npz
 from digitnet.core.digits import SIDE
-from digitnet.core.errors import DataError, printable
+from digitnet.core.errors import DataError
 from digitnet.core.files import fill
 from digitnet.core.npz import INTEGERS, Column
+from digitnet.core.text import printable
 
 MAX_BYTES = 4 << 30
 """Most bytes a data file may hold once decompressed: five million digits."""

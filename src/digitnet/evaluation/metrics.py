@@ -26,9 +26,6 @@ BINS = 15
 SHARES = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05)
 """Shares sent to a person at which the error-versus-reject curve is told."""
 
-LINE_SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-"""As `SHARES`, for whole numbers."""
-
 
 @dataclass(frozen=True)
 class Misread:
@@ -195,7 +192,6 @@ class Scores(Answers):
 
     def _repr_html_(self) -> str:
         """Show accuracy and confusion matrix as a table in a notebook."""
-        from digitnet.core.display import scores_html
 
         return scores_html(self)
 
@@ -285,72 +281,6 @@ class Scores(Answers):
         }
 
 
-@dataclass(frozen=True)
-class WrongLine:
-    """One text read wrong: its index in the data, what is written, what was read, and how sure of it."""
-
-    index: int
-    true: str
-    read: str
-    confidence: float
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class LineScores(Answers):
-    """Numbers read as wholes, and what is true of them.
-
-    true, read: n strings of digits each; several numbers of one page are apart by spaces. confidence: (n,) float32 in
-    0..1, that all of `read` is right.
-    """
-
-    true: tuple[str, ...]
-    read: tuple[str, ...]
-    confidence: NDArray[np.float32]
-
-    def __repr__(self) -> str:
-        """Say the accuracy, its interval and the count."""
-        low, high = self.interval
-        return f"<LineScores: {self.accuracy:.2%} of {self.n} read exactly, 95 % interval {low:.2%} to {high:.2%}>"
-
-    @cached_property
-    def right(self) -> NDArray[np.bool_]:  # type: ignore[override]
-        """Which texts were read exactly, (n,) bool."""
-        return np.array([true == read for true, read in zip(self.true, self.read, strict=True)], bool)
-
-    @cached_property
-    def character_errors(self) -> int:
-        """Least number of characters to change, insert or delete in all (Levenshtein 1966)."""
-        return sum(edit_distance(true, read) for true, read in zip(self.true, self.read, strict=True))
-
-    @property
-    def character_error_rate(self) -> float:
-        """Character errors by the number of true characters; above 1 where much is invented."""
-        return self.character_errors / max(1, sum(map(len, self.true)))
-
-    def worst(self, most: int = 10) -> list[WrongLine]:
-        """Return the errors that the reader was surest of, surest first."""
-        wrong = np.flatnonzero(~self.right)
-        order = wrong[np.argsort(-self.confidence[wrong], kind="stable")][:most]
-        return [WrongLine(int(i), self.true[i], self.read[i], float(self.confidence[i])) for i in order]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the scores as plain numbers and lists, ready for JSON."""
-        return self._summary(LINE_SHARES) | {
-            "character_error_rate": self.character_error_rate,
-            "worst": [asdict(wrong) for wrong in self.worst()],
-        }
-
-
-def edit_distance(one: str, other: str) -> int:
-    """Return the least number of characters to change, insert or delete that turns one text into the other."""
-    row = list(range(len(other) + 1))
-    for i, a in enumerate(one, 1):
-        before, row[0] = row[0], i
-        for j, b in enumerate(other, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (a != b))
-    return row[-1]
-
-
 def evaluate(classifier: Classifier, digits: Digits) -> Scores:
     """Score a classifier on labelled digits.
 
@@ -397,3 +327,33 @@ def _binomial_cdf(k: int, n: int, p: float) -> float:
         for i in range(k + 1)
     ]
     return math.fsum(math.exp(each) for each in log)
+
+
+def scores_html(scores: Scores) -> str:
+    """Return accuracy, interval and confusion matrix as an HTML table."""
+    from digitnet.core.text import percent
+
+    low, high = scores.interval
+    cell = "padding:.2em .45em;text-align:right;border:1px solid #fff"
+    head = "".join(f'<th scope="col" style="text-align:right">{digit}</th>' for digit in range(10))
+    most = np.log1p(scores.confusion.max())
+    rows = "".join(
+        f'<tr><th scope="row">{digit}</th>'
+        + "".join(f'<td style="{cell};{_shade(np.log1p(n) / most)}">{n:,}</td>' for n in row)
+        + "</tr>"
+        for digit, row in enumerate(scores.confusion.tolist())
+    )
+    return (
+        f"<p><b>{percent(scores.accuracy)}</b> of {scores.n:,} right, 95 % interval {percent(low)} to {percent(high)}; "
+        f"{scores.n - scores.correct:,} wrong</p>"
+        f'<table style="font-variant-numeric:tabular-nums"><caption style="text-align:left">Rows: what it is. Columns: '
+        f"what was read.</caption><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _shade(strength: float) -> str:
+    """Return the colours of a cell, from white to dark blue."""
+    light, dark = np.array([255, 255, 255]), np.array([8, 69, 148])
+    red, green, blue = np.rint(light + strength * (dark - light)).astype(int)
+    ink = "#bbb" if strength == 0 else "#fff" if strength > 0.5 else "#1c2230"
+    return f"background:#{red:02x}{green:02x}{blue:02x};color:{ink}"

@@ -15,41 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.core import extras
-from digitnet.core.digits import Classifier, Digits
-from digitnet.core.errors import DataError, ModelError
+from digitnet.core.digits import Digits
+from digitnet.core.errors import DataError
 from digitnet.data import formats
 from digitnet.data.corruptions import corrupt
-from digitnet.data.datasets import DATASETS, fingerprint, held_out_rows, load, splits, wrong_labels
+from digitnet.data.datasets import DATASETS, fingerprint, held_out_rows, load, wrong_labels
 from digitnet.data.fonts import FONTS
 from digitnet.evaluation.metrics import Scores, evaluate, scored
 from digitnet.models import onnx_models
-from digitnet.models.trained_on import trained_on, warn_of_seen
+from digitnet.models.loading import Model
+from digitnet.models.trained_on import warn_of_seen
 
 log = logging.getLogger("digitnet")
 
-RUNS = Path("run")
-"""Where runs go unless another folder is named."""
 
 PICTURE = "confusion_matrix.png"
 """The confusion matrix in a run's folder."""
-
-
-INPUTS = {"0..1": (0.0, 1.0), "mnist": (0.1307, 0.3081), "-1..1": (0.5, 0.5), "0..255": (0.0, 1 / 255)}
-"""What networks take, by name: (pixel / 255 - mean) / standard deviation. "mnist" are those of MNIST's training set."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model opened for scoring.
-
-    name: what the user calls it. classifier: what answers. about: its run's configuration or its file's metadata;
-    empty where there is none. home: the run's folder, or the current one.
-    """
-
-    name: str
-    classifier: Classifier
-    about: dict[str, Any]
-    home: Path
 
 
 @dataclass(frozen=True)
@@ -70,93 +51,6 @@ class Evaluation:
     files: list[Path]
     kept_back: bool
     refused: float | None
-
-
-def is_weights(model: str | Path | None) -> bool:
-    """Return whether a model is a file of weights by somebody else, which does not say what `INPUTS` it takes."""
-    if (
-        model is None
-        or str(model) in onnx_models.built_in()
-        or Path(model).suffix == ".onnx"
-        or not Path(model).is_file()
-    ):
-        return False
-    if Path(model).suffix != ".safetensors":
-        return True
-    from digitnet.models import checkpoint
-
-    return "model" not in checkpoint.load_tensors(Path(model))[1]
-
-
-def open_model(model: str | Path | None = None, inputs: str | None = None, data_dir: str | Path | None = None) -> Model:
-    """Open a built-in model by its name, an `.onnx` file, a run's folder, or a file of weights.
-
-    model: by default the newest run in `RUNS`, and where there is none the built-in `onnx_models.DEFAULT`. inputs: what
-    a file of weights takes, a name of `INPUTS`; by default the one of them by which it reads most of MNIST's validation
-    digits, which the log tells and `about` keeps as "input". data_dir: the folder of named data sets.
-    Raises ModelError where there is no such model, where MNIST is needed for that and cannot be had, or where `inputs`
-    is given and the model is no such file.
-    """
-    if inputs is not None and inputs not in INPUTS:
-        raise ModelError(f"input {inputs!r}: choose one of {', '.join(INPUTS)}")
-    if model is None and not any(RUNS.glob("*/model.safetensors")):  # checkpoint.WEIGHTS, which needs torch
-        model = onnx_models.DEFAULT
-    if model is not None and (str(model) in onnx_models.built_in() or Path(model).suffix == ".onnx"):
-        opened = onnx_models.classifier(model)
-        _refuse(inputs, model)
-        return Model(str(model), opened, opened.about, Path())
-
-    from digitnet.models import checkpoint
-    from digitnet.models.networks import LineNet, Normalised, TorchClassifier
-
-    path = checkpoint.latest_run(RUNS) if model is None else Path(model)
-    network = checkpoint.load_network(path)
-    if isinstance(network, LineNet):
-        raise ModelError(f"{path}: reads whole numbers; score it with: digitnet evaluate --read, once it is exported")
-    about = checkpoint.load_json(path / checkpoint.CONFIG) if (path / checkpoint.CONFIG).is_file() else {}
-    if is_weights(path):
-        candidates = {name: TorchClassifier(Normalised(network, *INPUTS[name])) for name in INPUTS}
-        chosen = inputs or _best_input(path, candidates, data_dir)
-        network, about = candidates[chosen].network, {"input": chosen}
-    else:
-        _refuse(inputs, path)
-    classifier = TorchClassifier(network, trained_on(about, checkpoint.load_images(path)))
-    return Model(str(path), classifier, about, path if path.is_dir() else Path())
-
-
-def open_models(
-    models: Sequence[str | Path | None], inputs: str | None = None, data_dir: str | Path | None = None
-) -> list[Model]:
-    """Open several models as `open_model` does; `inputs` is for the files of weights among them."""
-    foreign = [is_weights(model) for model in models]
-    return [
-        open_model(model, inputs if weights or not any(foreign) else None, data_dir)
-        for model, weights in zip(models, foreign, strict=True)
-    ]
-
-
-def _refuse(inputs: str | None, model: str | Path) -> None:
-    if inputs is not None:
-        raise ModelError(f"--input {inputs}: {model} itself says what it takes; leave it out")
-
-
-def _best_input(path: Path, candidates: Mapping[str, Classifier], data_dir: str | Path | None) -> str:
-    """Return the name of the classifier that reads most of MNIST's validation digits; of equals the first."""
-    try:
-        digits = splits("mnist", data_dir).valid
-    except DataError as error:
-        raise ModelError(
-            f"{path}: does not say how pixels become its inputs, and MNIST's validation digits, on which to try it, "
-            f"cannot be had; name one with --input ({', '.join(INPUTS)})\n{error}"
-        ) from error
-    right = {name: evaluate(classifier, digits).accuracy for name, classifier in candidates.items()}
-    best = max(right, key=lambda name: right[name])
-    others = ", ".join(f"{name} {share:.2%}" for name, share in right.items() if name != best)
-    log.info(
-        "%s: taken to have inputs as by --input %s, which reads %.2f%% of %d validation digits (%s)",
-        *(path, best, 100 * right[best], len(digits), others),
-    )
-    return best
 
 
 def score(model: Model, source: str | None = None, data_dir: str | Path | None = None) -> Evaluation:
@@ -242,7 +136,7 @@ def _to_score(model: Model, source: str, data_dir: str | Path | None) -> tuple[D
 
 def picture(scores: Scores, path: Path, model: str, source: str) -> None:
     """Save a confusion matrix with a title that says whose it is."""
-    from digitnet.evaluation.report.style import save_confusion
+    from digitnet.evaluation.confusion import save_confusion
 
     title = f"{model} on {Path(source).name}: {scores.correct:,} of {scores.n:,} right ({scores.accuracy:.2%})"
     save_confusion(scores, path, title)

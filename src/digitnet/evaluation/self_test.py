@@ -12,10 +12,10 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
-import digitnet
 from digitnet.core import extras
 from digitnet.core.digits import SIDE
 from digitnet.core.errors import ModelError
+from digitnet.core.version import __version__
 from digitnet.data.synthesis.strokes import hands
 from digitnet.models import onnx_models
 
@@ -49,7 +49,7 @@ class Finding:
 def check() -> Iterator[Finding]:
     """Look at the installation, one finding after the other; takes about a second and needs no network."""
     system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    yield Finding(True, f"digitnet {digitnet.__version__}, Python {platform.python_version()}, {system}")
+    yield Finding(True, f"digitnet {__version__}, Python {platform.python_version()}, {system}")
     yield Finding(True, ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
     for name, modules in extras.EXTRAS.items():
         lacking = next((module for module in modules if find_spec(module) is None), None)

@@ -33,11 +33,11 @@ from digitnet.core.digits import Digits
 from digitnet.core.errors import DataError, ModelError
 from digitnet.core.files import to_json, write_atomic
 from digitnet.data.datasets import fingerprint
-from digitnet.evaluation.scoring import INPUTS, is_weights, open_model
 from digitnet.experiments.baselines import BASELINES, calibrated, fit, size
 from digitnet.experiments.measurements import Fitted, Numbers, measures
 from digitnet.experiments.suite import MADE, SETTINGS, SOURCE, Plan, Sets
 from digitnet.models import checkpoint, onnx_models
+from digitnet.models.loading import INPUTS, is_weights, open_model
 from digitnet.models.networks import TorchClassifier
 from digitnet.training.config import RECIPES
 from digitnet.training.export import CalibratedClassifier, export_run, valid_of_run

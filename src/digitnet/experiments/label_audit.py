@@ -32,7 +32,7 @@ from digitnet.core import extras
 from digitnet.core.digits import Digits
 from digitnet.core.errors import DataError
 from digitnet.core.files import cell, write_atomic
-from digitnet.core.terminal import percent
+from digitnet.core.text import percent
 from digitnet.data import formats
 from digitnet.data.datasets import DATASETS, load, part_names
 from digitnet.models import checkpoint
@@ -254,7 +254,9 @@ def save(found: Sequence[Suspect], source: Source, folder: Path, about: str, mos
         }
         for row, suspect in zip(rows[:most], found, strict=False)
     ]
-    page = Environment(loader=PackageLoader("digitnet"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    page = Environment(
+        loader=PackageLoader("digitnet.experiments"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
     html = page.get_template("audit.html").render(
         source=Path(source.name).name,
         count=len(source.digits),

@@ -53,7 +53,7 @@ SUITES = {
 class Plan:
     """What is asked for: the suite, models, number of seeds, and paths of other digits and of images without one.
 
-    inputs: what files of weights among the models take, a name of `scoring.INPUTS`; None to find out.
+    inputs: what files of weights among the models take, a name of `loading.INPUTS`; None to find out.
     """
 
     suite: str

@@ -15,10 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet.imaging.deskew import levelled
+from digitnet.imaging.geometry import Affine, Box
 from digitnet.imaging.grouping import MOST, SMALLEST, at_most, candidates, groups
 from digitnet.imaging.ink import FAINT, INK, SHARE, Gray, checked, ink_of, quantiles
-from digitnet.imaging.line_removal import Affine, levelled, without_rules
-from digitnet.reading.result import Box
+from digitnet.imaging.line_removal import without_rules
 
 Ints = NDArray[np.int32]
 Rows = NDArray[np.intp]

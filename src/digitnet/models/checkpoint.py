@@ -27,8 +27,9 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from digitnet.core.errors import DataError, ModelError, TrainingError, listed, printable
+from digitnet.core.errors import DataError, ModelError, TrainingError
 from digitnet.core.files import ZipBytes, to_json, write_atomic
+from digitnet.core.text import listed, printable
 from digitnet.models.networks import MODELS
 from digitnet.models.trained_on import TRAINED_ON, ImageSet, unpacked
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
+
+import numpy as np
 
 from digitnet.core import extras
-from digitnet.core.errors import ModelError
+from digitnet.core.digits import Classifier
+from digitnet.core.errors import DataError, ModelError
+from digitnet.data.datasets import splits
 from digitnet.models import onnx_models
+from digitnet.models.trained_on import trained_on
 
 if TYPE_CHECKING:
     from digitnet.models.networks import TorchClassifier
@@ -33,8 +41,8 @@ def classifier(
     A run and weights (`.safetensors`, `.pt`) need PyTorch, and give a `TorchClassifier`: probabilities that are not
     calibrated, and no digit-ness; `digitnet export` makes a file of a run that has both.
     threads: of an `OnnxClassifier` for one batch, 0 for as many as there are cores; PyTorch has its own setting.
-    inputs: what weights by others take, a name of `scoring.INPUTS`; without it the best on validation digits, see
-    `scoring.open_model`.
+    inputs: what weights by others take, a name of `loading.INPUTS`; without it the best on validation digits, see
+    `loading.open_model`.
     Raises ModelError where there is no such model, or where it needs PyTorch and that is not installed.
     """
     path = Path(name_or_path)
@@ -42,7 +50,6 @@ def classifier(
         if inputs is not None:
             raise ModelError(f"{path}: itself says what its inputs are; leave out inputs={inputs!r}")
         return onnx_models.classifier(name_or_path, threads)
-    from digitnet.evaluation.scoring import open_model
 
     try:
         return cast("TorchClassifier", open_model(path, inputs).classifier)
@@ -62,3 +69,117 @@ def _is_onnx(path: Path) -> bool:
         return True  # what is wrong with a name is told as of a built-in model's
     with path.open("rb") as file:
         return file.read(1) == b"\x08"  # the version, with which ONNX files begin and PyTorch's do not
+
+
+log = logging.getLogger("digitnet")
+
+RUNS = Path("run")
+"""Where runs go unless another folder is named."""
+
+
+INPUTS = {"0..1": (0.0, 1.0), "mnist": (0.1307, 0.3081), "-1..1": (0.5, 0.5), "0..255": (0.0, 1 / 255)}
+"""What networks take, by name: (pixel / 255 - mean) / standard deviation. "mnist" are those of MNIST's training set."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model opened for scoring.
+
+    name: what the user calls it. classifier: what answers. about: its run's configuration or its file's metadata;
+    empty where there is none. home: the run's folder, or the current one.
+    """
+
+    name: str
+    classifier: Classifier
+    about: dict[str, Any]
+    home: Path
+
+
+def is_weights(model: str | Path | None) -> bool:
+    """Return whether a model is a file of weights by somebody else, which does not say what `INPUTS` it takes."""
+    if (
+        model is None
+        or str(model) in onnx_models.built_in()
+        or Path(model).suffix == ".onnx"
+        or not Path(model).is_file()
+    ):
+        return False
+    if Path(model).suffix != ".safetensors":
+        return True
+    from digitnet.models import checkpoint
+
+    return "model" not in checkpoint.load_tensors(Path(model))[1]
+
+
+def open_model(model: str | Path | None = None, inputs: str | None = None, data_dir: str | Path | None = None) -> Model:
+    """Open a built-in model by its name, an `.onnx` file, a run's folder, or a file of weights.
+
+    model: by default the newest run in `RUNS`, and where there is none the built-in `onnx_models.DEFAULT`. inputs: what
+    a file of weights takes, a name of `INPUTS`; by default the one of them by which it reads most of MNIST's validation
+    digits, which the log tells and `about` keeps as "input". data_dir: the folder of named data sets.
+    Raises ModelError where there is no such model, where MNIST is needed for that and cannot be had, or where `inputs`
+    is given and the model is no such file.
+    """
+    if inputs is not None and inputs not in INPUTS:
+        raise ModelError(f"input {inputs!r}: choose one of {', '.join(INPUTS)}")
+    if model is None and not any(RUNS.glob("*/model.safetensors")):  # checkpoint.WEIGHTS, which needs torch
+        model = onnx_models.DEFAULT
+    if model is not None and (str(model) in onnx_models.built_in() or Path(model).suffix == ".onnx"):
+        opened = onnx_models.classifier(model)
+        _refuse(inputs, model)
+        return Model(str(model), opened, opened.about, Path())
+
+    from digitnet.models import checkpoint
+    from digitnet.models.networks import LineNet, Normalised, TorchClassifier
+
+    path = checkpoint.latest_run(RUNS) if model is None else Path(model)
+    network = checkpoint.load_network(path)
+    if isinstance(network, LineNet):
+        raise ModelError(f"{path}: reads whole numbers; score it with: digitnet evaluate --read, once it is exported")
+    about = checkpoint.load_json(path / checkpoint.CONFIG) if (path / checkpoint.CONFIG).is_file() else {}
+    if is_weights(path):
+        candidates = {name: TorchClassifier(Normalised(network, *INPUTS[name])) for name in INPUTS}
+        chosen = inputs or _best_input(path, candidates, data_dir)
+        network, about = candidates[chosen].network, {"input": chosen}
+    else:
+        _refuse(inputs, path)
+    classifier = TorchClassifier(network, trained_on(about, checkpoint.load_images(path)))
+    return Model(str(path), classifier, about, path if path.is_dir() else Path())
+
+
+def open_models(
+    models: Sequence[str | Path | None], inputs: str | None = None, data_dir: str | Path | None = None
+) -> list[Model]:
+    """Open several models as `open_model` does; `inputs` is for the files of weights among them."""
+    foreign = [is_weights(model) for model in models]
+    return [
+        open_model(model, inputs if weights or not any(foreign) else None, data_dir)
+        for model, weights in zip(models, foreign, strict=True)
+    ]
+
+
+def _refuse(inputs: str | None, model: str | Path) -> None:
+    if inputs is not None:
+        raise ModelError(f"--input {inputs}: {model} itself says what it takes; leave it out")
+
+
+def _best_input(path: Path, candidates: Mapping[str, Classifier], data_dir: str | Path | None) -> str:
+    """Return the name of the classifier that reads most of MNIST's validation digits; of equals the first."""
+    try:
+        digits = splits("mnist", data_dir).valid
+    except DataError as error:
+        raise ModelError(
+            f"{path}: does not say how pixels become its inputs, and MNIST's validation digits, on which to try it, "
+            f"cannot be had; name one with --input ({', '.join(INPUTS)})\n{error}"
+        ) from error
+    right = {
+        name: float(np.mean(classifier(digits.images).argmax(1) == digits.labels))
+        for name, classifier in candidates.items()
+    }
+    best = max(right, key=lambda name: right[name])
+    others = ", ".join(f"{name} {share:.2%}" for name, share in right.items() if name != best)
+    log.info(
+        "%s: taken to have inputs as by --input %s, which reads %.2f%% of %d validation digits (%s)",
+        *(path, best, 100 * right[best], len(digits), others),
+    )
+    return best

@@ -12,11 +12,11 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from digitnet.core.digits import SIDE, STRIP
-from digitnet.core.errors import ModelError, listed
+from digitnet.core.digits import DIGITS, SIDE, STRIP
+from digitnet.core.errors import ModelError
+from digitnet.core.text import listed
 from digitnet.models import vetting
 from digitnet.models.trust import trusted
-from digitnet.reading.kinds import DIGITS
 
 LAYERS = "layers"
 """Where a classifier's metadata names the tensors to look into: maps after each pooling, last the hidden units."""

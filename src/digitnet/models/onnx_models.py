@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.digits import SIDE, STRIP
+from digitnet.core.digits import DIGITS, SIDE, STRIP
 from digitnet.core.digits import ensemble as ensemble
-from digitnet.core.errors import DataError, ModelError, listed
+from digitnet.core.errors import DataError, ModelError
+from digitnet.core.text import listed
 from digitnet.models import vetting
 from digitnet.models.model_file import (
     ALPHABET,
@@ -41,8 +42,6 @@ from digitnet.models.model_file import (
     session_of,
 )
 from digitnet.models.trained_on import ImageSet, trained_on_by_file
-from digitnet.reading.ctc import only_digits
-from digitnet.reading.kinds import DIGITS
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Where the built-in models lie."""
@@ -305,3 +304,14 @@ def _mapping(threads: int) -> Callable[..., Iterable[Any]]:
         return map
     pool = ThreadPoolExecutor(threads)
     return lambda function, items: pool.map(function, items) if len(items) > 1 else map(function, items)
+
+
+def only_digits(log_probs: NDArray[np.float32], alphabet: str) -> NDArray[np.float32]:
+    """Return what a line reader's columns say of digits alone: (T, 11) float32, of (T, len(alphabet) + 1).
+
+    Signs count as blanks, which separate characters, too: a string of digits is then as probable as all strings that
+    have these digits and any signs.
+    """
+    digits = log_probs[:, : len(DIGITS)]
+    others = np.logaddexp.reduce(log_probs[:, len(DIGITS) :], axis=1, keepdims=True)
+    return np.concatenate([digits, others], axis=1)

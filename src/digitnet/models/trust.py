@@ -10,7 +10,8 @@ import hashlib
 import os
 from pathlib import Path
 
-from digitnet.core.errors import ModelError, printable
+from digitnet.core.errors import ModelError
+from digitnet.core.text import printable
 
 LIST = "DIGITNET_TRUST"
 """The environment variable that names the list."""

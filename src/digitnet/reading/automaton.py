@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet.core.digits import DIGITS
 from digitnet.core.errors import DataError
 from digitnet.reading.checksums import IBAN_DIGITS, letters
-from digitnet.reading.kinds import DIGITS, NEVER, Language, after, ends
+from digitnet.reading.kinds import NEVER, Language, after, ends
 
 MOST_STATES = 5_000
 """States of an automaton beyond which rules are refused: a decoder holds a number for each character in each frame."""

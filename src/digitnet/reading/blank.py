@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet.imaging.geometry import Box
 from digitnet.imaging.grouping import SMALLEST
 from digitnet.imaging.ink import INK, ink_of, quantiles
 from digitnet.imaging.line_removal import without_rules
 from digitnet.imaging.segmentation import Region, bounds, reduced
 from digitnet.reading.constraints import Rules
-from digitnet.reading.result import Box, Number
+from digitnet.reading.result import Number
 
 FLAT, FALL = 6.1, 11.5
 """Logit of the probability that a field without contrast is blank, and its fall times the root of the contrast.
@@ -35,7 +36,7 @@ MOST = 1000
 
 
 def has_writing(region: Region) -> bool:
-    """Return whether a region of `segmentation.whole` holds ink that may be writing: a piece as large as the smallest digit."""
+    """Return whether a region of `segmentation.whole` may hold writing: ink as large as the smallest digit."""
     _, _, stats, _ = cv2.connectedComponentsWithStats((region.ink > INK).astype(np.uint8), connectivity=8)
     return bool((stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]] >= SMALLEST).any())
 

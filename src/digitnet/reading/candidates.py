@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.digits import STRIP
+from digitnet.core.digits import DIGITS, STRIP
+from digitnet.imaging.geometry import Box
 from digitnet.imaging.segmentation import Region
 from digitnet.models.onnx_models import Columns
 from digitnet.reading.constraints import Rules
 from digitnet.reading.ctc import Path, align, decode, decode_kind
 from digitnet.reading.effort import WIDEST
-from digitnet.reading.kinds import DIGITS
-from digitnet.reading.result import Box
 from digitnet.reading.values import Value
 
 ALTERNATIVES = 5

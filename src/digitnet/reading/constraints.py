@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from digitnet.core.digits import DIGITS, SIGNS
 from digitnet.core.errors import DataError
 from digitnet.reading.automaton import (
     Automaton,
@@ -27,7 +28,7 @@ from digitnet.reading.automaton import (
 from digitnet.reading.checksums import CHECKSUMS as CHECKSUMS
 from digitnet.reading.checksums import IBAN_DIGITS as IBAN_DIGITS
 from digitnet.reading.checksums import checks, doubled, tripled, unknown
-from digitnet.reading.kinds import DIGITS, KINDS, ORDERS, PHONE, SIGNS, Repeated, language, one
+from digitnet.reading.kinds import KINDS, ORDERS, PHONE, Repeated, language, one
 from digitnet.reading.values import Value, values
 
 
@@ -118,7 +119,7 @@ class Rules:
     def automaton(self, alphabet: str | None = None) -> Automaton:
         """Return the automaton over an alphabet that accepts what `allows` allows; built once for equal rules.
 
-        alphabet: begins with the ten digits; None for the digits alone, or with a kind for digits and `kinds.SIGNS`.
+        alphabet: begins with the ten digits; None for the digits alone, or with a kind for digits and `digits.SIGNS`.
         Without a kind any signs of the alphabet may stand between the digits.
         """
         return _automaton(self, alphabet or DIGITS + (SIGNS if self.kind else ""))

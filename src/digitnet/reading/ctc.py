@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet.core.digits import DIGITS
 from digitnet.core.errors import DataError
 from digitnet.reading.automaton import Automaton, joined
 from digitnet.reading.constraints import Rules
-from digitnet.reading.kinds import DIGITS
 
 BLANK = len(DIGITS)
 """Column of the CTC blank where the alphabet is `DIGITS`."""
@@ -134,17 +134,6 @@ def written(log_probs: NDArray[Any], alphabet: str, text: str, rules: Rules | No
         automaton = joined(rules.automaton(alphabet), automaton)
     found = _found(probs, automaton, *_behind(probs, automaton), alphabet, 1)
     return (found[0].text, found[0].probability) if found else (text, 0.0)
-
-
-def only_digits(log_probs: NDArray[np.float32], alphabet: str) -> NDArray[np.float32]:
-    """Return what a line reader's columns say of digits alone: (T, 11) float32, of (T, len(alphabet) + 1).
-
-    Signs count as blanks, which separate characters, too: a string of digits is then as probable as all strings that
-    have these digits and any signs.
-    """
-    digits = log_probs[:, : len(DIGITS)]
-    others = np.logaddexp.reduce(log_probs[:, len(DIGITS) :], axis=1, keepdims=True)
-    return np.concatenate([digits, others], axis=1)
 
 
 def align(log_probs: NDArray[Any], text: str) -> list[tuple[int, int]]:

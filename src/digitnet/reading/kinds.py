@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
-DIGITS, SIGNS = "0123456789", ".,-+/:()%$="
-"""The characters that numbers of a kind are written with; $ stands for any currency."""
+from digitnet.core.digits import DIGITS
 
 KINDS = ("digits", "decimal", "integer", "date", "time", "phone", "fraction")
 """The kinds of numbers that can be asked for."""

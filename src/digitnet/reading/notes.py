@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from digitnet.core.errors import listed
-from digitnet.core.terminal import percent
+from digitnet.core.text import listed, percent
 from digitnet.reading.batch import Read
 from digitnet.reading.result import LIMITS, Number, Reading
 from digitnet.reading.values import value_text

@@ -12,8 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from digitnet.core.errors import DataError, printable
+from digitnet.core.errors import DataError
 from digitnet.core.files import cell, cell_text, write_atomic
+from digitnet.core.text import printable
 from digitnet.reading.batch import Read
 from digitnet.reading.result import Number, Reading
 from digitnet.reading.values import Value, value_text

@@ -17,9 +17,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.digits import SIDE
+from digitnet.core.digits import DIGITS, SIDE
 from digitnet.core.errors import DataError
 from digitnet.imaging import pages
+from digitnet.imaging.geometry import Box
 from digitnet.imaging.ink import INK, quantiles
 from digitnet.imaging.normalization import frame, strip
 from digitnet.imaging.page_regions import regions
@@ -31,8 +32,7 @@ from digitnet.reading.candidates import ALTERNATIVES, Draft, draft_of, values_of
 from digitnet.reading.constraints import Rules
 from digitnet.reading.ctc import digit_probs, written
 from digitnet.reading.effort import WIDEST, within
-from digitnet.reading.kinds import DIGITS
-from digitnet.reading.result import Box, Digit, Number, Reading
+from digitnet.reading.result import Digit, Number, Reading
 
 TRUSTED = 0.95
 """Confidence below which reasons for doubt are looked for."""

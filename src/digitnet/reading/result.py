@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet.core.display import png
+from digitnet.imaging.geometry import Box
 from digitnet.reading.values import NO_VALUE, Value, value_text
 
-Box = tuple[int, int, int, int]
-"""Left, top, right, bottom in pixels of the page; right and bottom are outside."""
+if TYPE_CHECKING:
+    pass
+
 
 STATUSES = ("read", "empty", "unreadable")
 """What became of a field: digits were read; nothing is written there; there is ink, but no number could be read."""
@@ -139,7 +142,6 @@ class Reading:
 
     def _repr_png_(self) -> bytes:
         """Show the page with its numbers as a picture in a notebook."""
-        from digitnet.core.display import reading_png
 
         return reading_png(self)
 
@@ -183,3 +185,16 @@ class Reading:
             where = (max(0, min(left, width - wide)), y)
             cv2.putText(picture, label, where, cv2.FONT_HERSHEY_SIMPLEX, size, colour, line, cv2.LINE_AA)
         return picture
+
+
+WIDE = 1000
+"""Largest width of a page's picture, pixels."""
+
+
+def reading_png(reading: Reading) -> bytes:
+    """Return the page with a box around every number as a PNG; see `Reading.draw`."""
+    from PIL import Image
+
+    page = Image.fromarray(reading.draw())
+    page.thumbnail((WIDE, 2 * WIDE))
+    return png(page)

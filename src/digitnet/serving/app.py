@@ -21,8 +21,9 @@ from fastapi.exceptions import RequestValidationError
 from prometheus_client import generate_latest
 from starlette.exceptions import HTTPException
 
-from digitnet import __version__
-from digitnet.core.errors import DigitNetError, nearest
+from digitnet.core.errors import DigitNetError
+from digitnet.core.text import nearest
+from digitnet.core.version import __version__
 from digitnet.reading.checksums import CHECKSUMS
 from digitnet.reading.kinds import KINDS, ORDERS
 from digitnet.serving.access_log import AccessLog, Entry

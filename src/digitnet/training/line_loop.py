@@ -23,7 +23,7 @@ from digitnet.core.digits import STRIP
 from digitnet.core.errors import TrainingError
 from digitnet.data.synthesis.scribe import Scribe, Written
 from digitnet.data.synthesis.texts import ALPHABET
-from digitnet.evaluation.metrics import LineScores
+from digitnet.evaluation.line_metrics import LineScores
 from digitnet.imaging.ink import ink_of
 from digitnet.imaging.normalization import strip
 from digitnet.models.model_file import MARGIN, STRIDE

@@ -25,7 +25,8 @@ from torch.optim import Adam, AdamW, Optimizer
 from digitnet.core.digits import Digits
 from digitnet.core.errors import TrainingError
 from digitnet.core.files import write_atomic
-from digitnet.evaluation.metrics import LineScores, Scores, evaluate
+from digitnet.evaluation.line_metrics import LineScores
+from digitnet.evaluation.metrics import Scores, evaluate
 from digitnet.models import checkpoint
 from digitnet.models.networks import MODELS, TorchClassifier, device_of, dtype_of, logits_of, set_mode, to_input
 from digitnet.models.trained_on import TRAINED_ON, ImageSet

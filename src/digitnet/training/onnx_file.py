@@ -16,8 +16,9 @@ import torch
 from torch import nn
 
 from digitnet.core.digits import SIDE, STRIP
-from digitnet.core.errors import ModelError, printable
+from digitnet.core.errors import ModelError
 from digitnet.core.files import write_atomic
+from digitnet.core.text import printable
 from digitnet.models.model_file import INPUT, LAYERS, LOG_PROBS, METADATA, PRESENCE, REACH, STRIPS
 from digitnet.models.onnx_models import LineReader, OnnxClassifier
 from digitnet.models.trained_on import IMAGES

@@ -24,17 +24,19 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
-import digitnet
 from digitnet.core.digits import Digits
 from digitnet.core.errors import DataError, DigitNetError, ModelError, TrainingError
+from digitnet.core.version import __version__
 from digitnet.data import fonts, unipen
 from digitnet.data.datasets import DATASETS, Splits, get, load, splits
 from digitnet.data.synthesis.strokes import hands
-from digitnet.evaluation.metrics import LineScores, Scores, evaluate
+from digitnet.evaluation.line_metrics import LineScores
+from digitnet.evaluation.metrics import Scores, evaluate
 from digitnet.evaluation.misclassified import ERRORS, save_errors
 from digitnet.evaluation.report.build import report_run
-from digitnet.evaluation.scoring import PICTURE, RUNS, Evaluation, Model, files_of, learnt_whole, picture, summary
+from digitnet.evaluation.scoring import PICTURE, Evaluation, files_of, learnt_whole, picture, summary
 from digitnet.models import checkpoint
+from digitnet.models.loading import RUNS, Model
 from digitnet.models.networks import TorchClassifier
 from digitnet.training import distributed, line_sources
 from digitnet.training.config import TrainConfig, with_epochs
@@ -285,7 +287,7 @@ def _require_unfinished(folder: Path) -> None:
 def environment() -> dict[str, Any]:
     """Return what a run's numbers may depend on besides its configuration, as plain values."""
     return {
-        "digitnet": digitnet.__version__,
+        "digitnet": __version__,
         "revision": _revision(),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -298,7 +300,7 @@ def environment() -> dict[str, Any]:
 
 def _revision() -> str | None:
     """Return the git commit that this package's files are tracked in, with a + where they differ; or None."""
-    home = Path(__file__).parent
+    home = Path(__file__).parents[1]
 
     def git(*words: str) -> str:
         return subprocess.run(
@@ -306,7 +308,7 @@ def _revision() -> str | None:
         ).stdout.strip()
 
     try:
-        git("ls-files", "--error-unmatch", Path(__file__).name)
+        git("ls-files", "--error-unmatch", str(Path(__file__).relative_to(home)))
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.SubprocessError):
         return None

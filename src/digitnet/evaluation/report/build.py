@@ -16,19 +16,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import digitnet
 from digitnet.core.errors import DataError, ModelError
 from digitnet.core.files import require_writable, write_atomic
-from digitnet.core.terminal import percent
+from digitnet.core.text import percent
+from digitnet.core.version import __version__
 from digitnet.data.corruptions import CORRUPTIONS
 from digitnet.data.datasets import wrong_labels
+from digitnet.evaluation.confusion import row_shares
 from digitnet.evaluation.metrics import Scores
 from digitnet.evaluation.misclassified import A_CELL
 from digitnet.evaluation.report.figures import drawings, short
 from digitnet.evaluation.report.measure import Findings, elsewhere, measure, weights_path
-from digitnet.evaluation.report.style import INK, Drawing, row_shares
+from digitnet.evaluation.report.style import INK, Drawing
 from digitnet.evaluation.report.summary import count, in_words, seeds_told, verdict
-from digitnet.evaluation.scoring import Evaluation, Model, judge, open_models, own_data
+from digitnet.evaluation.scoring import Evaluation, judge, own_data
+from digitnet.models.loading import Model, open_models
 from digitnet.models.onnx_models import LINE
 
 REPORT = "report.html"
@@ -54,9 +56,9 @@ def report(
 ) -> Path:
     """Measure a model and write its report; return where.
 
-    model: as `scoring.open_model` takes it. sources: labelled data, the first one the report's main, by default the
+    model: as `loading.open_model` takes it. sources: labelled data, the first one the report's main, by default the
     data that the model was trained on; the others, and the named sets that are here, show how it does elsewhere.
-    compare: another model. inputs: what weights by others among the two take, as `scoring.open_model` has it. out: the
+    compare: another model. inputs: what weights by others among the two take, as `loading.open_model` has it. out: the
     file, by default report.html in the run's folder (report-NAME.html, where the main data is not its own), or here.
     figures: a folder for every figure as PNG and its data as CSV. tell: is told what is being measured.
     Raises ModelError and DataError as scoring does, DataError where `out` is something else than a report, and
@@ -134,7 +136,7 @@ def page(found: Findings, drawn: dict[str, Drawing], command: str) -> str:
     environment.filters |= {"percent": percent, "image": as_uri, "count": count}
     done, scores = found.done, found.scores
     text = environment.get_template("report.html").render(
-        mark=f"{MARK} {digitnet.__version__}",
+        mark=f"{MARK} {__version__}",
         model=short(done.model.name),
         source=short(done.source),
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from digitnet.core.terminal import percent
+from digitnet.core.text import percent
+from digitnet.evaluation import confusion
 from digitnet.evaluation.metrics import BINS
-from digitnet.evaluation.report import network_plots, plots, style
+from digitnet.evaluation.report import network_plots, plots
 from digitnet.evaluation.report.measure import Findings, Look, Spoilt
 from digitnet.evaluation.report.style import Drawing, Rows
 from digitnet.evaluation.scoring import Evaluation
@@ -39,11 +40,11 @@ def short(name: str) -> str:
 def _errors(found: Findings) -> Iterator[Drawing]:
     scores = found.scores
     title = f"{short(found.done.model.name)} on {short(found.done.source)}"
-    shares = style.row_shares(scores)
+    shares = confusion.row_shares(scores)
     yield Drawing(
         "confusion",
         "Confusion matrix",
-        lambda: style.confusion_figure(scores, f"{title}: {scores.correct:,} of {scores.n:,} right"),
+        lambda: confusion.confusion_figure(scores, f"{title}: {scores.correct:,} of {scores.n:,} right"),
         "Rows are what the digits are, columns what they were read as. Off the diagonal lie the mistakes.",
         f"Confusion matrix: {scores.correct:,} of {scores.n:,} digits lie on the diagonal.",
         [["true", *map(str, range(10))], *([row, *counts] for row, counts in enumerate(scores.confusion.tolist()))],
@@ -51,7 +52,7 @@ def _errors(found: Findings) -> Iterator[Drawing]:
     yield Drawing(
         "shares",
         "Shares of each digit",
-        lambda: style.shares_figure(scores, f"{title}: % of each true digit"),
+        lambda: confusion.shares_figure(scores, f"{title}: % of each true digit"),
         "The same as percent of each row: a row's diagonal is that digit's recall.",
         "The confusion matrix as percent of each true digit.",
         [["true", *map(str, range(10))], *([row, *cells] for row, cells in enumerate(shares.tolist()))],

@@ -15,16 +15,17 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-import digitnet
 from digitnet.core.digits import Classifier, Digits
 from digitnet.core.errors import DataError, DigitNetError, ModelError
+from digitnet.core.version import __version__
 from digitnet.data.corruptions import CORRUPTIONS, corrupt
 from digitnet.data.datasets import DATASETS, find, fingerprint, stratified
 from digitnet.evaluation.comparison import Comparison
 from digitnet.evaluation.metrics import Scores, evaluate
 from digitnet.evaluation.misclassified import SCORES
-from digitnet.evaluation.scoring import Evaluation, Model, judge, learnt_whole
+from digitnet.evaluation.scoring import Evaluation, judge, learnt_whole
 from digitnet.models.inspection import occlusion
+from digitnet.models.loading import Model
 
 SAMPLE = 2_000
 """Digits that are spoilt, and that the speed is measured on: all 10,000 of MNIST's would take a minute and more."""
@@ -258,7 +259,7 @@ def _facts(done: Evaluation, rival: Evaluation | None) -> dict[str, str]:
     import onnxruntime  # type: ignore[import-untyped]
 
     facts = {
-        "digitnet": digitnet.__version__,
+        "digitnet": __version__,
         "Python": platform.python_version(),
         "numpy": np.__version__,
         "ONNX Runtime": onnxruntime.__version__,

@@ -8,21 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.terminal import percent
+from digitnet.core.text import percent
+from digitnet.evaluation.confusion import plain
 from digitnet.evaluation.metrics import BINS, Answers, Scores, Selection
-from digitnet.evaluation.report.style import (
-    BLUE,
-    GREEN,
-    INK,
-    NARROW,
-    ORANGE,
-    SOFT,
-    WIDE,
-    blank,
-    plain,
-    show_digit,
-    styled,
-)
+from digitnet.evaluation.report.style import BLUE, GREEN, INK, NARROW, ORANGE, SOFT, WIDE, blank, show_digit, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from digitnet.core.terminal import percent
+from digitnet.core.text import percent
 from digitnet.evaluation.comparison import Comparison
 from digitnet.evaluation.metrics import Scores
 from digitnet.evaluation.report.figures import ranked, short

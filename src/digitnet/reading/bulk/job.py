@@ -21,9 +21,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from digitnet import __version__
 from digitnet.core.errors import DataError
 from digitnet.core.files import to_json
+from digitnet.core.version import __version__
 from digitnet.imaging.pages import Source
 from digitnet.reading.batch import read_all
 from digitnet.reading.bulk.inputs import FETCHES, File, Folder, Input, contents

@@ -21,8 +21,8 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from digitnet import __version__
 from digitnet.core.errors import DataError, DigitNetError
+from digitnet.core.version import __version__
 from digitnet.models.onnx_models import LINE, cores
 from digitnet.reading.bulk.job import Job
 from digitnet.reading.reader import Reader

@@ -1,0 +1,49 @@
+"""The command `compose`: pages to test reading with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from digitnet.core.errors import ImageError
+from digitnet.core.terminal import put
+
+
+def compose(
+    out: Annotated[Path, typer.Option(help="A new folder for the pictures and truth.csv.")],
+    numbers: Annotated[int, typer.Option(min=1, max=1_000_000, help="Numbers to write.")] = 1000,
+    per_page: Annotated[int, typer.Option(min=1, max=500, help="Numbers on a page.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(show_default="DIGITNET_DATA, else the platform's cache folder", help="Folder of named data sets."),
+    ] = None,
+) -> None:
+    """Write pictures of numbers with truth, to test any reader by. Example: digitnet compose --out pages --per-page 20.
+
+    The digits are MNIST's test digits and drawings of many countries' shapes, none of which the models learnt from.
+    """
+    import cv2
+
+    from digitnet.core.files import write_atomic
+    from digitnet.data.datasets import load
+    from digitnet.data.synthesis.composer import Composer
+    from digitnet.data.synthesis.writers import inventions, styles
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ImageError(f"{out}: exists already and is not an empty folder; name another --out")
+    composer = Composer([(0.6, styles(load("mnist", "test", data_dir))), (0.4, inventions(100, 2**31))], (), seed)
+    lines = ["file,digits"]
+    while numbers:
+        count = min(per_page, numbers)
+        numbers -= count
+        texts = [composer.text() for _ in range(count)]
+        image = composer.page(texts).image if per_page > 1 else composer.line(texts[0]).image
+        name = f"{len(lines):06}.png"
+        write_atomic(out / name, cv2.imencode(".png", image)[1].tobytes())
+        lines.append(f"{name},{' '.join(texts)}")
+    write_atomic(out / "truth.csv", "".join(line + "\n" for line in lines).encode())
+    command = f"digitnet evaluate --read --data {out}" + (" --single" if per_page == 1 else "")
+    put(f"{out}: {len(lines) - 1:,} pictures and truth.csv; try: {command}")
