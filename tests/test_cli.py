@@ -14,7 +14,8 @@ from conftest import draw_digits
 from PIL import Image
 from sklearn import metrics
 
-from digitnet import __version__, classifier, cli, evaluate, load
+from digitnet import __version__, classifier, evaluate, load
+from digitnet.cli import app as cli
 from digitnet.core import extras
 from digitnet.core.text import percent
 from digitnet.data import datasets
