@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,3 +13,20 @@ Box = tuple[int, int, int, int]
 
 Affine = NDArray[np.float64]
 """(2, 3): the map from (x, y, 1) to (x, y)."""
+
+
+def mapped(to_page: Affine, box: Box, shape: tuple[int, ...]) -> Box:
+    """Return the box, at least a pixel, on a page of `shape` around a box that an affine map takes there."""
+    left, top, right, bottom = box
+    corners = np.array([[left, right, left, right], [top, top, bottom, bottom], [1, 1, 1, 1]])
+    x, y = to_page @ corners
+    height, width = shape
+    x0, y0 = (int(np.clip(np.floor(v.min()), 0, limit - 1)) for v, limit in ((x, width), (y, height)))
+    x1, y1 = (int(np.clip(np.ceil(v.max()), low + 1, limit)) for v, low, limit in ((x, x0, width), (y, y0, height)))
+    return x0, y0, x1, y1
+
+
+def around(boxes: Sequence[Box]) -> Box:
+    """Return the box around boxes."""
+    left, top, right, bottom = zip(*boxes, strict=True)
+    return min(left), min(top), max(right), max(bottom)

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from digitnet.core.digits import DIGITS, SIDE
 from digitnet.core.errors import DataError
 from digitnet.imaging import pages
-from digitnet.imaging.geometry import Box
-from digitnet.imaging.ink import INK, quantiles
+from digitnet.imaging.crop import picture_of, roomier
+from digitnet.imaging.geometry import around, mapped
+from digitnet.imaging.ink import quantiles
 from digitnet.imaging.normalization import frame, strip
 from digitnet.imaging.page_regions import regions
 from digitnet.imaging.segmentation import LARGEST, Found, Region, search, whole
@@ -46,9 +47,6 @@ KNOWN = 0.98
 NOTABLE = 0.01
 """Probability below which another value of a digit is not told."""
 
-ROOM = 0.25
-"""Paper kept around a picture's only number, in heights of its ink."""
-
 UNSEEN = 0.25
 """Share of the work that a page may take where the page network sees no number: mostly texture, or a few digits."""
 
@@ -60,9 +58,6 @@ CROP = 600
 
 CUT_OUT = 0.8
 """Share of the pictures of so few pixels that hold one number: most were cut out, or drawn, for it."""
-
-COARSE = 1.5
-"""Pixels of a page to one of a region from which the page is scaled down for reading, not sampled."""
 
 Floats = NDArray[np.float64]
 
@@ -164,8 +159,8 @@ class Reader:
     def _look(self, page: NDArray[np.uint8], single: bool) -> tuple[Found, list[NDArray[np.uint8]], list[Columns]]:
         found = Found([], ()) if single else within(self._found(page))
         if single or _whole_too(page):
-            found = Found([*found.regions, _roomier(whole(page), page)], found.limits)
-        strips = [strip(_picture(region, page), WIDEST) for region in found.regions]
+            found = Found([*found.regions, roomier(whole(page), page)], found.limits)
+        strips = [strip(picture_of(region, page), WIDEST) for region in found.regions]
         return found, strips, self.line(strips)
 
     def _found(self, page: NDArray[np.uint8]) -> Found:
@@ -215,11 +210,11 @@ class Reader:
                 int(other) for other in np.argsort(-row, kind="stable") if other != value and row[other] >= NOTABLE
             ]
             rest = tuple((other, float(row[other])) for other in order)
-            digits.append(Digit(value, float(row[value]), _to_page(region, box, page.shape), rest))
+            digits.append(Digit(value, float(row[value]), mapped(region.to_page, box, page.shape), rest))
         sure, others = sure * real, tuple((other, p * real) for other, p in others)
         doubts = () if sure >= TRUSTED else self._reasons(draft, page, opinion)
         seen = draft.alone.text if draft.alone.text != draft.text else None
-        box = _around([digit.box for digit in digits])
+        box = around([digit.box for digit in digits])
         signed, share = written(draft.columns.characters, draft.columns.alphabet, text, rules if draft.ruled else None)
         its = ("read", draft.ruled, signed, sure * share, *values_of(draft, signed, rules))
         return Number(text, sure, box, tuple(digits), others, doubts, seen, *its)
@@ -309,55 +304,6 @@ def _likelier(found: tuple[Number, ...], lone: Number) -> tuple[Number, ...]:
     return (lone,) if joined or (longer and (contained or surer)) else found
 
 
-def _roomier(region: Region, page: NDArray[np.uint8]) -> Region:
-    """Return the only number of a picture with more of the paper around it, as far as there is any."""
-    height, width = region.ink.shape
-    scale, offset = np.diag(region.to_page), region.to_page[:, 2]  # `whole` scales and moves ink and does not turn it
-    room = round(ROOM * (region.box[3] - region.box[1]) / float(scale[1]))
-    x, y = (round(float(v)) for v in offset / scale)
-    wide, high = (round(float(v)) for v in (page.shape[1], page.shape[0]) / scale)
-    left, top = min(room, max(0, x)), min(room, max(0, y))
-    right = min(room, max(0, wide - x - width))
-    bottom = min(room, max(0, high - y - height))
-    ink = cv2.copyMakeBorder(region.ink, top, bottom, left, right, cv2.BORDER_CONSTANT, value=0)
-    parts = tuple((x0 + left, y0 + top, x1 + left, y1 + top) for x0, y0, x1, y1 in region.parts)
-    to_page = region.to_page.copy()
-    to_page[:, 2] -= (left, top) * scale
-    return Region(region.box, np.asarray(ink, np.uint8), parts, to_page)
-
-
-def _picture(region: Region, page: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the part of the page that a region is on, upright, ink bright, its paper kept.
-
-    The line reader makes more of it than of ink that was cleaned: half-trained, of 300 cheque amounts it read 69 %
-    instead of 62 %.
-    """
-    if region.picture is not None:
-        return region.picture
-    height, width = region.ink.shape
-    to_page = region.to_page
-    times = float(np.hypot(*to_page[:, 0]))
-    if times > COARSE:  # found in a smaller copy: points of the page would say less than what is around them
-        left, top, right, bottom = _to_page(region, (0, 0, width, height), page.shape)
-        page = page[top:bottom, left:right]
-        size = max(1, round(page.shape[1] / times)), max(1, round(page.shape[0] / times))
-        scale = np.array([size[0] / page.shape[1], size[1] / page.shape[0]])
-        page = cv2.resize(page, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-        to_page = to_page * scale[:, None]
-        to_page[:, 2] -= np.array([left, top]) * scale
-    picture = cv2.warpAffine(
-        page,
-        to_page,
-        (width, height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    written = region.ink > INK
-    dark = not written.any() or written.all() or picture[written].mean() < picture[~written].mean()
-    upright: NDArray[np.uint8] = np.asarray(255 - picture if dark else picture, np.uint8)
-    return upright
-
-
 @dataclass(frozen=True)
 class _Opinion:
     """What the classifier says of a draft's digits, (n, 10) probabilities and (n,) digit-ness."""
@@ -372,22 +318,6 @@ def _glyphs(draft: Draft) -> list[NDArray[np.uint8]]:
         return [draft.region.ink]
     cut = (draft.region.ink[top:bottom, left:right] for left, top, right, bottom in draft.boxes)
     return [np.asarray(cv2.copyMakeBorder(each, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=0), np.uint8) for each in cut]
-
-
-def _to_page(region: Region, box: Box, shape: tuple[int, ...]) -> Box:
-    """Return a box of the region's ink as the box around it in pixels of the page."""
-    left, top, right, bottom = box
-    corners = np.array([[left, right, left, right], [top, top, bottom, bottom], [1, 1, 1, 1]])
-    x, y = region.to_page @ corners
-    height, width = shape
-    x0, y0 = (int(np.clip(np.floor(v.min()), 0, limit - 1)) for v, limit in ((x, width), (y, height)))
-    x1, y1 = (int(np.clip(np.ceil(v.max()), low + 1, limit)) for v, low, limit in ((x, x0, width), (y, y0, height)))
-    return x0, y0, x1, y1
-
-
-def _around(boxes: Sequence[Box]) -> Box:
-    left, top, right, bottom = zip(*boxes, strict=True)
-    return min(left), min(top), max(right), max(bottom)
 
 
 @lru_cache(1)

@@ -1,0 +1,66 @@
+"""A region's part of its page as the line reader is given it, ink bright, with its paper."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from digitnet.imaging.geometry import mapped
+from digitnet.imaging.ink import INK
+from digitnet.imaging.segmentation import Region
+
+ROOM = 0.25
+"""Paper kept around a picture's only number, in heights of its ink."""
+
+COARSE = 1.5
+"""Pixels of a page to one of a region from which the page is scaled down for reading, not sampled."""
+
+
+def roomier(region: Region, page: NDArray[np.uint8]) -> Region:
+    """Return the only number of a picture with more of the paper around it, as far as there is any."""
+    height, width = region.ink.shape
+    scale, offset = np.diag(region.to_page), region.to_page[:, 2]  # `whole` scales and moves ink and does not turn it
+    room = round(ROOM * (region.box[3] - region.box[1]) / float(scale[1]))
+    x, y = (round(float(v)) for v in offset / scale)
+    wide, high = (round(float(v)) for v in (page.shape[1], page.shape[0]) / scale)
+    left, top = min(room, max(0, x)), min(room, max(0, y))
+    right = min(room, max(0, wide - x - width))
+    bottom = min(room, max(0, high - y - height))
+    ink = cv2.copyMakeBorder(region.ink, top, bottom, left, right, cv2.BORDER_CONSTANT, value=0)
+    parts = tuple((x0 + left, y0 + top, x1 + left, y1 + top) for x0, y0, x1, y1 in region.parts)
+    to_page = region.to_page.copy()
+    to_page[:, 2] -= (left, top) * scale
+    return Region(region.box, np.asarray(ink, np.uint8), parts, to_page)
+
+
+def picture_of(region: Region, page: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the part of the page that a region is on, upright, ink bright, its paper kept.
+
+    The line reader makes more of it than of ink that was cleaned: half-trained, of 300 cheque amounts it read 69 %
+    instead of 62 %.
+    """
+    if region.picture is not None:
+        return region.picture
+    height, width = region.ink.shape
+    to_page = region.to_page
+    times = float(np.hypot(*to_page[:, 0]))
+    if times > COARSE:  # found in a smaller copy: points of the page would say less than what is around them
+        left, top, right, bottom = mapped(to_page, (0, 0, width, height), page.shape)
+        page = page[top:bottom, left:right]
+        size = max(1, round(page.shape[1] / times)), max(1, round(page.shape[0] / times))
+        scale = np.array([size[0] / page.shape[1], size[1] / page.shape[0]])
+        page = cv2.resize(page, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        to_page = to_page * scale[:, None]
+        to_page[:, 2] -= np.array([left, top]) * scale
+    seen = cv2.warpAffine(
+        page,
+        to_page,
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    written = region.ink > INK
+    dark = not written.any() or written.all() or seen[written].mean() < seen[~written].mean()
+    upright: NDArray[np.uint8] = np.asarray(255 - seen if dark else seen, np.uint8)
+    return upright
