@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image, ImageDraw, ImageOps
 
 from digitnet import DataError, frame
-from digitnet.data import formats
+from digitnet.data import formats, pictures
 
 
 @pytest.fixture
@@ -155,9 +155,20 @@ def test_an_npz_reads_back(tmp_path, images):
 @pytest.mark.parametrize(
     ("arrays_", "words"),
     [
-        ({"x": np.zeros(3)}, "no array named 'images' (it has x)"),
-        ({"images": np.zeros((2, 28, 28))}, "float64, expected (n, 28, 28) uint8"),
-        ({"images": np.zeros((2, 32, 32), np.uint8)}, "(2, 32, 32)"),
+        ({"z": np.zeros(3)}, "no array named 'images' (it has z)"),
+        ({"images": np.zeros((2, 28, 29, 28))}, "(2, 28, 29, 28) float64, expected images (n, 28, 28), or (n, 784)"),
+        ({"images": np.zeros((2, 4, 4), np.uint8)}, "images of 4x4 pixels; expected 28x28, or 8 to 1024 a side"),
+        ({"images": np.full((2, 28, 28), 256)}, "pixels from 256 to 256; expected 0..255 or 0..1"),
+        (
+            {"images": np.linspace(-0.42, 2.82, 784).reshape(1, 28, 28)},
+            "to 2.82, as after normalisation: save",
+        ),
+        ({"images": np.full((2, 28, 28), np.nan)}, "pixels that are not finite"),
+        ({"images": np.array(["seven"])}, "<U5, expected numbers"),
+        (
+            {"images": np.zeros((1, 28, 28), np.uint8), "labels": np.array(["seven"])},
+            "labels are (1,) <U5, expected (n,)",
+        ),
         ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.zeros(3, int)}, "labels are (3,)"),
         ({"images": np.array([{"a": 1}], object)}, "pickled objects, which digitnet does not open"),
     ],
@@ -189,7 +200,7 @@ def test_a_folder_of_pictures_reads_by_its_subfolders_names(tmp_path, images):
         Image.fromarray(images[i]).save(tmp_path / str(label) / f"{i}.png")
     (tmp_path / "3" / "notes.txt").write_text("passed over")
     (tmp_path / "other").mkdir()
-    read, labels = formats.read_folder(tmp_path)
+    read, labels = pictures.read_folder(tmp_path)
     order = np.argsort(LABELS, kind="stable")
     assert (labels == LABELS[order]).all()
     assert (read == images[order]).all()
@@ -201,7 +212,7 @@ def test_pictures_of_other_sizes_are_framed_dark_or_light(tmp_path):
     ImageDraw.Draw(page).line([(30, 30), (90, 30), (60, 130)], fill=20, width=9)
     page.save(tmp_path / "7" / "dark.png")
     ImageOps.invert(page).resize((240, 320)).save(tmp_path / "7" / "light.jpg", quality=95)
-    (dark, light), labels = formats.read_folder(tmp_path)
+    (dark, light), labels = pictures.read_folder(tmp_path)
     assert labels.tolist() == [7, 7]
     assert (dark == frame(np.asarray(page))).all()
     assert np.abs(dark.astype(float) - light).mean() < 4
@@ -224,7 +235,7 @@ def test_a_wrong_picture_is_named(tmp_path, content, words):
     if content == "cut":
         path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(DataError) as caught:
-        formats.read_folder(tmp_path)
+        pictures.read_folder(tmp_path)
     assert words in str(caught.value)
     assert str(path) in str(caught.value)
 
@@ -236,7 +247,7 @@ def test_pictures_of_every_common_kind_become_grey(tmp_path, images):
     kinds = (grey, grey.convert("RGB"), grey.convert("P"), grey.convert("RGBA"), transparent)
     for i, picture in enumerate(kinds):
         picture.save(tmp_path / "5" / f"{i}.png")
-    read, _ = formats.read_folder(tmp_path)
+    read, _ = pictures.read_folder(tmp_path)
     assert np.abs(read.astype(int) - images[0]).max() <= 1
 
 
@@ -244,4 +255,4 @@ def test_pictures_with_sixteen_bits_are_refused_rather_than_clipped(tmp_path, im
     (tmp_path / "5").mkdir()
     Image.fromarray(images[0].astype(np.uint16) * 256).save(tmp_path / "5" / "a.png")
     with pytest.raises(DataError, match="save it with 8 bits a channel"):
-        formats.read_folder(tmp_path)
+        pictures.read_folder(tmp_path)

@@ -1,7 +1,7 @@
 """Named data sets and people's own: `load(name_or_path) -> Digits`, and the splits that training uses.
 
 A named set is looked for in the cache, in folders as torchvision lays them out, and then fetched; each of its files
-is verified by SHA-256 every time. A path is read as what it is: IDX, CSV, npz or a folder of pictures.
+is verified by SHA-256 every time. A path is read as what it is: see `own.py`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from digitnet.core.digits import Digits
 from digitnet.core.errors import DataError
-from digitnet.data import fonts, formats
+from digitnet.data import fonts, formats, own
 from digitnet.data.download import File, fetch
 from digitnet.data.fonts import FONTS, FontSet
 from digitnet.data.mnist import MNIST, WRONG_TEST_LABELS, Dataset
+from digitnet.data.pixels import upright
 
 log = logging.getLogger("digitnet")
 
@@ -113,13 +114,15 @@ def _files(
 def load(name_or_path: str | Path, split: str = "test", data_dir: str | Path | None = None) -> Digits:
     """Return the digits of a named set, fetched if need be, or of a file or folder of one's own.
 
-    name_or_path: a name of `DATASETS`; or an IDX file (plain or .gz), a CSV, a .npz, a folder with a subfolder of
-        28x28 pictures per digit, or a folder with `train` and `test` parts of IDX files or of such subfolders.
+    name_or_path: a name of `DATASETS`; or an IDX file (plain or .gz), a CSV, a .npz, a Parquet file, a folder with a
+        subfolder of pictures per digit, or a folder with `train` and `test` parts of such files or subfolders.
     split: "train", "test" or "all". A source without parts of its own gives all its digits, whichever is asked.
     data_dir: the folder of named sets; see `data_folder`.
 
     Images are (n, 28, 28) uint8, 0 paper .. 255 ink; labels are None where the source has none. Warns (UserWarning)
-    where images by path look like dark ink on light paper or are blank. Raises DataError naming the file and its fault.
+    where images by path look like dark ink on light paper or are blank, or where their rows and columns are swapped, as
+    in EMNIST's files: these are turned upright. What else is changed, such as values 0..1 or another size, is told in
+    the log. Raises DataError naming the file and its fault.
     """
     if split not in SPLITS:
         raise DataError(f"split {split!r}: choose one of {', '.join(SPLITS)}")
@@ -135,7 +138,9 @@ def load(name_or_path: str | Path, split: str = "test", data_dir: str | Path | N
         raise DataError(f"{name_or_path}: {error}") from error
     if not len(digits):
         raise DataError(f"{name_or_path}: holds no digits")
-    if name_or_path not in DATASETS:
+    if str(name_or_path) not in DATASETS:
+        own_archive = own.is_digitnets_own(Path(name_or_path).expanduser())
+        digits = upright(digits, name_or_path, refuse=not own_archive)
         _warn_of_surprises(digits, name_or_path)
     return digits
 
@@ -161,12 +166,10 @@ def _parts(name_or_path: str | Path, data_dir: str | Path | None) -> dict[str, C
             "test": lambda: _idx_pair(dataset, dataset.files[2:], data_dir),
         }
     path = Path(name_or_path).expanduser()
-    if path.is_dir():
-        return _folder_parts(path)
-    if not path.is_file():
+    if not path.exists():
         known = ", ".join(DATASETS)
         raise DataError(f"{name_or_path}: no such file or folder, and no data set of that name (known: {known})")
-    return {"all": lambda: _reader(path)(path)}
+    return own.parts(path)
 
 
 def _idx_pair(dataset: Dataset, files: Sequence[File], data_dir: str | Path | None) -> formats.Arrays:
@@ -177,44 +180,6 @@ def _idx_pair(dataset: Dataset, files: Sequence[File], data_dir: str | Path | No
 def _drawn(dataset: FontSet, split: str, data_dir: str | Path | None) -> formats.Arrays:
     digits = fonts.digits([path for path, _ in _files(dataset, dataset.part(split), data_dir)])
     return digits.images, digits.labels
-
-
-def _reader(path: Path) -> Callable[[Path], formats.Arrays]:
-    """Return the reader of a file, by its name, or by its first bytes where the name tells nothing."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    with path.open("rb") as file:
-        start = file.read(4)
-    if ".npz" in suffixes or start == b"PK\3\4":
-        return formats.read_npz
-    if ".csv" in suffixes:
-        return formats.read_csv
-    if "ubyte" in path.name or "idx" in path.name or start[:3] == b"\0\0\x08":
-        return formats.read_idx
-    raise DataError(f"{path}: unknown kind of file; digitnet reads .csv, .npz, IDX (*-ubyte[.gz]) and folders")
-
-
-def _folder_parts(path: Path) -> dict[str, Callable[[], formats.Arrays]]:
-    if (path / "MNIST" / "raw").is_dir():
-        path = path / "MNIST" / "raw"
-    entries = sorted(path.iterdir())
-    if any(formats.is_digit_name(entry.name) for entry in entries if entry.is_dir()):
-        return {"all": lambda: formats.read_folder(path)}
-    images = [entry for entry in entries if "images" in entry.name and entry.is_file()]
-    train = next((entry for entry in images if entry.name.startswith("train")), None)
-    test = next((entry for entry in images if entry.name.startswith(("t10k", "test"))), None)
-    if train is not None and test is not None:
-        return {"train": lambda: formats.read_idx(train), "test": lambda: formats.read_idx(test)}
-    if (only := train or test) is not None:
-        return {"all": lambda: formats.read_idx(only)}
-    if (path / "train").is_dir() and (path / "test").is_dir():
-        return {
-            "train": lambda: formats.read_folder(path / "train"),
-            "test": lambda: formats.read_folder(path / "test"),
-        }
-    raise DataError(
-        f"{path}: no digits found; digitnet reads folders with subfolders 0 to 9 of pictures, "
-        "with train and test folders of those, or with train-* and t10k-* IDX files"
-    )
 
 
 def _warn_of_surprises(digits: Digits, name: str | Path) -> None:

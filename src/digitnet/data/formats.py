@@ -1,8 +1,8 @@
-"""Digits in and out of files, as plain arrays: IDX, CSV, npz and folders of pictures.
+"""Digits in and out of files, as plain arrays: IDX, CSV and npz; `pictures.py` reads folders of pictures.
 
 Each reader gives (images, labels): (n, 28, 28) uint8 and (n,) integers, or None where the file has no labels.
 What a file claims (magic, counts, sizes) is believed within limits alone, and memory grows as its bytes arrive.
-Not covered: finding digits in larger pictures; every image here is already 28x28.
+Not covered: finding digits in larger pictures; every image here is one digit.
 """
 
 from __future__ import annotations
@@ -25,19 +25,16 @@ from digitnet.core import npz
 from digitnet.core.digits import SIDE
 from digitnet.core.errors import DataError
 from digitnet.core.files import fill
-from digitnet.core.npz import INTEGERS, Column
+from digitnet.core.npz import NUMBERS, Column
 from digitnet.core.text import printable
+from digitnet.data.pixels import SMALLEST, to_images, to_labels
 
 MAX_BYTES = 4 << 30
 """Most bytes a data file may hold once decompressed: five million digits."""
 
-PICTURES = {".png", ".bmp", ".gif", ".jpg", ".jpeg", ".pgm", ".tif", ".tiff", ".webp"}
-"""Picture files that a folder per digit may hold, by suffix."""
+LABELS = ("label", "class", "digit", "y", "target")
+"""What the column of labels may be called in a table."""
 
-MOST_PIXELS = 16_000_000
-"""Pixels of a picture of one digit beyond which it is refused."""
-
-_PICTURE_FORMATS = ("PNG", "BMP", "GIF", "JPEG", "PPM", "TIFF", "WEBP")
 _BLOCK = 1 << 19  # characters of a CSV that become numbers at a time
 _LONGEST_LINE = 1 << 16  # characters
 _UBYTE = 0x08  # the IDX type code of unsigned bytes
@@ -62,7 +59,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: not whole gzip data ({error}); fetch or copy it again") from error
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({_reason(error)})") from error
+        raise DataError(f"{path}: cannot be read ({reason(error)})") from error
 
 
 def read_bytes(path: Path, limit: int) -> bytearray:
@@ -151,55 +148,80 @@ def read_idx(path: Path) -> Arrays:
 def _partner(path: Path, ours: str, theirs: str) -> Path:
     dimensions = {"images": "idx3", "labels": "idx1"}
     name = path.name.removesuffix(".gz").replace(ours, theirs).replace(dimensions[ours], dimensions[theirs])
-    for candidate in (path.with_name(name), path.with_name(name + ".gz")):
+    beside = path.parent.with_name(name) / name  # each in a folder of its own, as Kaggle has them
+    for candidate in (path.with_name(name), path.with_name(name + ".gz"), beside):
         if candidate.is_file():
             return candidate
     raise DataError(f"{path}: no {name}[.gz] beside it; put it there")
 
 
 def read_csv(path: Path) -> Arrays:
-    """Read a CSV of one digit a row: a label and 784 pixels, row by row from the top left.
+    """Read a CSV of one digit a row: 784 pixels, row by row from the top left, and a label before or after them.
 
-    With a header (Kaggle's digit-recognizer: `label,pixel0,...,pixel783`; its test file has no label column)
-    or without (the label first, or 784 columns and no label). Plain or .gz. Pixels are integers 0..255.
-    Raises DataError naming the first line that is wrong.
+    With a header (Kaggle's `label,pixel0,...,pixel783`, of which the test file has no label, or OpenML's
+    `pixel1,...,pixel784,class`) or without (the label first, or none). Plain or .gz. Pixels are as `to_images` takes
+    them; of other square images than 28x28 there are as many columns. Raises DataError naming the first wrong line.
     """
+    try:
+        return _read_csv(path, np.int64)
+    except _FractionsError:  # rarer, slower and larger
+        return _read_csv(path, np.float64)
+
+
+class _FractionsError(Exception):
+    """A CSV holds numbers that are not whole."""
+
+
+def _read_csv(path: Path, kind: type[np.int64 | np.float64]) -> Arrays:
     with opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as lines:
         try:
-            return _parse_csv(lines, path)
+            return _parse_csv(lines, path, kind)
         except UnicodeDecodeError as error:
             raise DataError(f"{path}: not a text file ({error.reason})") from error
 
 
-def _parse_csv(lines: TextIO, path: Path) -> Arrays:
+def _parse_csv(lines: TextIO, path: Path, kind: type[np.int64 | np.float64]) -> Arrays:
     first = _line(lines, path)
     try:
         cells = next(csv.reader([first]), [])
     except csv.Error as error:
         raise DataError(f"{path}: its first line cannot be read ({error}); save it again as CSV") from error
-    width = len(cells)
-    if width not in (_PIXELS, _PIXELS + 1):
-        raise DataError(f"{path}: {width} columns, expected {_PIXELS} pixels, or a label and {_PIXELS} pixels")
     header = not all(_parses(cell, float) for cell in cells)
-    if header and width == _PIXELS + 1 and cells[0].strip().lower() not in ("label", "class", "digit", "y"):
-        raise DataError(f"{path}: the first column is called {cells[0]!r}, expected 'label'")
-    images, labels, number = bytearray(), [], 1 + header
+    pixels, label = _columns(cells, header, path)
+    width, number = len(cells), 1 + header
+    kept = np.uint8 if kind is np.int64 else np.float32
+    images, labels = bytearray(), []
     text = _line(lines, path) if header else first
     while text:
         text += lines.read(_BLOCK)
         text += _line(lines, path)  # to the end of the last line
-        table = _parse_rows(text, width, number, path)
+        table = _parse_rows(text, width, pixels, kind, number, path)
         number += text.count("\n")
-        images += table[:, width - _PIXELS :].astype(np.uint8).tobytes()
-        if width > _PIXELS:
-            labels.append(table[:, 0].copy())
+        images += table[:, pixels].astype(kept).tobytes()
+        if label is not None:
+            labels.append(table[:, label].copy())
         if len(images) > MAX_BYTES:
             raise _too_large(path)
         text = _line(lines, path)
     if not images:
         raise DataError(f"{path}: holds no digits, only its header")
-    pixels = np.frombuffer(images, np.uint8).reshape(-1, SIDE, SIDE)
-    return pixels, np.concatenate(labels) if labels else None
+    found = to_images(np.frombuffer(images, kept).reshape(-1, pixels.stop - pixels.start), path)
+    return found, to_labels(np.concatenate(labels), path) if labels else None
+
+
+def _columns(cells: list[str], header: bool, path: Path) -> tuple[slice, int | None]:
+    """Return which columns of a CSV are pixels and which is the label, if one is; cells: its first line."""
+    width = len(cells)
+    sides = [math.isqrt(width), math.isqrt(max(width - 1, 0))]
+    if sides[0] >= SMALLEST and sides[0] ** 2 == width:
+        return slice(0, width), None
+    if sides[1] < SMALLEST or sides[1] ** 2 != width - 1:
+        raise DataError(f"{path}: {width} columns, expected {_PIXELS} pixels, or a label and {_PIXELS} pixels")
+    if header and cells[-1].strip().lower() in LABELS:
+        return slice(0, width - 1), width - 1
+    if header and cells[0].strip().lower() not in LABELS:
+        raise DataError(f"{path}: the first column is called {cells[0]!r}, expected 'label' there or in the last one")
+    return slice(1, width), 0
 
 
 def _line(lines: TextIO, path: Path) -> str:
@@ -209,26 +231,31 @@ def _line(lines: TextIO, path: Path) -> str:
     return line
 
 
-def _parse_rows(text: str, width: int, number: int, path: Path) -> NDArray[np.int64]:
-    """Return some lines of a CSV as whole numbers (n, width), the pixels in 0..255; number: of the first line."""
+def _parse_rows(
+    text: str, width: int, pixels: slice, kind: type[np.int64 | np.float64], number: int, path: Path
+) -> NDArray[Any]:
+    """Return some lines of a CSV as numbers (n, width), whole ones with pixels in 0..255; number: of the first line."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # empty lines alone are no table
         try:
-            table = np.loadtxt(io.StringIO(text), np.int64, delimiter=",", ndmin=2)
+            table = np.loadtxt(io.StringIO(text), kind, delimiter=",", ndmin=2, quotechar='"')
         except ValueError as error:
-            raise DataError(f"{path}: {_csv_fault(text, width, number) or error}") from error
+            fault = _csv_fault(text, width, pixels, number)
+            if kind is np.int64 and fault is None:
+                raise _FractionsError from error
+            raise DataError(f"{path}: {fault or error}") from error
     if not table.size:
-        return np.empty((0, width), np.int64)
-    pixels = table[:, -_PIXELS:]
-    if table.shape[1] != width or pixels.min() < 0 or pixels.max() > 255:
+        return np.empty((0, width), kind)
+    whole = kind is np.int64
+    if table.shape[1] != width or (whole and (table[:, pixels].min() < 0 or table[:, pixels].max() > 255)):
         # A quoted line break, of which numpy knows nothing, leaves no line at fault.
-        fault = _csv_fault(text, width, number) or f"{table.shape[1]} columns where the first line has {width}"
+        fault = _csv_fault(text, width, pixels, number) or f"{table.shape[1]} columns where the first line has {width}"
         raise DataError(f"{path}: {fault}")
     return table
 
 
-def _csv_fault(text: str, width: int, number: int) -> str | None:
-    """Say which line of a CSV is not `width` whole numbers, pixels in 0..255; number: of the text's first line."""
+def _csv_fault(text: str, width: int, pixels: slice, number: int) -> str | None:
+    """Say which line of a CSV is not `width` numbers, whole pixels in 0..255; number: of the text's first line."""
     reader = csv.reader(io.StringIO(text))
     for row in _rows(reader):
         line = f"line {number - 1 + reader.line_num}"
@@ -236,10 +263,10 @@ def _csv_fault(text: str, width: int, number: int) -> str | None:
             continue
         if len(row) != width:
             return f"{line} has {len(row)} columns where the first line has {width}"
-        bad = next((cell for cell in row if not _parses(cell, int)), None)
+        bad = next((cell for cell in row if not _parses(cell, float)), None)
         if bad is not None:
-            return f"{line} has {bad!r} where a whole number is expected"
-        if not all(0 <= int(cell) <= 255 for cell in row[-_PIXELS:]):
+            return f"{line} has {bad!r} where a number is expected"
+        if not all(0 <= int(cell) <= 255 for cell in row[pixels] if _parses(cell, int)):
             return f"{line} has a pixel outside 0..255"
     return None
 
@@ -258,71 +285,44 @@ def _parses(cell: str, kind: type[int] | type[float]) -> bool:
     return True
 
 
-def read_npz(path: Path) -> Arrays:
-    """Read a numpy archive with `images` (n, 28, 28) uint8 and, if known, `labels` (n,) integers.
+ARRAYS = ("images", "labels"), ("x", "y"), ("data", "target")
+"""Names of the arrays of images and labels in an archive, in any case of letters; digitnet's own are the first."""
 
-    Archives with pickled objects are refused. Raises DataError where an array is missing or of another kind.
+PARTS = ("train", "test")
+"""The parts that an archive may have: Keras' `x_train`, `y_train`, `x_test`, `y_test`, or `train_images` and so on."""
+
+
+def npz_arrays(path: Path) -> dict[str, tuple[str, str]]:
+    """Return the names of the arrays of images and labels in an archive, by part: "train" and "test", or "all"."""
+    there = {name.lower(): name for name in npz.names(path)}
+    for parts in ({"all": "{}"}, {part: f"{{}}_{part}" for part in PARTS}, {part: f"{part}_{{}}" for part in PARTS}):
+        for images, labels in ARRAYS:
+            wanted = {part: (name.format(images), name.format(labels)) for part, name in parts.items()}
+            if all(name in there for name, _ in wanted.values()):
+                return {part: (there[ours], there.get(theirs, theirs)) for part, (ours, theirs) in wanted.items()}
+    return {"all": ARRAYS[0]}
+
+
+def read_npz(path: Path, part: str = "all") -> Arrays:
+    """Read a numpy archive with `images` and, if known, `labels`, or with other names that `npz_arrays` knows.
+
+    Images and labels are as `to_images` and `to_labels` take them. part: one that the archive has. Archives with
+    pickled objects are refused. Raises DataError where an array is missing or of another kind.
     """
-    columns = {"images": Column(("u1",), (SIDE, SIDE)), "labels": Column(INTEGERS, needed=False)}
+    names = npz_arrays(path)[part]
+    columns = {names[0]: Column(NUMBERS, None), names[1]: Column((), None, needed=False)}
     found = npz.read(path, columns, MAX_BYTES)
-    images, labels = found["images"], found.get("labels")
-    if labels is not None and len(labels) != len(images):
-        raise DataError(f"{path}: labels are {labels.shape}, expected ({len(images)},), one an image")
+    images = to_images(found[names[0]], f"{path}: {names[0]}")
+    if (given := found.get(names[1])) is None:
+        return images, None
+    labels = to_labels(given, f"{path}: {names[1]}")
+    if len(labels) != len(images):
+        raise DataError(f"{path}: {names[1]} are {labels.shape}, expected ({len(images)},), one an image")
     return images, labels
 
 
-def read_folder(path: Path) -> Arrays:
-    """Read a folder with one subfolder of pictures per digit, named 0 to 9.
-
-    Pictures are grey or become so, and what is transparent is black. Those of 28x28 are taken as they are; of any other
-    size they are one digit each, dark or light, that `frame` frames as MNIST's. Hidden files and other suffixes than
-    `PICTURES` are passed over. Raises DataError on an unreadable picture, one of more than `MOST_PIXELS`, or where
-    there are none.
-    """
-    files = pictures(path)
-    if not files:
-        raise DataError(f"{path}: no pictures in subfolders named 0 to 9 ({', '.join(sorted(PICTURES))})")
-    images = np.stack([_read_picture(file) for file in files])
-    return images, np.array([int(file.parent.name) for file in files], np.uint8)
-
-
-def pictures(path: Path) -> list[Path]:
-    """Return the pictures of a folder with one subfolder per digit, in the order in which `read_folder` reads them."""
-    return [
-        file
-        for folder in sorted(path.iterdir())
-        if folder.is_dir() and is_digit_name(folder.name)
-        for file in sorted(folder.iterdir())
-        if file.suffix.lower() in PICTURES and not file.name.startswith(".")
-    ]
-
-
-def is_digit_name(name: str) -> bool:
-    """Tell whether a folder's name is one of 0 to 9."""
-    return name in set("0123456789")
-
-
-def _read_picture(path: Path) -> NDArray[np.uint8]:
-    from PIL import Image
-
-    from digitnet.imaging.normalization import frame
-
-    try:
-        with Image.open(path, formats=_PICTURE_FORMATS) as picture:
-            width, height = picture.size
-            if width * height > MOST_PIXELS:
-                raise DataError(f"{path}: {width}x{height} pixels, a digit has at most {MOST_PIXELS:,}; cut it out")
-            if picture.mode.startswith(("I", "F")):
-                raise DataError(f"{path}: {picture.mode} pixels; save it with 8 bits a channel")
-            paper = Image.new("RGBA", picture.size, "black")
-            ink = np.asarray(Image.alpha_composite(paper, picture.convert("RGBA")).convert("L"))
-            return ink if ink.shape == (SIDE, SIDE) else frame(ink)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: not a readable picture ({_reason(error)})") from error
-
-
-def _reason(error: BaseException) -> str:
-    """Return an error's words without the path that the message names already."""
+def reason(error: BaseException) -> str:
+    """Return an error's words in a line, without the path that the message names already."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return printable((str(error) or type(error).__name__).splitlines()[0])

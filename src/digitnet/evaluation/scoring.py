@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from digitnet.core import extras
 from digitnet.core.digits import Digits
 from digitnet.core.errors import DataError
-from digitnet.data import formats
+from digitnet.data import pictures
 from digitnet.data.corruptions import corrupt
 from digitnet.data.datasets import DATASETS, fingerprint, held_out_rows, load, wrong_labels
 from digitnet.data.fonts import FONTS
@@ -92,7 +92,7 @@ def judge(model: Model, source: str | None = None, data_dir: str | Path | None =
 def files_of(source: str) -> list[Path]:
     """Return the files of a folder of pictures, in the order of its digits; none of any other source."""
     folder = Path(source)
-    return formats.pictures(folder) if source not in DATASETS and folder.is_dir() else []
+    return pictures.files_in(folder) if source not in DATASETS and folder.is_dir() else []
 
 
 def score_corrupted(

@@ -33,7 +33,7 @@ from digitnet.core.digits import Digits
 from digitnet.core.errors import DataError
 from digitnet.core.files import cell, write_atomic
 from digitnet.core.text import percent
-from digitnet.data import formats
+from digitnet.data import pictures
 from digitnet.data.datasets import DATASETS, load, part_names
 from digitnet.models import checkpoint
 from digitnet.models.networks import TorchClassifier
@@ -132,7 +132,7 @@ def _files(name: str, parts: Sequence[str], count: int) -> tuple[str, ...]:
     """Return the files of `count` digits, relative to the folder of that name; none where it is no such folder."""
     folder = Path(name).expanduser()
     folders = [folder / part for part in parts] if name not in DATASETS else []
-    files = [file for each in folders if each.is_dir() for file in formats.pictures(each)]
+    files = [file for each in folders if each.is_dir() for file in pictures.files_in(each)]
     return tuple(file.relative_to(folder).as_posix() for file in files) if len(files) == count else ()
 
 

@@ -23,6 +23,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from digitnet.core.errors import DataError, ImageError
 from digitnet.core.files import write_atomic
+from digitnet.data.parquet import column_of_pictures, rows_together
 from digitnet.imaging.pages import MOST_BYTES, Source
 from digitnet.reading.batch import PICTURES, RESOURCE, pictures
 
@@ -31,9 +32,6 @@ FETCHES = 16
 
 TRIES = 3
 """How often a file at an address is asked for before it counts as one that cannot be read."""
-
-MOST_UNPACKED = 100
-"""How many times their size in a Parquet file pictures may unpack to, beyond `MOST_BYTES`."""
 
 _ARROW = {"s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs"}
 _BUCKETS = {"s3", "gs", "gcs"}
@@ -294,29 +292,10 @@ def _of_table(source: str, function: Callable[[Any], int]) -> int:
     try:
         with _open(source) as file:
             table = pq.ParquetFile(file)
-            _column(table.schema_arrow, source)
+            column_of_pictures(table.schema_arrow, source)
             return function(table)
     except (OSError, ValueError) as error:
         raise DataError(f"{source}: not a Parquet file that can be read ({_reason(error)})") from error
-
-
-def _column(schema: Any, source: str) -> str:
-    """Return the column of pictures: the only one of bytes, alone or as the field `bytes` of a record."""
-    import pyarrow.types as kinds
-
-    def is_bytes(kind: Any) -> bool:
-        return bool(kinds.is_binary(kind) or kinds.is_large_binary(kind))
-
-    found = []
-    for field in schema:
-        if is_bytes(field.type):
-            found.append(field.name)
-        elif kinds.is_struct(field.type) and field.type.get_field_index("bytes") >= 0:
-            found += [f"{field.name}.bytes"] * is_bytes(field.type.field("bytes").type)
-    if len(found) != 1:
-        columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
-        raise DataError(f"{source}: its columns are {columns[:300]}; expected one of bytes, a picture a row")
-    return str(found[0])
 
 
 def _rows(source: str, inputs: Sequence[Input]) -> Iterator[Source | ImageError]:
@@ -327,12 +306,12 @@ def _rows(source: str, inputs: Sequence[Input]) -> Iterator[Source | ImageError]
     try:
         with _open(source) as file:
             table = pq.ParquetFile(file)
-            column = _column(table.schema_arrow, source)
+            column = column_of_pictures(table.schema_arrow, source)
             for group in range(table.num_row_groups):
                 at, begins = begins, begins + table.metadata.row_group(group).num_rows
                 if begins <= first or at >= first + len(inputs):
                     continue
-                rows = _rows_together(table.metadata.row_group(group), column)
+                rows = rows_together(table.metadata.row_group(group), column)
                 for batch in table.iter_batches(rows, row_groups=[group], columns=[column]):
                     values = batch.column(0)
                     values = values.field("bytes") if hasattr(values, "field") else values
@@ -346,19 +325,6 @@ def _rows(source: str, inputs: Sequence[Input]) -> Iterator[Source | ImageError]
         reason = _reason(error)
     for each in inputs[given:]:
         yield ImageError(f"{each.name}: cannot be read ({reason})")
-
-
-def _rows_together(group: Any, column: str) -> int:
-    """Return how many rows to unpack at a time: in a dictionary, each may be as large as all of the group.
-
-    Raises DataError where the pictures unpack to much more than pictures do, which are packed already.
-    """
-    chunks = (group.column(index) for index in range(group.num_columns))
-    chunk = next(each for each in chunks if each.path_in_schema == column)
-    size = int(chunk.total_uncompressed_size)
-    if size > MOST_BYTES + MOST_UNPACKED * int(chunk.total_compressed_size):
-        raise DataError(f"pictures that unpack to more than {MOST_UNPACKED} times their size; write it uncompressed")
-    return max(1, min(64, MOST_BYTES // (8 * size + 1)))  # arrow keeps several copies
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,89 @@
+"""Pictures of one digit each, as plain arrays: a folder with one subfolder per digit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitnet.core.digits import SIDE
+from digitnet.core.errors import DataError
+from digitnet.data.formats import Arrays, reason
+from digitnet.imaging.normalization import frame
+
+log = logging.getLogger("digitnet")
+
+PICTURES = {".png", ".bmp", ".gif", ".jpg", ".jpeg", ".pgm", ".tif", ".tiff", ".webp"}
+"""Picture files that a folder per digit may hold, by suffix."""
+
+MOST_PIXELS = 16_000_000
+"""Pixels of a picture of one digit beyond which it is refused."""
+
+_PICTURE_FORMATS = ("PNG", "BMP", "GIF", "JPEG", "PPM", "TIFF", "WEBP")
+
+
+def read_folder(path: Path) -> Arrays:
+    """Read a folder with one subfolder of pictures per digit, named 0 to 9.
+
+    Pictures are grey or become so, and what is transparent is black. Those of 28x28 are taken as they are; of any other
+    size they are one digit each, dark or light, that `frame` frames as MNIST's, as the log tells. Hidden files (such
+    as a Mac's `._7.png`) and other suffixes than `PICTURES` are passed over. Raises DataError on an unreadable picture,
+    one of more than `MOST_PIXELS`, or where there are none.
+    """
+    files = files_in(path)
+    if not files:
+        raise DataError(f"{path}: no pictures in subfolders named 0 to 9 ({', '.join(sorted(PICTURES))})")
+    images = read_pictures(((file, file) for file in files), path)
+    return images, np.array([int(file.parent.name) for file in files], np.uint8)
+
+
+def files_in(path: Path) -> list[Path]:
+    """Return the pictures of a folder with one subfolder per digit, in the order in which `read_folder` reads them."""
+    return [
+        file
+        for folder in sorted(path.iterdir())
+        if folder.is_dir() and is_digit_name(folder.name)
+        for file in sorted(folder.iterdir())
+        if file.suffix.lower() in PICTURES and not file.name.startswith(".")
+    ]
+
+
+def is_digit_name(name: str) -> bool:
+    """Tell whether a folder's name is one of 0 to 9."""
+    return name in set("0123456789")
+
+
+def read_pictures(sources: Iterable[tuple[Path | BinaryIO, object]], name: object) -> NDArray[np.uint8]:
+    """Return pictures of one digit each, in files or open, as (n, 28, 28) uint8, as `read_folder` does.
+
+    sources: each with its own name, `name` that of all, for messages and the log.
+    """
+    images, framed = [], 0
+    for source, each in sources:
+        ink = _read_picture(source, each)
+        if ink.shape != (SIDE, SIDE):
+            ink, framed = frame(ink), framed + 1
+        images.append(ink)
+    if framed:
+        log.info("%s: %s pictures of other sizes, framed to %dx%d as MNIST's", name, f"{framed:,}", SIDE, SIDE)
+    return np.stack(images) if images else np.empty((0, SIDE, SIDE), np.uint8)
+
+
+def _read_picture(source: Path | BinaryIO, name: object) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    try:
+        with Image.open(source, formats=_PICTURE_FORMATS) as picture:
+            width, height = picture.size
+            if width * height > MOST_PIXELS:
+                raise DataError(f"{name}: {width}x{height} pixels, a digit has at most {MOST_PIXELS:,}; cut it out")
+            if picture.mode.startswith(("I", "F")):
+                raise DataError(f"{name}: {picture.mode} pixels; save it with 8 bits a channel")
+            paper = Image.new("RGBA", picture.size, "black")
+            return np.asarray(Image.alpha_composite(paper, picture.convert("RGBA")).convert("L"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{name}: not a readable picture ({reason(error)})") from error

@@ -1,0 +1,171 @@
+"""Other people's arrays as digits: `to_images` brings them to MNIST's convention, `to_labels` to 0..9, `upright` turns
+what lies on its side.
+
+What is changed is told in the log; what cannot be understood is refused with its shape or range.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitnet.core.digits import SIDE, Digits
+from digitnet.core.errors import DataError
+from digitnet.imaging.normalization import frame
+
+log = logging.getLogger("digitnet")
+
+SMALLEST, LARGEST = 8, 1024
+"""Sides of images that are framed to 28x28 where they have another size, pixels."""
+
+FEW_LEVELS = 16
+"""Largest value of images that count ink in few steps, such as the 0..16 of scikit-learn's digits."""
+
+ENOUGH = 6
+"""Fewest digits that must be recognised only after turning before anything is said about how the images lie."""
+
+KINDS = 3
+"""Fewest different digits among them: a 4 written in some way may look like a 7 that lies on its side."""
+
+CERTAIN = 4
+"""How many times as many digits must be recognised only after turning as only before, to turn them."""
+
+_BLOCK = 4096
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def to_images(values: NDArray[Any], name: object) -> NDArray[np.uint8]:
+    """Return images of any usual layout as (n, 28, 28) uint8, 0..255.
+
+    values: (n, h, w), (n, h * h), (n, h, w, c) or (n, c, h, w) with 1 channel, 3 (RGB) or 4 (with alpha, ignored), of
+    any type; 0..255, 0..1, or whole numbers up to `FEW_LEVELS`. Images of another size than 28x28 are framed as MNIST's.
+    Raises DataError, beginning with `name`, where layout, size or range are others.
+    """
+    values = _planes(values, name)
+    height, width = values.shape[1:3]
+    ready = (height, width) == (SIDE, SIDE)
+    if not ready and not (min(height, width) >= SMALLEST and max(height, width) <= LARGEST):
+        raise DataError(f"{name}: images of {width}x{height} pixels; expected 28x28, or {SMALLEST} to {LARGEST} a side")
+    factor = _factor(values, name)
+    if not len(values) or (ready and factor == 1 and values.dtype == np.uint8 and values.ndim == 3):
+        return np.ascontiguousarray(values).reshape(-1, SIDE, SIDE)
+    if values.ndim == 4:
+        log.info("%s: images in colour, taken as grey", name)
+    if factor != 1:
+        log.info("%s: values 0..%.3g, scaled to 0..255", name, 255 / factor)
+    if not ready:
+        log.info("%s: images of %dx%d pixels, framed to %dx%d as MNIST's", name, width, height, SIDE, SIDE)
+    images = np.empty((len(values), SIDE, SIDE), np.uint8)
+    for start in range(0, len(values), _BLOCK):
+        block = values[start : start + _BLOCK]
+        grey = block[..., :3].astype(np.float32) @ _LUMA if block.ndim == 4 else block
+        grey = np.rint(grey * np.float32(factor)).astype(np.uint8)
+        images[start : start + len(block)] = grey if ready else [frame(image) for image in grey]
+    return images
+
+
+def _planes(values: NDArray[Any], name: object) -> NDArray[Any]:
+    """Return images as (n, h, w), or (n, h, w, c) where they have colours."""
+    if values.ndim == 2 and (side := math.isqrt(values.shape[1])) ** 2 == values.shape[1]:
+        values = values.reshape(-1, side, side)
+    if values.ndim == 4 and values.shape[1] in (1, 3, 4) and values.shape[3] not in (1, 3, 4):
+        values = values.transpose(0, 2, 3, 1)
+    if values.ndim == 4 and values.shape[3] == 1:
+        values = values[..., 0]
+    if not (values.ndim == 3 or (values.ndim == 4 and values.shape[3] in (3, 4))) or values.dtype.kind not in "biuf":
+        raise DataError(
+            f"{name}: {values.shape} {values.dtype}, expected images (n, {SIDE}, {SIDE}), or (n, {SIDE * SIDE}), of "
+            "pixels 0..255 or 0..1"
+        )
+    return values
+
+
+def _factor(values: NDArray[Any], name: object) -> float:
+    """Return what brings values to 0..255. Raises DataError where their range tells no such factor."""
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    if not (low >= 0 and high <= 255):  # NaN fails this too
+        if not math.isfinite(low + high):
+            raise DataError(f"{name}: has pixels that are not finite")
+        normalised = ", as after normalisation: save them before it" if low < 0 and high < 10 else ""
+        raise DataError(f"{name}: pixels from {low:.3g} to {high:.3g}{normalised}; expected 0..255 or 0..1")
+    if values.dtype.kind in "fb":
+        return 255.0 if high <= 1 else 1.0
+    return 255 / high if high in (1, FEW_LEVELS) else 1.0
+
+
+def to_labels(values: NDArray[Any], name: object) -> NDArray[np.int64]:
+    """Return labels as (n,) integers: of whole numbers of any type, of text ("7"), or one-hot (n, 10).
+
+    Raises DataError, beginning with `name`, where they are anything else; the range is checked by `Digits`.
+    """
+    if values.ndim == 2 and values.shape[1] == 10 and values.dtype.kind in "biuf" and (values.sum(1) == 1).all():
+        values = values.argmax(1)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    try:
+        numbers = values.astype(np.float64)
+        if values.ndim == 1 and (numbers == np.rint(numbers)).all() and (np.abs(numbers) < 1 << 31).all():
+            return numbers.astype(np.int64)
+    except ValueError:
+        pass
+    raise DataError(f"{name}: labels are {values.shape} {values.dtype}, expected (n,) digits 0..9")
+
+
+def upright(digits: Digits, name: object, refuse: bool = True) -> Digits:
+    """Return labelled digits upright: with rows and columns swapped where they are as in EMNIST's files.
+
+    Every image is compared with MNIST's mean digits, as it is and turned; of real digits eight in ten are recognised
+    by this upright, and two in ten lying on their side. Warns (UserWarning) where digits are turned. Raises DataError
+    where more of them are recognised turned than not, but not clearly; with `refuse` false they then stay as they are.
+    """
+    if digits.labels is None:
+        return digits
+    rows = slice(None, None, max(1, len(digits) // 1000))
+    images, labels = digits.images[rows], digits.labels[rows]
+    turned = images.transpose(0, 2, 1)
+    as_is, other = _nearest(images) == labels, _nearest(turned) == labels
+    only_as_is, only_turned = int((as_is & ~other).sum()), int((other & ~as_is).sum())
+    kinds = len(np.unique(labels[other & ~as_is]))
+    if only_turned < max(ENOUGH, only_as_is + 1) or kinds < KINDS:
+        return digits
+    if only_turned < CERTAIN * only_as_is or other.mean() < 0.5:
+        if not refuse:
+            return digits
+        raise DataError(
+            f"{name}: {as_is.mean():.0%} of the images resemble their digit, and {other.mean():.0%} with rows and "
+            "columns swapped, so that it is not clear how they lie; look at some, and save them upright as arrays "
+            "images and labels in a .npz"
+        )
+    warnings.warn(
+        f"{name}: rows and columns of the images are swapped, as in EMNIST's files (resembling their digit: "
+        f"{as_is.mean():.0%}, turned {other.mean():.0%}); they are turned upright",
+        stacklevel=4,
+    )
+    return Digits(np.ascontiguousarray(digits.images.transpose(0, 2, 1)), digits.labels)
+
+
+def _nearest(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the digit whose mean each image (n, 28, 28) correlates with most, (n,)."""
+    nearest: NDArray[np.int64] = (_standard(images) @ _means().T).argmax(1)
+    return nearest
+
+
+@cache
+def _means() -> NDArray[np.float32]:
+    """Return the mean of each of MNIST's training digits, (10, 196), of length 1."""
+    return _standard(np.load(Path(__file__).parent / "mean-digits.npy", allow_pickle=False))
+
+
+def _standard(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return images (n, 28, 28) at half their size as rows of mean 0 and length 1."""
+    half = images.reshape(-1, SIDE // 2, 2, SIDE // 2, 2).astype(np.float32).mean((2, 4)).reshape(len(images), -1)
+    half -= half.mean(1, keepdims=True)
+    rows: NDArray[np.float32] = half / (np.linalg.norm(half, axis=1, keepdims=True) + np.float32(1e-6))
+    return rows
