@@ -45,8 +45,8 @@ def to_images(values: NDArray[Any], name: object) -> NDArray[np.uint8]:
     """Return images of any usual layout as (n, 28, 28) uint8, 0..255.
 
     values: (n, h, w), (n, h * h), (n, h, w, c) or (n, c, h, w) with 1 channel, 3 (RGB) or 4 (with alpha, ignored), of
-    any type; 0..255, 0..1, or whole numbers up to `FEW_LEVELS`. Images of another size than 28x28 are framed as MNIST's.
-    Raises DataError, beginning with `name`, where layout, size or range are others.
+    any type; 0..255, 0..1, or whole numbers up to `FEW_LEVELS`. Images of another size than 28x28 are framed as
+    MNIST's. Raises DataError, beginning with `name`, where layout, size or range are others.
     """
     values = _planes(values, name)
     height, width = values.shape[1:3]
