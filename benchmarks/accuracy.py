@@ -20,7 +20,7 @@ from rows import note, row
 from digitnet import evaluate
 from digitnet.core.digits import ensemble
 from digitnet.data import datasets
-from digitnet.models import checkpoint
+from digitnet.models import checkpoint, run_folder
 from digitnet.models.networks import TorchClassifier
 from digitnet.training.config import RECIPES
 from digitnet.training.run import reopen, start
@@ -47,15 +47,15 @@ def main() -> bool:
     right, valid, seconds, members = [], [], [], []
     for seed in range(asked.seeds):
         folder = asked.out / f"{asked.recipe}-{seed}"
-        if not (folder / checkpoint.SCORES).is_file():
-            begun = (folder / checkpoint.CONFIG).is_file()
+        if not (folder / run_folder.SCORES).is_file():
+            begun = (folder / run_folder.CONFIG).is_file()
             run = reopen(folder) if begun else start(replace(RECIPES[asked.recipe], seed=seed), folder)
             for epoch in run.train():
                 note(f"{asked.recipe} seed {seed}: epoch {epoch.number} of {epoch.epochs}")
             run.finish()
-        lines = (folder / checkpoint.HISTORY).read_text().splitlines()
+        lines = (folder / run_folder.HISTORY).read_text().splitlines()
         epochs = [json.loads(line) for line in lines]
-        right.append(100 * checkpoint.load_json(folder / checkpoint.SCORES)["accuracy"])
+        right.append(100 * run_folder.load_json(folder / run_folder.SCORES)["accuracy"])
         valid.append(100 * epochs[-1]["valid_accuracy"])
         seconds.append(sum(epoch["seconds"] for epoch in epochs))
         members.append(TorchClassifier(checkpoint.load_network(folder)))

@@ -208,7 +208,7 @@ def load_checkpoint(data: bytes) -> None:
     """A byte for the kind of file, then the file -> a network, a run's state, or a run's JSON."""
     import torch
 
-    from digitnet.models import checkpoint
+    from digitnet.models import checkpoint, run_folder
     from digitnet.models.networks import DigitNet
 
     if not data:
@@ -220,7 +220,7 @@ def load_checkpoint(data: bytes) -> None:
             case 1:
                 checkpoint.load_network(_file("their.pt", data[1:]))
             case 2:
-                checkpoint.load_json(_file("config.json", data[1:]))
+                run_folder.load_json(_file("config.json", data[1:]))
             case 3:
                 network = DigitNet()
                 optimizer = torch.optim.Adam(network.parameters())

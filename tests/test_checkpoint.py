@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from digitnet import ModelError, TrainingError
-from digitnet.models import checkpoint
+from digitnet.models import checkpoint, run_folder
 from digitnet.models.networks import DigitNet
 from digitnet.training.config import TrainConfig
 from digitnet.training.loop import _optimizers
@@ -131,7 +131,7 @@ def test_what_is_not_there_is_said(tmp_path):
     with pytest.raises(ModelError, match=r"no model\.safetensors in it"):
         checkpoint.load_network(tmp_path)
     with pytest.raises(ModelError, match="no run in"):
-        checkpoint.latest_run(tmp_path)
+        run_folder.latest_run(tmp_path)
 
 
 def test_a_file_too_large_is_not_opened(tmp_path, monkeypatch, network):
@@ -175,7 +175,7 @@ def test_the_latest_run_is_the_one_whose_weights_are_newest(tmp_path, network):
     for age, name in enumerate(("new", "old", "older")):
         checkpoint.save_network(tmp_path / name / "model.safetensors", network, "digitnet")
         os.utime(tmp_path / name / "model.safetensors", (time.time() - age,) * 2)
-    assert checkpoint.latest_run(tmp_path).name == "new"
+    assert run_folder.latest_run(tmp_path).name == "new"
 
 
 def test_json_is_written_for_people_and_reads_back(tmp_path):
@@ -186,8 +186,8 @@ def test_json_is_written_for_people_and_reads_back(tmp_path):
         "none": [],
         "deep": [{"a": 1}],
     }
-    checkpoint.save_json(tmp_path / "a.json", value)
-    assert checkpoint.load_json(tmp_path / "a.json") == value
+    run_folder.save_json(tmp_path / "a.json", value)
+    assert run_folder.load_json(tmp_path / "a.json") == value
     assert "[1, 2]" in (tmp_path / "a.json").read_text()
 
 
@@ -195,19 +195,19 @@ def test_json_is_written_for_people_and_reads_back(tmp_path):
 def test_damaged_json_is_a_model_error(tmp_path, text):
     (tmp_path / "config.json").write_text(text, encoding="latin1")
     with pytest.raises(ModelError, match="not"):
-        checkpoint.load_json(tmp_path / "config.json")
+        run_folder.load_json(tmp_path / "config.json")
 
 
 def test_a_failed_write_keeps_the_old_file_and_leaves_no_part(tmp_path, network, monkeypatch):
     path = tmp_path / "scores.json"
-    checkpoint.save_json(path, {"a": 1})
+    run_folder.save_json(path, {"a": 1})
 
     def full(fd):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        checkpoint.save_json(path, {"a": 2})
+        run_folder.save_json(path, {"a": 2})
     assert json.loads(path.read_text()) == {"a": 1}
     assert list(tmp_path.iterdir()) == [path]
 
@@ -217,7 +217,7 @@ def test_parts_that_killed_processes_left_go_with_a_later_write(tmp_path):
     for part in (old, new):
         part.write_text("half")
     os.utime(old, (time.time() - 7200,) * 2)
-    checkpoint.save_json(tmp_path / "scores.json", {})
+    run_folder.save_json(tmp_path / "scores.json", {})
     assert not old.exists()
     assert new.exists(), "it may belong to a process at work"
 
@@ -266,19 +266,19 @@ def test_whole_messages_about_pickles_and_json(tmp_path, network):
         what = "not a state dict; save one with torch.save(model.state_dict(), PATH)"
         assert said(checkpoint.load_network, path) == f"{path}: {what}"
     path = tmp_path / "x.json"
-    assert said(checkpoint.load_json, path) == f"{path}: cannot be read (No such file or directory)"
+    assert said(run_folder.load_json, path) == f"{path}: cannot be read (No such file or directory)"
     path.write_text("[1]")
-    assert said(checkpoint.load_json, path) == f"{path}: not a JSON object"
+    assert said(run_folder.load_json, path) == f"{path}: not a JSON object"
     path.write_text("{")
-    assert said(checkpoint.load_json, path).startswith(f"{path}: not JSON (Expecting property name")
+    assert said(run_folder.load_json, path).startswith(f"{path}: not JSON (Expecting property name")
     assert said(checkpoint.load_tensors, path).startswith(f"{path}: not a whole safetensors file (")
 
 
 def test_json_may_hold_any_letters(tmp_path):
-    checkpoint.save_json(tmp_path / "x.json", {"name": "Zürich 数字"})
-    assert checkpoint.load_json(tmp_path / "x.json") == {"name": "Zürich 数字"}
+    run_folder.save_json(tmp_path / "x.json", {"name": "Zürich 数字"})
+    assert run_folder.load_json(tmp_path / "x.json") == {"name": "Zürich 数字"}
     (tmp_path / "x.json").write_bytes('{"name": "数字"}'.encode())
-    assert checkpoint.load_json(tmp_path / "x.json") == {"name": "数字"}
+    assert run_folder.load_json(tmp_path / "x.json") == {"name": "数字"}
 
 
 def test_a_file_of_exactly_the_largest_size_is_opened(tmp_path, monkeypatch, network):
@@ -306,14 +306,14 @@ def test_tensors_come_back_with_what_was_said_of_them_and_as_they_were(tmp_path)
 def test_without_any_run_the_way_to_one_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     expected = "train one with: digitnet train, or name one with --model"
-    assert said(checkpoint.latest_run, Path("run")) == f"no run in {tmp_path.resolve() / 'run'}; {expected}"
+    assert said(run_folder.latest_run, Path("run")) == f"no run in {tmp_path.resolve() / 'run'}; {expected}"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every name is text")
 def test_a_name_that_is_no_text_is_a_name(tmp_path, network):
     """Neither safetensors nor torch opens such a file by its name."""
     folder = tmp_path / os.fsdecode(b"caf\xe9")
-    checkpoint.save_network(folder / checkpoint.WEIGHTS, network, "digitnet")
+    checkpoint.save_network(folder / run_folder.WEIGHTS, network, "digitnet")
     with (folder / "their.pt").open("wb") as file:
         torch.save(network.state_dict(), file)
     assert same(checkpoint.load_network(folder), network)
@@ -326,7 +326,7 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError) as caught:
-        checkpoint.save_json(tmp_path / "scores.json", {})
+        run_folder.save_json(tmp_path / "scores.json", {})
     assert caught.value.filename == str(tmp_path / "scores.json")
 
 

@@ -16,7 +16,7 @@ from digitnet import DataError, ModelError, classifier
 from digitnet.core.digits import STRIP
 from digitnet.data.synthesis.texts import ALPHABET
 from digitnet.imaging.normalization import strip
-from digitnet.models import checkpoint
+from digitnet.models import checkpoint, run_folder
 from digitnet.models.loading import open_model
 from digitnet.models.model_file import MARGIN, STRIDE
 from digitnet.models.networks import DigitNet, LineNet, StrongNet, to_input
@@ -210,7 +210,7 @@ def test_a_run_becomes_a_model_file_with_its_settings_and_scores(run, tmp_path):
 def test_a_run_without_scores_is_exported_without_them(run, tmp_path):
     folder = tmp_path / "unscored"
     folder.mkdir()
-    for name in (checkpoint.WEIGHTS, checkpoint.CONFIG):
+    for name in (run_folder.WEIGHTS, run_folder.CONFIG):
         (folder / name).write_bytes((run.folder / name).read_bytes())
     assert "test" not in export.export_run(folder, tmp_path / "mine.onnx").about
 
@@ -226,9 +226,9 @@ def test_a_run_without_scores_is_exported_without_them(run, tmp_path):
 def test_a_run_whose_data_is_not_what_it_was_is_not_exported(run, tmp_path, change, message):
     folder = tmp_path / "changed"
     folder.mkdir()
-    (folder / checkpoint.WEIGHTS).write_bytes((run.folder / checkpoint.WEIGHTS).read_bytes())
+    (folder / run_folder.WEIGHTS).write_bytes((run.folder / run_folder.WEIGHTS).read_bytes())
     config = json.loads((run.folder / "config.json").read_text())
-    (folder / checkpoint.CONFIG).write_text(json.dumps({} if change is None else config | change))
+    (folder / run_folder.CONFIG).write_text(json.dumps({} if change is None else config | change))
     with pytest.raises((DataError, ModelError)) as caught:
         export.export_run(folder, tmp_path / "mine.onnx")
     assert message in str(caught.value)
@@ -263,7 +263,7 @@ def test_where_the_file_cannot_go_is_told_before_the_work(run, digitnet, tmp_pat
 
 @pytest.mark.parametrize("kind", ["run", "safetensors"])
 def test_a_classifier_is_whatever_evaluate_takes(kind, run, drawn):
-    path = run.folder if kind == "run" else run.folder / checkpoint.WEIGHTS
+    path = run.folder if kind == "run" else run.folder / run_folder.WEIGHTS
     found = classifier(path)(drawn.images)
     assert (found == open_model(path).classifier(drawn.images)).all()
     assert found == pytest.approx(softmax(logits(checkpoint.load_network(run.folder), drawn.images), axis=1), abs=1e-6)

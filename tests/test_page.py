@@ -27,7 +27,8 @@ httpx = pytest.importorskip("httpx")
 
 from digitnet import Digits, evaluate  # noqa: E402
 from digitnet.core.files import cell  # noqa: E402
-from digitnet.evaluation.misclassified import ERRORS, SCORES, save_errors  # noqa: E402
+from digitnet.evaluation.misclassified import save_errors  # noqa: E402
+from digitnet.models.run_folder import ERRORS, SCORES  # noqa: E402
 from digitnet.serving.app import create_app  # noqa: E402
 from digitnet.serving.service import Settings  # noqa: E402
 

@@ -25,6 +25,7 @@ from digitnet.evaluation.metrics import Scores
 from digitnet.evaluation.misclassified import A_CELL
 from digitnet.evaluation.report import build, measure, summary
 from digitnet.evaluation.scoring import Evaluation, judge
+from digitnet.models import run_folder
 from digitnet.models.loading import Model, open_model
 from digitnet.training.config import RECIPES
 from digitnet.training.run import start
@@ -306,13 +307,13 @@ def run(folder):
     for seed in (0, 1):
         runs.append(start(replace(config, seed=seed)))
         list(runs[-1].train())
-        runs[-1].finish()
+        build.report_run(runs[-1].evaluation(runs[-1].finish()))
     patch.undo()
     return runs[-1]
 
 
 def test_a_run_ends_with_its_report(run, folder):
-    text = (folder / run.folder / build.REPORT).read_text()
+    text = (folder / run.folder / run_folder.REPORT).read_text()
     page = Page(text)
     kept = json.loads((folder / run.folder / "scores.json").read_text())
     assert f"read wrong of 100 digits {kept['errors']}" in page.text

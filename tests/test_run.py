@@ -126,7 +126,7 @@ def test_drawn_digits_are_added_to_the_training_digits_alone(config):
     assert (train.images[-30:] == hands(30).images).all()
     assert (more.parts.valid.images == plain.parts.valid.images).all()
     assert (more.parts.test.images == plain.parts.test.images).all()
-    assert more.letters is None
+    assert more.dataset.letters is None
     assert (reopen(more.folder).parts.train.images == train.images).all()
 
 
@@ -141,7 +141,7 @@ def small_fonts(monkeypatch, put_fonts, tmp_path):
 def test_a_recipe_with_negatives_has_the_letters_of_hands_and_of_print(config, small_fonts):
     run = start(replace(config, negatives=0.25))
     hand, printed = fonts.letters([small_fonts]), fonts.letters([small_fonts], fonts.PRINTED_LETTERS)
-    assert (run.letters.images == np.concatenate([hand.images, printed.images])).all()
+    assert (run.dataset.letters.images == np.concatenate([hand.images, printed.images])).all()
     assert len(hand) < len(printed)
     assert len(run.parts.train) == len(start(config).parts.train)
 
@@ -212,7 +212,7 @@ def test_a_run_that_another_process_finished_meanwhile_is_not_begun_anew(config)
     assert (run.folder / "model.safetensors").read_bytes() == before
 
 
-def test_a_run_killed_at_its_report_is_gone_on_with(config, monkeypatch):
+def test_a_run_killed_while_it_is_scored_is_gone_on_with(config, monkeypatch):
     class Killed(BaseException):
         pass
 
@@ -222,7 +222,7 @@ def test_a_run_killed_at_its_report_is_gone_on_with(config, monkeypatch):
     run = start(config)
     list(run.train())
     with monkeypatch.context() as patch:
-        patch.setattr("digitnet.evaluation.report.build.report_run", die)
+        patch.setattr("digitnet.training.run.mark_finished", die)
         with pytest.raises(Killed):
             run.finish()
     scores = (run.folder / "scores.json").read_bytes()
@@ -230,8 +230,15 @@ def test_a_run_killed_at_its_report_is_gone_on_with(config, monkeypatch):
     assert list(again.train()) == []
     again.finish()
     assert (run.folder / "scores.json").read_bytes() == scores
-    assert (run.folder / "report.html").is_file()
     assert not (run.folder / "state.safetensors").exists()
+
+
+def test_training_and_scoring_need_nothing_of_the_report(environment):
+    code = (
+        "import sys; import digitnet.training.run; print([n for n in sys.modules if '.report' in n or n == 'jinja2'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "[]\n"
 
 
 def test_what_a_kill_at_the_start_leaves_behind_is_not_in_the_way(config, tmp_path):

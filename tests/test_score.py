@@ -14,7 +14,7 @@ from digitnet.data import datasets
 from digitnet.data.corruptions import corrupt
 from digitnet.evaluation.report.measure import elsewhere
 from digitnet.evaluation.scoring import judge, score, score_corrupted, summary
-from digitnet.models import checkpoint, onnx_models
+from digitnet.models import onnx_models, run_folder
 from digitnet.models.loading import Model, open_model
 from digitnet.training.config import RECIPES
 from digitnet.training.export import export
@@ -56,7 +56,7 @@ def test_scores_survive_a_folder_that_cannot_be_written(config, monkeypatch, cap
 
 def test_an_interrupted_first_epoch_can_be_resumed_but_not_scored(config):
     run = start(config)
-    with pytest.raises(ModelError, match=rf"no {checkpoint.WEIGHTS} in it"):
+    with pytest.raises(ModelError, match=rf"no {run_folder.WEIGHTS} in it"):
         open_model(run.folder)
     assert [epoch.number for epoch in reopen(run.folder).train()] == [1, 2]
 

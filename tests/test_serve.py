@@ -32,10 +32,11 @@ from digitnet.core import extras  # noqa: E402
 from digitnet.core.errors import DataError, ImageError, ModelError  # noqa: E402
 from digitnet.data.synthesis.strokes import hands  # noqa: E402
 from digitnet.evaluation.metrics import evaluate  # noqa: E402
-from digitnet.evaluation.misclassified import ERRORS, SCORES, save_errors  # noqa: E402
+from digitnet.evaluation.misclassified import save_errors  # noqa: E402
 from digitnet.imaging import pages  # noqa: E402
 from digitnet.models import onnx_models  # noqa: E402
 from digitnet.models.inspection import inside  # noqa: E402
+from digitnet.models.run_folder import ERRORS, SCORES  # noqa: E402
 from digitnet.reading.reader import Reader  # noqa: E402
 from digitnet.serving.app import WEB, create_app  # noqa: E402
 from digitnet.serving.batching import LateError  # noqa: E402

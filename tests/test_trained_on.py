@@ -20,7 +20,8 @@ from digitnet.evaluation.scoring import judge, score_corrupted, summary
 from digitnet.models import checkpoint, onnx_models, vetting
 from digitnet.models.loading import open_model
 from digitnet.models.networks import DigitNet, TorchClassifier
-from digitnet.models.trained_on import HOME, IMAGES, MNIST_SHA256, TRAINED_ON, ImageSet, known, trained_on, unpacked
+from digitnet.models.run_folder import TRAINED_ON
+from digitnet.models.trained_on import HOME, IMAGES, MNIST_SHA256, ImageSet, known, trained_on, unpacked
 from digitnet.training.config import RECIPES
 from digitnet.training.export import export, export_run
 from digitnet.training.run import start

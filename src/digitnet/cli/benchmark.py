@@ -60,7 +60,7 @@ def benchmark(
     """
     from digitnet.experiments import benchmark as bench
     from digitnet.experiments.suite import SUITES, Plan, Sets
-    from digitnet.models.loading import RUNS
+    from digitnet.models.run_folder import RUNS
 
     chosen = SUITES[suite]
     models = tuple(model or chosen.models)

@@ -13,11 +13,12 @@ import typer
 
 from digitnet.cli.options import DataDir
 from digitnet.cli.scores import print_line_scores, print_scores
-from digitnet.core.errors import TrainingError
+from digitnet.core.errors import DigitNetError, TrainingError
 from digitnet.core.terminal import console, duration, program, put, say
 from digitnet.core.text import percent
 
 if TYPE_CHECKING:
+    from digitnet.evaluation.metrics import Scores
     from digitnet.training.config import TrainConfig
     from digitnet.training.loop import Epoch
     from digitnet.training.run import Run
@@ -119,9 +120,7 @@ def _train(run: Run, first: bool) -> None:
 
 def _finish(run: Run) -> None:
     from digitnet.evaluation.line_metrics import LineScores
-    from digitnet.evaluation.report.build import REPORT
-    from digitnet.evaluation.scoring import PICTURE
-    from digitnet.models.loading import RUNS
+    from digitnet.models.run_folder import CONFUSION, RUNS
 
     scores = run.finish()
     if isinstance(scores, LineScores):
@@ -129,9 +128,9 @@ def _finish(run: Run) -> None:
         print_line_scores("Lines of held-out writers and test digits", scores)
         return
     print_scores("\nTest accuracy", scores, run.parts.test)
-    put(f"Confusion matrix: {run.folder / PICTURE}")
-    if (run.folder / REPORT).is_file():
-        put(f"Report: {run.folder / REPORT}")
+    put(f"Confusion matrix: {run.folder / CONFUSION}")
+    if (path := _report(run, scores)) is not None:
+        put(f"Report: {path}")
     print()
     evaluate = f"{program()} evaluate" + ("" if run.folder.parent == RUNS else f" --model {run.folder}")
     print("Next:")
@@ -143,6 +142,17 @@ def _finish(run: Run) -> None:
         print(f"  {program()} train --recipe quick\n      learns nearly as well in seconds")
     else:
         print(f"  {program()} train\n      learns better, in about two minutes for MNIST")
+
+
+def _report(run: Run, scores: Scores) -> Path | None:
+    """Write the run's report; warn where that cannot be done, for the run is whole without it."""
+    from digitnet.evaluation.report.build import report_run
+
+    try:
+        return report_run(run.evaluation(scores))
+    except (OSError, ModuleNotFoundError, DigitNetError) as error:
+        say(f"no report was written ({error}); write it with: {program()} report {run.folder}")
+        return None
 
 
 @contextmanager

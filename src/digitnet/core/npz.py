@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from digitnet.core.errors import DataError
 from digitnet.core.files import ZipBytes, fill
-from digitnet.core.text import listed, printable
+from digitnet.core.text import listed, reason
 
 INTEGERS = tuple(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8))
 """Types of integer columns."""
@@ -70,9 +70,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise
     # zipfile and numpy's parser of headers raise whatever Python does: RuntimeError where it is locked, TokenError, ...
     except Exception as error:
-        words = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-        reason = printable(words.splitlines()[0])
-        raise DataError(f"{path}: not a readable .npz of plain arrays ({reason})") from error
+        raise DataError(f"{path}: not a readable .npz of plain arrays ({reason(error)})") from error
 
 
 def read(path: Path, columns: Mapping[str, Column], limit: int) -> dict[str, NDArray[Any]]:

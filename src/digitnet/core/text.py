@@ -38,3 +38,14 @@ def percent(share: float) -> str:
     """Return a share 0..1 as percent with two places; only 1 itself rounds to 100."""
     text = f"{100 * share:.2f} %"
     return "99.99 %" if text == "100.00 %" and share < 1 else text
+
+
+def reason(error: BaseException, most: int = 200) -> str:
+    """Return why something failed, as one printable line of at most `most` characters.
+
+    It is the first line of the message, or the error's type where there is none. Of an error of the system it leaves
+    out the number and the path.
+    """
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    lines = words.strip().splitlines() or [type(error).__name__]
+    return printable(lines[0][:most])

@@ -22,10 +22,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from urllib.error import HTTPError
 
 from digitnet.core.errors import DataError
 from digitnet.core.files import gunzip, write_atomic
+from digitnet.core.text import reason
 
 CONNECT_SECONDS = 5.0
 """Longest silence of a mirror before the next source is tried, seconds."""
@@ -82,16 +82,16 @@ def fetch(files: Sequence[File], sources: Sequence[Source], folder: Path) -> Non
         except _UnwritableError:
             raise
         except (OSError, DataError) as error:
-            faults.append(f"{source.name}: {_reason(error)}")
+            faults.append(f"{source.name}: {reason(_cause(error), 500)}")
         if not missing:
             return
     raise DataError(f"{', '.join(file.name for file in missing)} could not be fetched: {'; '.join(faults)}")
 
 
-def _reason(error: Exception) -> str:
-    """Return what happened, without the words that urllib and the system wrap around it."""
-    cause = error if isinstance(error, HTTPError) else getattr(error, "reason", error)
-    return getattr(cause, "strerror", None) or str(cause)
+def _cause(error: Exception) -> Exception:
+    """Return the error that urllib wraps in its own, or the error itself."""
+    cause = getattr(error, "reason", None)
+    return cause if isinstance(cause, Exception) else error
 
 
 def _write(path: Path, data: bytes) -> None:

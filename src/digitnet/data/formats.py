@@ -26,7 +26,7 @@ from digitnet.core.digits import SIDE
 from digitnet.core.errors import DataError
 from digitnet.core.files import fill
 from digitnet.core.npz import NUMBERS, Column
-from digitnet.core.text import printable
+from digitnet.core.text import reason
 from digitnet.data.pixels import SMALLEST, to_images, to_labels
 
 MAX_BYTES = 4 << 30
@@ -319,10 +319,3 @@ def read_npz(path: Path, part: str = "all") -> Arrays:
     if len(labels) != len(images):
         raise DataError(f"{path}: {names[1]} are {labels.shape}, expected ({len(images)},), one an image")
     return images, labels
-
-
-def reason(error: BaseException) -> str:
-    """Return an error's words in a line, without the path that the message names already."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return printable((str(error) or type(error).__name__).splitlines()[0])

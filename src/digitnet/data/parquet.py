@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.core.errors import DataError
-from digitnet.core.text import listed
+from digitnet.core.text import listed, reason
 from digitnet.data import formats
-from digitnet.data.formats import LABELS, Arrays, reason
+from digitnet.data.formats import LABELS, Arrays
 from digitnet.data.pictures import read_pictures
 from digitnet.data.pixels import to_images, to_labels
 from digitnet.imaging.pages import MOST_BYTES
@@ -89,7 +89,7 @@ def _read(path: Path) -> Arrays:
                 images = _pictures(table, path)
             return images, to_labels(_values(table, label, path), path) if label else None
     except (OSError, ValueError) as error:  # pyarrow's errors are of these
-        raise DataError(f"{path}: not a Parquet file that can be read ({reason(error)[:200]})") from error
+        raise DataError(f"{path}: not a Parquet file that can be read ({reason(error)})") from error
 
 
 def _values(table: Any, name: str, path: Path) -> NDArray[Any]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from digitnet.core.digits import SIDE
 from digitnet.core.errors import DataError
-from digitnet.data.formats import Arrays, reason
+from digitnet.core.text import reason
+from digitnet.data.formats import Arrays
 from digitnet.imaging.normalization import frame
 
 log = logging.getLogger("digitnet")

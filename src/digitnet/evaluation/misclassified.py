@@ -15,9 +15,7 @@ from digitnet.core.errors import DataError
 from digitnet.core.files import write_atomic
 from digitnet.core.npz import INTEGERS, Column
 from digitnet.evaluation.metrics import Scores
-
-SCORES, ERRORS = "scores.json", "errors.npz"
-"""The scores in a run's folder, and the digits it got wrong."""
+from digitnet.models.run_folder import ERRORS, SCORES
 
 A_CELL = 20
 """Wrong digits that are kept of each cell of the confusion matrix, the surest ones."""

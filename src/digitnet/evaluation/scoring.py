@@ -24,13 +24,10 @@ from digitnet.data.fonts import FONTS
 from digitnet.evaluation.metrics import Scores, evaluate, scored
 from digitnet.models import onnx_models
 from digitnet.models.loading import Model
+from digitnet.models.run_folder import CONFUSION
 from digitnet.models.trained_on import warn_of_seen
 
 log = logging.getLogger("digitnet")
-
-
-PICTURE = "confusion_matrix.png"
-"""The confusion matrix in a run's folder."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ def judge(model: Model, source: str | None = None, data_dir: str | Path | None =
         scores = evaluate(classifier, digits)
     scores = replace(scores, index=rows)
     ours = model.home != Path() and source == own_data(model)
-    name = PICTURE if ours else PICTURE.replace(".", f"-{Path(source).name.split('.')[0]}.")
+    name = CONFUSION if ours else CONFUSION.replace(".", f"-{Path(source).name.split('.')[0]}.")
     return Evaluation(model, source, digits, scores, model.home / name, files_of(source), kept_back, refused)
 
 

@@ -26,22 +26,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch.optim import Adam
 
 from digitnet.core.digits import Digits
 from digitnet.core.errors import DataError, ModelError
 from digitnet.core.files import to_json, write_atomic
+from digitnet.core.provenance import cores, processor, revision
+from digitnet.core.version import __version__
 from digitnet.data.datasets import fingerprint
 from digitnet.experiments.baselines import BASELINES, calibrated, fit, size
 from digitnet.experiments.measurements import Fitted, Numbers, measures
 from digitnet.experiments.suite import MADE, SETTINGS, SOURCE, Plan, Sets
-from digitnet.models import checkpoint, onnx_models
+from digitnet.models import onnx_models, run_folder
 from digitnet.models.loading import INPUTS, is_weights, open_model
 from digitnet.models.networks import TorchClassifier
 from digitnet.training.config import RECIPES
 from digitnet.training.export import CalibratedClassifier, export_run, valid_of_run
-from digitnet.training.run import environment, reopen, start
+from digitnet.training.run import reopen, start
 
 TUTORIAL = "tutorial"
 """The recipe that is a baseline, too."""
@@ -104,7 +107,6 @@ def settings(plan: Plan, sets: Sets) -> dict[str, Any]:
     given = {
         name: "made here" if name == MADE else fingerprint(Digits(sets.without_digit(name))) for name in sets.kinds
     }
-    here = environment()
     return {
         "suite": plan.suite,
         "models": {name: _content(name) for name in plan.models},
@@ -113,8 +115,12 @@ def settings(plan: Plan, sets: Sets) -> dict[str, Any]:
         "learnt from": {SOURCE: sets.parts.sha256},
         "data": others,
         "negatives": given,
-        "versions": {each: here[each] for each in ("digitnet", "torch", "numpy")}
-        | {"scikit-learn": sklearn.__version__},
+        "versions": {
+            "digitnet": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "scikit-learn": sklearn.__version__,
+        },
     }
 
 
@@ -125,9 +131,15 @@ def begin(plan: Plan, sets: Sets, folder: Path) -> dict[str, Any]:
     """
     path, wanted = folder / SETTINGS, settings(plan, sets)
     if not path.is_file():
-        about = {"begun": datetime.now(UTC).date().isoformat(), "processor": processor(), "cores": onnx_models.cores()}
-        more = {name: value for name, value in environment().items() if name in ("revision", "python", "threads")}
-        write_atomic(path, to_json(wanted | about | more).encode())
+        about = {
+            "begun": datetime.now(UTC).date().isoformat(),
+            "processor": processor(),
+            "cores": cores(),
+            "revision": revision(),
+            "python": platform.python_version(),
+            "threads": torch.get_num_threads(),
+        }
+        write_atomic(path, to_json(wanted | about).encode())
     try:
         kept: dict[str, Any] = {"input": None} | json.loads(path.read_text(encoding="utf-8"))
         differ = [name for name, value in wanted.items() if kept[name] != value]
@@ -195,7 +207,7 @@ def prepare(row: Entry, seed: int, sets: Sets, folder: Path) -> Fitted:
             inputs = sets.plan.inputs if is_weights(row.name) else None
             opened = open_model(row.name, inputs, sets.plan.data_dir)
             folder = Path(row.name)
-            weights = folder / checkpoint.WEIGHTS if folder.is_dir() else folder
+            weights = folder / run_folder.WEIGHTS if folder.is_dir() else folder
             valid = valid_of_run(folder, sets.plan.data_dir)[0] if folder.is_dir() else sets.parts.valid
             network = cast(TorchClassifier, opened.classifier)
             fitted = CalibratedClassifier(network.network, valid, network.trained_on)
@@ -209,8 +221,8 @@ def _train(recipe: str, seed: int, sets: Sets, folder: Path) -> tuple[Path, Numb
     """Return a trained network's file and the cost of its training."""
     home, path = folder / "runs" / f"{recipe}-{seed}", folder / "models" / f"{recipe}-{seed}.onnx"
     spent = home / "cpu.json"
-    if not (home / checkpoint.SCORES).is_file():
-        begun = (home / checkpoint.CONFIG).is_file()
+    if not (home / run_folder.SCORES).is_file():
+        begun = (home / run_folder.CONFIG).is_file()
         config = replace(RECIPES[recipe], seed=seed, data=sets.source)
         run = reopen(home, None, sets.plan.data_dir) if begun else start(config, home, sets.plan.data_dir)
         cpu = _load(spent)
@@ -223,7 +235,7 @@ def _train(recipe: str, seed: int, sets: Sets, folder: Path) -> tuple[Path, Numb
         run.finish()
     if not path.is_file():
         export_run(home, path, sets.plan.data_dir)
-    lines = (home / checkpoint.HISTORY).read_text(encoding="utf-8").splitlines()
+    lines = (home / run_folder.HISTORY).read_text(encoding="utf-8").splitlines()
     cpu = _load(spent)
     known = len(cpu) == len(lines)  # unless it was killed between an epoch and its cost
     return path, {
@@ -234,7 +246,7 @@ def _train(recipe: str, seed: int, sets: Sets, folder: Path) -> tuple[Path, Numb
 
 def _content(name: str) -> str:
     """Return what a model is: of a file or a run the SHA-256 of its weights."""
-    path = Path(name) / checkpoint.WEIGHTS if Path(name).is_dir() else Path(name)
+    path = Path(name) / run_folder.WEIGHTS if Path(name).is_dir() else Path(name)
     known = name in BASELINES or name in RECIPES or name in onnx_models.built_in()
     return "digitnet's" if known else hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -254,11 +266,3 @@ def _difference(name: str, kept: Any, wanted: Any) -> str:
             return "; ".join(f"{what} {str(old)[:12]}, now {str(new)[:12]}" for what, old, new in pairs)
         kept, wanted = ", ".join(kept) or "none", ", ".join(wanted) or "none"
     return f"{name} {kept}, now {wanted}"
-
-
-def processor() -> str:
-    """Return this machine's processor in a few words."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

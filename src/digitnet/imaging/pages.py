@@ -30,6 +30,7 @@ from PIL import Image, ImageFile, TiffImagePlugin
 
 from digitnet.core import extras
 from digitnet.core.errors import ImageError
+from digitnet.core.text import reason
 from digitnet.imaging import pipes
 from digitnet.imaging.decoding import CountedFile, cost
 from digitnet.imaging.grey import of_array, upright
@@ -158,12 +159,7 @@ def _named(name: str) -> Iterator[None]:
     except MemoryError as error:
         raise ImageError(f"{name}: too large for this machine's memory; save it smaller") from error
     except Exception as error:
-        raise ImageError(f"{name}: damaged or unusual ({_reason(error)}); fetch or save it again") from error
-
-
-def _reason(error: Exception) -> str:
-    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return (words.strip() or type(error).__name__).splitlines()[0][:150]
+        raise ImageError(f"{name}: damaged or unusual ({reason(error)}); fetch or save it again") from error
 
 
 def _book(source: Any, stack: ExitStack) -> tuple[int, _Read]:
@@ -221,7 +217,7 @@ def _opened(path: str) -> BinaryIO:
     except PermissionError as error:
         raise ImageError("you may not read it; change its permissions") from error
     except (OSError, ValueError) as error:
-        raise ImageError(f"cannot be opened ({_reason(error)}); check its name") from error
+        raise ImageError(f"cannot be opened ({reason(error)}); check its name") from error
 
 
 def _kind(file: BinaryIO) -> tuple[str, int]:

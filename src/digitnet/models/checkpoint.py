@@ -1,13 +1,4 @@
-"""A run on disk: its weights, the state that resuming needs, and its configuration.
-
-    run/NAME/config.json          what was asked for, with versions, seed, data hash and revision
-             trained-on.gz        which images it is trained and validated on: `trained_on.py`
-             history.jsonl        one line an epoch
-             model.safetensors    the weights to use
-             state.safetensors    everything that the next epoch depends on, while training goes on
-             scores.json          the test scores, once training is done
-             confusion_matrix.png
-             report.html          a page with all of it
+"""A run's weights and the state that resuming needs, on disk.
 
 Weights are read without executing anything: safetensors, or PyTorch's own loader restricted to tensors.
 """
@@ -28,24 +19,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from digitnet.core.errors import DataError, ModelError, TrainingError
-from digitnet.core.files import ZipBytes, to_json, write_atomic
-from digitnet.core.text import listed, printable
+from digitnet.core.files import ZipBytes, write_atomic
+from digitnet.core.text import listed, reason
 from digitnet.models.networks import MODELS
-from digitnet.models.trained_on import TRAINED_ON, ImageSet, unpacked
+from digitnet.models.run_folder import TRAINED_ON, WEIGHTS
+from digitnet.models.trained_on import ImageSet, unpacked
 
 MAX_WEIGHTS = 1 << 26
 """Largest file of weights or of a training's state that is opened, bytes: the networks have at most 3 million."""
 
 MAX_HEADER = 1 << 20
 """Most bytes of what such a file says of its tensors: each takes about a hundred."""
-
-WEIGHTS, STATE, HISTORY, CONFIG, SCORES = (
-    "model.safetensors",
-    "state.safetensors",
-    "history.jsonl",
-    "config.json",
-    "scores.json",
-)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
@@ -70,7 +54,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         about = json.loads(header.get("__metadata__", {}).get("digitnet", "{}"))
         return tensors, dict(about)
     except (SafetensorError, OSError, ValueError, TypeError, RecursionError, MemoryError) as error:
-        raise ModelError(f"{path}: not a whole safetensors file ({_first_line(error)})") from error
+        raise ModelError(f"{path}: not a whole safetensors file ({reason(error)})") from error
 
 
 def load_images(run: Path) -> ImageSet | None:
@@ -81,7 +65,7 @@ def load_images(run: Path) -> ImageSet | None:
     try:
         return unpacked(path.read_bytes())
     except (DataError, OSError) as error:
-        raise ModelError(f"{path}: damaged ({_first_line(error)}); delete it, or copy the run again") from error
+        raise ModelError(f"{path}: damaged ({reason(error)}); delete it, or copy the run again") from error
 
 
 def save_network(path: Path, network: nn.Module, name: str) -> None:
@@ -175,7 +159,7 @@ def _check_members(path: Path) -> None:
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise ModelError(f"{path}: not a file of PyTorch weights ({_first_line(error)}); copy it again") from error
+        raise ModelError(f"{path}: not a file of PyTorch weights ({reason(error)}); copy it again") from error
     packed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
     words = sum(member.file_size for member in members if member.filename.endswith(".pkl"))
     if packed or words > MAX_HEADER or sum(member.file_size for member in members) > MAX_WEIGHTS:
@@ -216,38 +200,8 @@ def load_state(path: Path, networks: Sequence[nn.Module], optimizers: Sequence[O
                     optimizer.state[weight][key[len(start) :]] = value.to(weight.device)
         return int(about["epochs_done"])
     except (RuntimeError, KeyError, ValueError) as error:
-        raise TrainingError(f"{path}: belongs to another configuration ({_first_line(error)})") from error
+        raise TrainingError(f"{path}: belongs to another configuration ({reason(error)})") from error
 
 
 def _weights(optimizer: Optimizer) -> list[Tensor]:
     return [weight for group in optimizer.param_groups for weight in group["params"]]
-
-
-def save_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a mapping as JSON for people, atomically."""
-    write_atomic(path, (to_json(value) + "\n").encode())
-
-
-def load_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object. Raises ModelError where the file is missing or damaged."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: not JSON ({_first_line(error)})") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path}: not a JSON object")
-    return value
-
-
-def latest_run(folder: Path) -> Path:
-    """Return the run in `folder` whose weights are newest. Raises ModelError where there is none."""
-    runs = sorted(folder.glob(f"*/{WEIGHTS}"), key=lambda path: path.stat().st_mtime)
-    if not runs:
-        raise ModelError(f"no run in {folder.resolve()}; train one with: digitnet train, or name one with --model")
-    return runs[-1].parent
-
-
-def _first_line(error: BaseException) -> str:
-    return printable((str(error) or type(error).__name__).splitlines()[0])

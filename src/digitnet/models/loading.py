@@ -15,6 +15,7 @@ from digitnet.core.digits import Classifier
 from digitnet.core.errors import DataError, ModelError
 from digitnet.data.datasets import splits
 from digitnet.models import onnx_models
+from digitnet.models.run_folder import CONFIG, RUNS, WEIGHTS, latest_run, load_json
 from digitnet.models.trained_on import trained_on
 
 if TYPE_CHECKING:
@@ -73,9 +74,6 @@ def _is_onnx(path: Path) -> bool:
 
 log = logging.getLogger("digitnet")
 
-RUNS = Path("run")
-"""Where runs go unless another folder is named."""
-
 
 INPUTS = {"0..1": (0.0, 1.0), "mnist": (0.1307, 0.3081), "-1..1": (0.5, 0.5), "0..255": (0.0, 1 / 255)}
 """What networks take, by name: (pixel / 255 - mean) / standard deviation. "mnist" are those of MNIST's training set."""
@@ -122,7 +120,7 @@ def open_model(model: str | Path | None = None, inputs: str | None = None, data_
     """
     if inputs is not None and inputs not in INPUTS:
         raise ModelError(f"input {inputs!r}: choose one of {', '.join(INPUTS)}")
-    if model is None and not any(RUNS.glob("*/model.safetensors")):  # checkpoint.WEIGHTS, which needs torch
+    if model is None and not any(RUNS.glob(f"*/{WEIGHTS}")):
         model = onnx_models.DEFAULT
     if model is not None and (str(model) in onnx_models.built_in() or Path(model).suffix == ".onnx"):
         opened = onnx_models.classifier(model)
@@ -132,11 +130,11 @@ def open_model(model: str | Path | None = None, inputs: str | None = None, data_
     from digitnet.models import checkpoint
     from digitnet.models.networks import LineNet, Normalised, TorchClassifier
 
-    path = checkpoint.latest_run(RUNS) if model is None else Path(model)
+    path = latest_run(RUNS) if model is None else Path(model)
     network = checkpoint.load_network(path)
     if isinstance(network, LineNet):
         raise ModelError(f"{path}: reads whole numbers; score it with: digitnet evaluate --read, once it is exported")
-    about = checkpoint.load_json(path / checkpoint.CONFIG) if (path / checkpoint.CONFIG).is_file() else {}
+    about = load_json(path / CONFIG) if (path / CONFIG).is_file() else {}
     if is_weights(path):
         candidates = {name: TorchClassifier(Normalised(network, *INPUTS[name])) for name in INPUTS}
         chosen = inputs or _best_input(path, candidates, data_dir)

@@ -8,7 +8,6 @@ probabilities and how digit-like each image is; or strips of numbers, and gives 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from digitnet.core.digits import DIGITS, SIDE, STRIP
 from digitnet.core.digits import ensemble as ensemble
 from digitnet.core.errors import DataError, ModelError
+from digitnet.core.provenance import cores
 from digitnet.core.text import listed
 from digitnet.models import vetting
 from digitnet.models.model_file import (
@@ -286,11 +286,6 @@ def hashes() -> dict[str, str]:
 def built_in() -> list[str]:
     """Return the names of the built-in classifiers."""
     return [name for name in hashes() if name not in (LINE, PAGE)]
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _mapping(threads: int) -> Callable[..., Iterable[Any]]:

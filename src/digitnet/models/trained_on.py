@@ -32,9 +32,6 @@ HOME = Path(__file__).parent / "weights"
 MNIST_SHA256 = "c2069063c1105f2bf96266aef1ff68c6e13bdda7a54e37bf19c16f1db24efc83"
 """`datasets.fingerprint` of MNIST, by which a model says that it was trained on it."""
 
-TRAINED_ON = "trained-on.gz"
-"""The set in a run's folder."""
-
 IMAGES = "digitnet_trained_on"
 """The entry of a model file's metadata that has the set, as base64."""
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.core.errors import DigitNetError
+from digitnet.core.provenance import cores
 from digitnet.core.terminal import say
 from digitnet.data.synthesis.strokes import hands
 from digitnet.evaluation.misclassified import load_report
@@ -29,7 +30,7 @@ from digitnet.imaging.normalization import frame
 from digitnet.imaging.segmentation import whole
 from digitnet.models.inspection import inside
 from digitnet.models.model_file import BATCH
-from digitnet.models.onnx_models import DEFAULT, LINE, OnnxClassifier, built_in, classifier, cores
+from digitnet.models.onnx_models import DEFAULT, LINE, OnnxClassifier, built_in, classifier
 from digitnet.reading.constraints import Rules, from_options
 from digitnet.reading.output import judged
 from digitnet.reading.reader import Reader

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from digitnet.core.errors import DigitNetError, TrainingError
+from digitnet.core.text import reason
 
 PATIENCE = timedelta(minutes=5)
 """Longest wait for another process. One that ends is noticed at once; this is for machines that fall silent."""
@@ -66,7 +67,7 @@ def joined(device: str) -> Iterator[bool]:
     try:
         meeting, number, count = next(rendezvous("env://", timeout=PATIENCE))
     except (RuntimeError, ValueError) as error:
-        raise TrainingError(f"the processes of this training did not find each other ({_line(error)})") from error
+        raise TrainingError(f"the processes of this training did not find each other ({reason(error)})") from error
     # torchrun keeps the store over restarts: under the same names the addresses of dead processes would be found.
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store = dist.PrefixStore(f"attempt-{attempt}", meeting)  # type: ignore[attr-defined]
@@ -188,7 +189,3 @@ def _hushed() -> Iterator[None]:
             yield
         finally:
             logger.setLevel(level)
-
-
-def _line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

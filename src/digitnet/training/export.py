@@ -29,6 +29,7 @@ from digitnet.models import checkpoint
 from digitnet.models.model_file import DIGITNESS, INPUT, PROBABILITIES
 from digitnet.models.networks import BATCH, logits_of
 from digitnet.models.onnx_models import LineReader, OnnxClassifier
+from digitnet.models.run_folder import CONFIG, SCORES, load_json
 from digitnet.models.trained_on import IMAGES, MNIST_SHA256, ImageSet
 from digitnet.training import line_sources
 from digitnet.training.line_export import export_lines as export_lines
@@ -149,8 +150,8 @@ def export_run(
     network = checkpoint.load_network(folder)
     valid, config = valid_of_run(folder, data_dir, data)
     about = {"name": path.stem, **config}
-    if (folder / checkpoint.SCORES).is_file():
-        scores = checkpoint.load_json(folder / checkpoint.SCORES)
+    if (folder / SCORES).is_file():
+        scores = load_json(folder / SCORES)
         about["test"] = {name: scores[name] for name in ("accuracy", "n", "errors", "interval")}
     if config.get("lines"):
         return export_lines(network, line_sources.unseen(valid, data_dir).lines(), about, path)
@@ -163,14 +164,14 @@ def valid_of_run(
     folder: Path, data_dir: str | Path | None = None, data: str | Path | None = None
 ) -> tuple[Digits, dict[str, Any]]:
     """Return a run's validation digits and its configuration. Takes `data` and raises as `export_run` does."""
-    if not (folder / checkpoint.CONFIG).is_file():
+    if not (folder / CONFIG).is_file():
         raise ModelError(
-            f"{folder}: no {checkpoint.CONFIG} in it, which says what it was trained on; `digitnet train` and "
+            f"{folder}: no {CONFIG} in it, which says what it was trained on; `digitnet train` and "
             "digitnet.training.run.start make whole runs"
         )
-    config = checkpoint.load_json(folder / checkpoint.CONFIG)
+    config = load_json(folder / CONFIG)
     if not {"data", "data_sha256"} <= config.keys():
-        raise ModelError(f"{folder / checkpoint.CONFIG}: not a run's configuration (no data or data_sha256)")
+        raise ModelError(f"{folder / CONFIG}: not a run's configuration (no data or data_sha256)")
     source = str(data or config["data"])
     advice = f"name the digits that {folder} was trained on: digitnet export {folder} --data PATH --out FILE.onnx"
     try:

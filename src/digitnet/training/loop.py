@@ -29,7 +29,8 @@ from digitnet.evaluation.line_metrics import LineScores
 from digitnet.evaluation.metrics import Scores, evaluate
 from digitnet.models import checkpoint
 from digitnet.models.networks import MODELS, TorchClassifier, device_of, dtype_of, logits_of, set_mode, to_input
-from digitnet.models.trained_on import TRAINED_ON, ImageSet
+from digitnet.models.run_folder import HISTORY, STATE, TRAINED_ON, WEIGHTS
+from digitnet.models.trained_on import ImageSet
 from digitnet.training import distributed
 from digitnet.training.augmentation import AUGMENTS
 from digitnet.training.config import RECIPE_OF as RECIPE_OF
@@ -182,7 +183,7 @@ def _epochs(
     for optimizer in pupil.optimizers:
         optimizer.zero_grad()  # the caller's own loop may have left gradients
     networks = [network, average] if config.average else [network]
-    state = out / checkpoint.STATE
+    state = out / STATE
     done = checkpoint.load_state(state, networks, pupil.optimizers) if resume and state.is_file() else 0
     distributed.require_same(done, f"{out}: epochs done; all processes must see the same folder")
     history = _history(out, done)
@@ -201,8 +202,8 @@ def _epochs(
         history.append(json.dumps(epoch.to_dict()))
         if distributed.rank() == 0:
             # The state comes last: after a kill in between, resuming makes the same epoch again.
-            checkpoint.save_network(out / checkpoint.WEIGHTS, average, config.model)
-            write_atomic(out / checkpoint.HISTORY, "".join(line + "\n" for line in history).encode())
+            checkpoint.save_network(out / WEIGHTS, average, config.model)
+            write_atomic(out / HISTORY, "".join(line + "\n" for line in history).encode())
             checkpoint.save_state(state, networks, pupil.optimizers, number)
         yield epoch
 
@@ -328,4 +329,4 @@ def _history(out: Path, done: int) -> list[str]:
     """Return the lines of the first `done` epochs."""
     if not done:
         return []
-    return (out / checkpoint.HISTORY).read_text(encoding="utf-8").splitlines()[:done]
+    return (out / HISTORY).read_text(encoding="utf-8").splitlines()[:done]

@@ -18,7 +18,7 @@ from torch import nn
 from digitnet.core.digits import SIDE, STRIP
 from digitnet.core.errors import ModelError
 from digitnet.core.files import write_atomic
-from digitnet.core.text import printable
+from digitnet.core.text import reason
 from digitnet.models.model_file import INPUT, LAYERS, LOG_PROBS, METADATA, PRESENCE, REACH, STRIPS
 from digitnet.models.onnx_models import LineReader, OnnxClassifier
 from digitnet.models.trained_on import IMAGES
@@ -63,8 +63,9 @@ def write_onnx(
                 dynamo=False,
             )
         except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
-            fault = printable((str(error) or type(error).__name__).splitlines()[0])
-            raise ModelError(f"{path}: not written, for PyTorch cannot write the network as ONNX ({fault})") from error
+            raise ModelError(
+                f"{path}: not written, for PyTorch cannot write the network as ONNX ({reason(error)})"
+            ) from error
     proto = onnx.load(trial)
     if INPUT in inputs:
         about = about | {LAYERS: _name_layers(proto.graph)}

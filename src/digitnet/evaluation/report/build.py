@@ -32,9 +32,7 @@ from digitnet.evaluation.report.summary import count, in_words, seeds_told, verd
 from digitnet.evaluation.scoring import Evaluation, judge, own_data
 from digitnet.models.loading import Model, open_models
 from digitnet.models.onnx_models import LINE
-
-REPORT = "report.html"
-"""The report in a run's folder."""
+from digitnet.models.run_folder import REPORT
 
 MARK = "digitnet report"
 """What a report's page says made it: by this it is known for one, and may be overwritten."""

@@ -22,10 +22,10 @@ from digitnet.data.corruptions import CORRUPTIONS, corrupt
 from digitnet.data.datasets import DATASETS, find, fingerprint, stratified
 from digitnet.evaluation.comparison import Comparison
 from digitnet.evaluation.metrics import Scores, evaluate
-from digitnet.evaluation.misclassified import SCORES
 from digitnet.evaluation.scoring import Evaluation, judge, learnt_whole
 from digitnet.models.inspection import occlusion
 from digitnet.models.loading import Model
+from digitnet.models.run_folder import CONFIG, HISTORY, SCORES, WEIGHTS
 
 SAMPLE = 2_000
 """Digits that are spoilt, and that the speed is measured on: all 10,000 of MNIST's would take a minute and more."""
@@ -35,9 +35,6 @@ MAPPED = 1_000
 
 EXAMPLE = 3
 """The digit that corruptions are shown on, where there is one: it has bows, ends and gaps."""
-
-CONFIG, HISTORY, WEIGHTS = "config.json", "history.jsonl", "model.safetensors"
-"""A run's files, as `checkpoint.py` has them, which needs torch."""
 
 
 class Network(Protocol):

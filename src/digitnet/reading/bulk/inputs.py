@@ -23,6 +23,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from digitnet.core.errors import DataError, ImageError
 from digitnet.core.files import write_atomic
+from digitnet.core.text import reason
 from digitnet.data.parquet import column_of_pictures, rows_together
 from digitnet.imaging.pages import MOST_BYTES, Source
 from digitnet.reading.batch import PICTURES, RESOURCE, pictures
@@ -143,7 +144,7 @@ class Folder:
         except FileNotFoundError:
             return set()
         except (OSError, NotADirectoryError) as error:
-            raise DataError(f"{self}: cannot be listed ({_reason(error)}); check its name and your rights") from error
+            raise DataError(f"{self}: cannot be listed ({reason(error)}); check its name and your rights") from error
 
     def has(self, name: str) -> bool:
         """Say whether a file is there."""
@@ -154,7 +155,7 @@ class Folder:
         try:
             return Path(self._root, name).open("rb") if self._fs is None else self._fs.open(self._at(name), "rb")
         except OSError as error:
-            raise DataError(f"{self}/{name}: cannot be read ({_reason(error)})") from error
+            raise DataError(f"{self}/{name}: cannot be read ({reason(error)})") from error
 
     def put(self, name: str, data: bytes) -> None:
         """Write a file so that nobody ever sees half of it; one that is there is replaced.
@@ -178,7 +179,7 @@ class Folder:
             if self._fs is None:
                 with contextlib.suppress(OSError):
                     Path(self._root, begun).unlink(missing_ok=True)
-            fact = f"cannot be written ({_reason(error)}); mend that, then go on with --resume"
+            fact = f"cannot be written ({reason(error)}); mend that, then go on with --resume"
             raise DataError(f"{self}/{name}: {fact}") from error
 
     def remove(self, name: str) -> None:
@@ -216,7 +217,7 @@ def _filesystem(address: str) -> tuple[Any, str]:
         found: tuple[Any, str] = fsspec.core.url_to_fs(address)
         return found
     except (ImportError, OSError, ValueError) as error:  # pyarrow's errors are of these
-        raise DataError(f"{address}: cannot be opened ({_reason(error)}); check the address") from error
+        raise DataError(f"{address}: cannot be opened ({reason(error)}); check the address") from error
 
 
 @lru_cache(64)
@@ -240,7 +241,7 @@ def _listed(address: str) -> list[str]:
         else:
             return [address]
     except OSError as error:
-        raise DataError(f"{address}: cannot be listed ({_reason(error)}); check it and your rights") from error
+        raise DataError(f"{address}: cannot be listed ({reason(error)}); check it and your rights") from error
     inside = [found for found in inside if not found.rpartition("/")[2].startswith(RESOURCE)]
     if not inside:
         raise ImageError(f"{address}: no picture or Parquet file there; expected files such as .png or .parquet")
@@ -268,7 +269,7 @@ def _open(source: str) -> BinaryIO:
 
 def _fetched(address: str) -> bytes | ImageError:
     """Return the bytes of a file at an address, one more than `MOST_BYTES` at most, or why there are none."""
-    reason = ""
+    fault = ""
     for attempt in range(TRIES):
         try:
             with _open(address) as file:
@@ -276,9 +277,9 @@ def _fetched(address: str) -> bytes | ImageError:
         except FileNotFoundError:
             return ImageError(f"{address}: no such file; check its name and folder")
         except (OSError, DataError) as error:
-            reason = _reason(error)
+            fault = reason(error)
             time.sleep(2**attempt if attempt + 1 < TRIES else 0)
-    return ImageError(f"{address}: cannot be fetched ({reason}); look whether it is there and may be read")
+    return ImageError(f"{address}: cannot be fetched ({fault}); look whether it is there and may be read")
 
 
 def _count(source: str) -> int:
@@ -295,7 +296,7 @@ def _of_table(source: str, function: Callable[[Any], int]) -> int:
             column_of_pictures(table.schema_arrow, source)
             return function(table)
     except (OSError, ValueError) as error:
-        raise DataError(f"{source}: not a Parquet file that can be read ({_reason(error)})") from error
+        raise DataError(f"{source}: not a Parquet file that can be read ({reason(error)})") from error
 
 
 def _rows(source: str, inputs: Sequence[Input]) -> Iterator[Source | ImageError]:
@@ -320,13 +321,8 @@ def _rows(source: str, inputs: Sequence[Input]) -> Iterator[Source | ImageError]
                         yield value.as_py() or b""
                         given += 1
                     at += len(values)
-        reason = f"it had {first + len(inputs)} rows or more when the job began"
+        fault = f"it had {first + len(inputs)} rows or more when the job began"
     except (OSError, ValueError, DataError) as error:
-        reason = _reason(error)
+        fault = reason(error)
     for each in inputs[given:]:
-        yield ImageError(f"{each.name}: cannot be read ({reason})")
-
-
-def _reason(error: Exception) -> str:
-    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return (words.strip() or type(error).__name__).splitlines()[0][:200]
+        yield ImageError(f"{each.name}: cannot be read ({fault})")

@@ -22,8 +22,10 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from digitnet.core.errors import DataError, DigitNetError
+from digitnet.core.provenance import cores
+from digitnet.core.text import reason
 from digitnet.core.version import __version__
-from digitnet.models.onnx_models import LINE, cores
+from digitnet.models.onnx_models import LINE
 from digitnet.reading.bulk.job import Job
 from digitnet.reading.reader import Reader
 
@@ -176,9 +178,9 @@ def read_on_ray(job: Job, address: str | None, jobs: int | None, line: str = LIN
             quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
             ray.init(address=address or "local", **quiet, **({} if address else start))
         except (ConnectionError, OSError, ValueError, RuntimeError) as error:
-            words = getattr(error, "strerror", None) or str(error).strip().splitlines()[0].rstrip(".")
+            fault = reason(error).rstrip(".")
             raise DataError(
-                f"Ray at {address or 'this machine'}: {words}; is the cluster up, and reachable?"
+                f"Ray at {address or 'this machine'}: {fault}; is the cluster up, and reachable?"
             ) from error
     try:
         yield from _run(job, left, line, jobs or max(1, int(ray.cluster_resources().get("CPU", 1))))

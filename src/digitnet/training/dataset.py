@@ -1,0 +1,95 @@
+"""What a run learns from: the digits of its data set, and what its recipe adds to them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from digitnet.core.digits import Digits
+from digitnet.data import fonts, unipen
+from digitnet.data.datasets import Splits, get, load, splits
+from digitnet.data.synthesis.scribe import Written
+from digitnet.data.synthesis.strokes import hands
+from digitnet.training import line_sources
+from digitnet.training.config import TrainConfig
+from digitnet.training.line_sources import Sources
+
+log = logging.getLogger("digitnet")
+
+FEW, FEW_OF_A_LABEL = 1_000, 50
+"""Training digits, in all and of each label, below which a warning says that they are few."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The digits of a run, and what its recipe adds.
+
+    parts: the data set's digits to train, validate and test on; `assemble` adds a recipe's digits of fonts and drawn
+    hands to the ones to train on. letters: images that are no digit, for recipes with negatives. writers: what lines
+    are written with, for recipes with lines. data_dir: the folder of named data sets.
+    """
+
+    parts: Splits
+    letters: Digits | None = None
+    writers: Sources | None = None
+    data_dir: str | Path | None = None
+
+    def valid_lines(self) -> list[Written]:
+        """Return the lines that every epoch of a line reader is scored on."""
+        return line_sources.unseen(self.parts.valid, self.data_dir).lines(line_sources.WATCHED)
+
+    def test_lines(self) -> list[Written]:
+        """Return the lines that a trained line reader is scored on."""
+        return line_sources.unseen(self.parts.test, self.data_dir).lines()
+
+
+def own_parts(config: TrainConfig, data_dir: str | Path | None = None) -> Splits:
+    """Return the digits of the data set alone. Raises DataError where they, or the pens of lines, cannot be had."""
+    if config.lines:
+        unipen.get(data_dir)  # what is missing is said before anything is fetched or written
+    return splits(config.data, data_dir)
+
+
+def assemble(config: TrainConfig, parts: Splits, data_dir: str | Path | None = None) -> Dataset:
+    """Add the drawn digits, letters and writers that the recipe asks for, fetching the fonts unless they are here."""
+    if config.lines:
+        return Dataset(parts, writers=line_sources.learning(parts.train, data_dir), data_dir=data_dir)
+    train = [parts.train]
+    if config.fonts:
+        train += [load("fonts", "all", data_dir)] * config.fonts
+    if config.hands:
+        train.append(hands(config.hands))
+    letters = _letters(data_dir) if config.negatives else None
+    return Dataset(parts._replace(train=_together(train)), letters, data_dir=data_dir)
+
+
+def _letters(data_dir: str | Path | None) -> Digits:
+    """Return the letters of handwriting fonts, and of printed ones."""
+    paths = get(fonts.FONTS, data_dir)
+    count = len(fonts.FONTS.hand)
+    made = [fonts.letters(paths[:count]), fonts.letters(paths[count:], fonts.PRINTED_LETTERS)]
+    return Digits(np.concatenate([each.images for each in made]))
+
+
+def _together(parts: Sequence[Digits]) -> Digits:
+    if len(parts) == 1:
+        return parts[0]
+    labels = [part.labels for part in parts if part.labels is not None]
+    return Digits(np.concatenate([part.images for part in parts]), np.concatenate(labels))
+
+
+def warn_of_few(name: str, digits: Digits) -> None:
+    """Warn where there are too few digits to learn to read well, in all or of one label."""
+    counts = np.bincount(np.asarray(digits.labels), minlength=10)
+    if missing := [str(digit) for digit in np.flatnonzero(counts == 0)]:
+        log.warning("%s: no training digit is labelled %s; the network cannot read it", name, " or ".join(missing))
+    rarest = int(counts[counts > 0].min())
+    if len(digits) < FEW or rarest < FEW_OF_A_LABEL:
+        log.warning(
+            f"{name}: only {len(digits)} training digits, {rarest} with the rarest label; expect more errors, and add "
+            f"digits if you can ({FEW} or more, {FEW_OF_A_LABEL} of each)"
+        )
