@@ -46,7 +46,7 @@ def test_the_example_leaves_a_whole_run(tmp_path, capsys, drawn):
 
 
 def test_the_example_stopped_before_its_end_is_gone_on_with(tmp_path):
-    stopped = example("From Python").replace("> 0.997", ">= 0").split("print(run.finish())")[0]
+    stopped = example("From Python").replace("> 0.997", ">= 0").split("scores = run.finish()")[0]
     exec(compile(stopped, "train.md", "exec"), {})
     again = reopen(Path("run/mine"))
     assert next(again.train()).number == 2
