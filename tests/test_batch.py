@@ -9,7 +9,8 @@ from test_reader import write
 from digitnet.core.errors import DataError, ImageError
 from digitnet.evaluation.reading_accuracy import score_reading, truth
 from digitnet.imaging import pages as image
-from digitnet.reading.batch import PICTURES, pictures, read_all
+from digitnet.imaging.suffixes import IMAGE_SUFFIXES, PAGE_SUFFIXES
+from digitnet.reading.batch import pictures, read_all
 from digitnet.reading.constraints import Rules
 from digitnet.reading.reader import Reader
 from digitnet.reading.result import Number, Reading
@@ -106,8 +107,9 @@ def test_a_folder_and_a_pattern_without_pictures_are_said():
 
 
 def test_every_suffix_is_in_small_letters_with_its_dot():
-    assert {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".pdf", ".heic"} <= PICTURES
-    assert all(suffix == suffix.lower() and suffix[0] == "." for suffix in PICTURES)
+    assert {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".pdf", ".heic"} <= PAGE_SUFFIXES
+    assert all(suffix == suffix.lower() and suffix[0] == "." for suffix in PAGE_SUFFIXES)
+    assert IMAGE_SUFFIXES < PAGE_SUFFIXES
 
 
 # Reading them

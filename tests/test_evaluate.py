@@ -10,7 +10,7 @@ from sklearn import metrics
 
 from digitnet import DataError, Digits, Scores, evaluate
 from digitnet.evaluation.line_metrics import LineScores, edit_distance
-from digitnet.evaluation.metrics import BINS, SHARES, _binomial_cdf
+from digitnet.evaluation.metrics import BINS, SHARES, _binomial_cdf, wilson_interval
 
 LABEL = st.integers(0, 9)
 
@@ -47,10 +47,14 @@ def test_every_number_agrees_with_scikit_learn(pairs):
 @given(st.integers(1, 20_000), st.floats(0, 1))
 def test_the_interval_is_wilsons(n, share):
     right = round(n * share)
-    low, high = score(np.zeros(n, int), np.repeat([0, 1], [right, n - right])).interval
+    low, high = wilson_interval(right, n)
     expected = binomtest(right, n).proportion_ci(0.95, "wilson")
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
     assert 0 <= low <= right / n <= high <= 1
+
+
+def test_scores_have_the_interval_of_their_accuracy():
+    assert score([0, 0, 0], [0, 0, 1]).interval == wilson_interval(2, 3)
 
 
 def test_the_confusion_matrix_has_all_ten_classes_with_rows_true():
@@ -69,7 +73,9 @@ def test_confusions_come_most_frequent_first():
 def test_the_worst_errors_are_those_it_was_surest_of():
     digits = Digits(np.zeros((3, 28, 28), np.uint8), np.array([1, 2, 3]))
     probs = np.vstack([one_hot([7], 0.6), one_hot([2], 0.9), one_hot([5], 0.8)])
-    worst = evaluate(lambda images: probs, digits).worst()
+    scores = evaluate(lambda images: probs, digits)
+    assert scores.ranked_errors().tolist() == [2, 0]
+    worst = scores.worst()
     assert [(error.index, error.true, error.predicted) for error in worst] == [(2, 3, 5), (0, 1, 7)]
     assert worst[0].probability == pytest.approx(0.8)
 

@@ -1,3 +1,4 @@
+import base64
 import io
 import re
 
@@ -5,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from digitnet import Digits, Reading, evaluate
+from digitnet.core.display import data_uri
 from digitnet.reading.result import Number
 
 
@@ -60,3 +62,9 @@ def test_scores_show_their_confusion_matrix_as_a_table(drawn):
     cells = [int(text.replace(",", "")) for text in re.findall(r"<td style[^>]*>([\d,]+)</td>", table)]
     assert np.array_equal(np.reshape(cells, (10, 10)), scores.confusion)
     assert "<b>90.00 %</b> of 600 right" in table
+
+
+def test_a_data_uri_holds_the_image(drawn):
+    kind, _, packed = data_uri(Image.fromarray(drawn.images[0])).partition(",")
+    assert kind == "data:image/png;base64"
+    assert (pixels(base64.b64decode(packed))[..., 0] == drawn.images[0]).all()

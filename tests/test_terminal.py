@@ -5,7 +5,7 @@ import pytest
 
 from digitnet.core import terminal
 from digitnet.core.terminal import console, program, say
-from digitnet.core.text import percent
+from digitnet.core.text import duration, percent
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,6 @@ def test_the_program_is_called_what_the_user_must_type(monkeypatch, found, start
 
 
 def test_a_time_of_an_hour_or_more_has_hours():
-    assert [terminal.duration(seconds) for seconds in (0, 59.9, 185, 3599, 3600, 64685)] == [
+    assert [duration(seconds) for seconds in (0, 59.9, 185, 3599, 3600, 64685)] == [
         *("0:00", "0:59", "3:05", "59:59", "1:00:00", "17:58:05")
     ]

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digitnet.cli.options import DataDir
 from digitnet.core.errors import DataError
 from digitnet.core.terminal import console, put, say
-from digitnet.core.text import percent
+from digitnet.core.text import duration, percent
 
 if TYPE_CHECKING:
     from digitnet.experiments.label_audit import Source, Suspect
@@ -26,10 +27,7 @@ def audit(
     out: Annotated[
         Path | None, typer.Option(show_default="run/audit-N", help="A folder for the table and the page.")
     ] = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(show_default="DIGITNET_DATA, else the platform's cache folder", help="Folder of named data sets."),
-    ] = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Find labels that are probably wrong: a table and a page with pictures, the likeliest first.
 
@@ -61,10 +59,8 @@ def audit(
     put(f"Judging {len(digits):,} digits of {data} in {folds} folds")
     for fold in out_of_fold(digits, folds, seed):
         probs[fold.rows] += fold.probs
-        left = int(fold.seconds * (fold.folds - fold.number))
-        print(
-            f"fold {fold.number}/{fold.folds}  {len(fold.rows):,} digits  {left // 60}:{left % 60:02} left", flush=True
-        )
+        left = duration(fold.seconds * (fold.folds - fold.number))
+        print(f"fold {fold.number}/{fold.folds}  {len(fold.rows):,} digits  {left} left", flush=True)
     found = suspects(digits, probs)
     about = (
         f"Each digit was judged by two networks that learnt from others alone, in {folds} folds each (seed {seed}), "

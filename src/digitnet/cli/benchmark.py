@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from digitnet.cli.options import DataDir
 from digitnet.core.terminal import console, program, put, say
 
 if TYPE_CHECKING:
@@ -47,10 +48,7 @@ def benchmark(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(show_default="run/benchmark-SUITE", help="A folder for it all.")] = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(show_default="DIGITNET_DATA, else the platform's cache folder", help="Folder of named data sets."),
-    ] = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Measure models and classical baselines beside each other: the table for a paper, as Markdown, CSV and LaTeX.
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from digitnet.cli.options import DataDir
 from digitnet.core.errors import ImageError
 from digitnet.core.terminal import put
 
@@ -16,10 +17,7 @@ def compose(
     numbers: Annotated[int, typer.Option(min=1, max=1_000_000, help="Numbers to write.")] = 1000,
     per_page: Annotated[int, typer.Option(min=1, max=500, help="Numbers on a page.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(show_default="DIGITNET_DATA, else the platform's cache folder", help="Folder of named data sets."),
-    ] = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Write pictures of numbers with truth, to test any reader by. Example: digitnet compose --out pages --per-page 20.
 

@@ -11,6 +11,7 @@ import typer
 
 from digitnet.core.errors import DataError
 from digitnet.core.terminal import say
+from digitnet.core.text import duration
 
 if TYPE_CHECKING:
     from digitnet.reading.constraints import Rules
@@ -109,7 +110,7 @@ def _count(done: int, total: int) -> Iterator[Callable[[int], None]]:
             if not terminal.is_terminal and now - said >= SAY_SECONDS:
                 said = now
                 rate = (done - before) / (now - began)
-                left = int((total - done) / rate) if rate else 0
-                say(f"{done:,} of {total:,} inputs, {rate:,.0f} a second, {left // 3600}:{left // 60 % 60:02} h left")
+                left = duration((total - done) / rate if rate else 0)
+                say(f"{done:,} of {total:,} inputs, {rate:,.0f} a second, {left} left")
 
         yield advance

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from digitnet.cli.options import DataDir
 from digitnet.core.terminal import put, say
 
 
@@ -46,10 +47,7 @@ def report(
         Path | None, typer.Option(show_default=False, help="A folder for every figure as PNG and its data as CSV.")
     ] = None,
     open_it: Annotated[bool, typer.Option("--open", help="Open the report when it is done.")] = False,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(show_default="DIGITNET_DATA, else the platform's cache folder", help="Folder of named data sets."),
-    ] = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Write a model's report, one HTML file to look at, print or send: mistakes, trust, spoilt digits, what is inside.
 

@@ -14,8 +14,8 @@ import typer
 from digitnet.cli.options import DataDir
 from digitnet.cli.scores import print_line_scores, print_scores
 from digitnet.core.errors import DigitNetError, TrainingError
-from digitnet.core.terminal import console, duration, program, put, say
-from digitnet.core.text import percent
+from digitnet.core.terminal import console, program, put, say
+from digitnet.core.text import duration, percent
 
 if TYPE_CHECKING:
     from digitnet.evaluation.metrics import Scores

@@ -1,7 +1,8 @@
-"""Images for a notebook, with the base install alone."""
+"""Images for notebooks and pages, with the base install alone."""
 
 from __future__ import annotations
 
+import base64
 import io
 from typing import TYPE_CHECKING
 
@@ -54,8 +55,13 @@ def _caption(true: int | None, said: int | None) -> tuple[str, str]:
     return "" if true is None and said is None else str(said if true is None else true), PLAIN
 
 
-def png(image: Image) -> bytes:
-    """Return an image as a PNG file."""
+def png(image: Image, optimize: bool = False) -> bytes:
+    """Return an image as a PNG file; optimize: smaller, and slower to make."""
     packed = io.BytesIO()
-    image.save(packed, "PNG")
+    image.save(packed, "PNG", optimize=optimize)
     return packed.getvalue()
+
+
+def data_uri(image: Image) -> str:
+    """Return an image as a data URI, a small PNG, for a page that loads nothing."""
+    return "data:image/png;base64," + base64.b64encode(png(image, optimize=True)).decode()

@@ -5,18 +5,9 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from digitnet.core.text import printable
-
-if TYPE_CHECKING:
-    pass
-
-
-def duration(seconds: float) -> str:
-    """Return a time as minutes and seconds, 3:05, from an hour on with hours: 17:58:05."""
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 def console() -> Any:

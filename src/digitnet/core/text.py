@@ -1,4 +1,4 @@
-"""Text for people: escaped, shortened, as percentages."""
+"""Text for people: escaped, shortened, as percentages and times."""
 
 from __future__ import annotations
 
@@ -49,3 +49,9 @@ def reason(error: BaseException, most: int = 200) -> str:
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     lines = words.strip().splitlines() or [type(error).__name__]
     return printable(lines[0][:most])
+
+
+def duration(seconds: float) -> str:
+    """Return a time as minutes and seconds, 3:05, from an hour on with hours: 17:58:05."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

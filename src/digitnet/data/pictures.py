@@ -15,11 +15,9 @@ from digitnet.core.errors import DataError
 from digitnet.core.text import reason
 from digitnet.data.formats import Arrays
 from digitnet.imaging.normalization import frame
+from digitnet.imaging.suffixes import IMAGE_SUFFIXES
 
 log = logging.getLogger("digitnet")
-
-PICTURES = {".png", ".bmp", ".gif", ".jpg", ".jpeg", ".pgm", ".tif", ".tiff", ".webp"}
-"""Picture files that a folder per digit may hold, by suffix."""
 
 MOST_PIXELS = 16_000_000
 """Pixels of a picture of one digit beyond which it is refused."""
@@ -32,12 +30,12 @@ def read_folder(path: Path) -> Arrays:
 
     Pictures are grey or become so, and what is transparent is black. Those of 28x28 are taken as they are; of any other
     size they are one digit each, dark or light, that `frame` frames as MNIST's, as the log tells. Hidden files (such
-    as a Mac's `._7.png`) and other suffixes than `PICTURES` are passed over. Raises DataError on an unreadable picture,
+    as a Mac's `._7.png`) and other suffixes than `IMAGE_SUFFIXES` are passed over. Raises DataError on an unreadable picture,
     one of more than `MOST_PIXELS`, or where there are none.
     """
     files = files_in(path)
     if not files:
-        raise DataError(f"{path}: no pictures in subfolders named 0 to 9 ({', '.join(sorted(PICTURES))})")
+        raise DataError(f"{path}: no pictures in subfolders named 0 to 9 ({', '.join(sorted(IMAGE_SUFFIXES))})")
     images = read_pictures(((file, file) for file in files), path)
     return images, np.array([int(file.parent.name) for file in files], np.uint8)
 
@@ -49,7 +47,7 @@ def files_in(path: Path) -> list[Path]:
         for folder in sorted(path.iterdir())
         if folder.is_dir() and is_digit_name(folder.name)
         for file in sorted(folder.iterdir())
-        if file.suffix.lower() in PICTURES and not file.name.startswith(".")
+        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
     ]
 
 

@@ -59,9 +59,8 @@ class LineScores(Answers):
 
     def worst(self, most: int = 10) -> list[WrongLine]:
         """Return the errors that the reader was surest of, surest first."""
-        wrong = np.flatnonzero(~self.right)
-        order = wrong[np.argsort(-self.confidence[wrong], kind="stable")][:most]
-        return [WrongLine(int(i), self.true[i], self.read[i], float(self.confidence[i])) for i in order]
+        rows = self.ranked_errors()[:most]
+        return [WrongLine(int(i), self.true[i], self.read[i], float(self.confidence[i])) for i in rows]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the scores as plain numbers and lists, ready for JSON."""

@@ -78,6 +78,18 @@ class Bins:
     accuracy: NDArray[np.float64]
 
 
+def wilson_interval(correct: int, n: int) -> tuple[float, float]:
+    """Return the 95 % confidence interval of a share, low and high, 0..1: `correct` of `n`, at least 1.
+
+    Wilson's score interval (1927): unlike the normal approximation it holds near 100 % and for few answers.
+    """
+    z, p = NormalDist().inv_cdf(0.975), correct / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    # At 0 and at n right the exact bounds are 0 and 1; rounding would miss them by 1e-17.
+    return (0.0 if correct == 0 else centre - half, 1.0 if correct == n else centre + half)
+
+
 class Answers:
     """What follows from which answers were right and how sure each was, whatever was answered."""
 
@@ -101,16 +113,8 @@ class Answers:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The accuracy's 95 % confidence interval, low and high, 0..1.
-
-        Wilson's score interval (1927): unlike the normal approximation it holds near 100 % and for few answers.
-        """
-        z = NormalDist().inv_cdf(0.975)
-        n, p = self.n, self.accuracy
-        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        # At 0 and at n right the exact bounds are 0 and 1; rounding would miss them by 1e-17.
-        return (0.0 if self.correct == 0 else centre - half, 1.0 if self.correct == n else centre + half)
+        """The accuracy's 95 % confidence interval, low and high, 0..1; see `wilson_interval`."""
+        return wilson_interval(self.correct, self.n)
 
     @property
     def calibration_error(self) -> float:
@@ -128,6 +132,11 @@ class Answers:
         n = np.bincount(place, minlength=BINS)
         sums = (np.bincount(place, value, BINS) for value in (self.confidence.astype(np.float64), self.right))
         return Bins(n, *(np.divide(total, n, out=np.zeros(BINS), where=n > 0) for total in sums))
+
+    def ranked_errors(self) -> NDArray[np.int64]:
+        """Return the rows of the wrong answers, most confident first; equals in their order."""
+        wrong = np.flatnonzero(~self.right)
+        return wrong[np.argsort(-self.confidence[wrong], kind="stable")]
 
     def sending(self, share: float) -> Selection:
         """Return what is gained by sending a share (0..1) of the answers, the least sure ones, to a person."""
@@ -237,11 +246,9 @@ class Scores(Answers):
 
     def worst(self, most: int = 10) -> list[Misread]:
         """Return the errors that the classifier was surest of, surest first."""
-        wrong = np.flatnonzero(self.predicted != self.labels)
-        said = self.probs[wrong, self.predicted[wrong]]
         return [
-            Misread(int(self.index[i]), int(self.labels[i]), int(self.predicted[i]), float(p))
-            for i, p in ((wrong[k], said[k]) for k in np.argsort(-said, kind="stable")[:most])
+            Misread(int(self.index[i]), int(self.labels[i]), int(self.predicted[i]), float(self.confidence[i]))
+            for i in self.ranked_errors()[:most]
         ]
 
     @cached_property

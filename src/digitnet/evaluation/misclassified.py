@@ -35,8 +35,7 @@ def save_errors(scores: Scores, digits: Digits, path: Path) -> None:
     digits: those scored, in their order. The file has images (n, 28, 28) uint8, labels, predicted (n,) uint8,
     probability (n,) float32, and index (n,) int64 as `scores` has it.
     """
-    wrong = np.flatnonzero(~scores.right)
-    wrong = wrong[np.argsort(-scores.confidence[wrong], kind="stable")]
+    wrong = scores.ranked_errors()
     cells = scores.labels[wrong].astype(int) * 10 + scores.predicted[wrong]
     rows = wrong[[bool((cells[:place] == cell).sum() < A_CELL) for place, cell in enumerate(cells)]]
     packed = io.BytesIO()

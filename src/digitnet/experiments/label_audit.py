@@ -14,7 +14,6 @@ some.
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import time
@@ -30,6 +29,7 @@ from numpy.typing import NDArray
 
 from digitnet.core import extras
 from digitnet.core.digits import Digits
+from digitnet.core.display import data_uri
 from digitnet.core.errors import DataError
 from digitnet.core.files import cell, write_atomic
 from digitnet.core.text import percent
@@ -289,6 +289,4 @@ def _png(image: NDArray[np.uint8]) -> str:
     """Return an image as a data URI, dark ink on light paper."""
     from PIL import Image
 
-    packed = io.BytesIO()
-    Image.fromarray(255 - image).save(packed, "PNG")
-    return "data:image/png;base64," + base64.b64encode(packed.getvalue()).decode()
+    return data_uri(Image.fromarray(255 - image))

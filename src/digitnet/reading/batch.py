@@ -17,17 +17,10 @@ import cv2
 
 from digitnet.core.errors import ImageError
 from digitnet.imaging import pages
+from digitnet.imaging.suffixes import PAGE_SUFFIXES
 from digitnet.reading.constraints import Rules
 from digitnet.reading.reader import Reader
 from digitnet.reading.result import Reading
-
-PICTURES = frozenset(
-    [
-        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif"),
-        *(".pbm", ".pgm", ".ppm", ".pnm", ".heic", ".heif", ".avif", ".pdf"),
-    ]
-)
-"""Suffixes of the files that are read of a folder."""
 
 RESOURCE = "._"
 """How the names begin of the files that macOS lays beside others on foreign disks and in archives: never pictures."""
@@ -47,7 +40,7 @@ class Read:
     error: str | None = None
 
 
-def pictures(paths: Iterable[str], suffixes: Collection[str] = PICTURES) -> list[str]:
+def pictures(paths: Iterable[str], suffixes: Collection[str] = PAGE_SUFFIXES) -> list[str]:
     """Return the files that paths mean: files, "-" for standard input, folders with all pictures below, patterns.
 
     The files of a folder or pattern come sorted and include dead links, but no pipes, devices or (of a folder) `._*`

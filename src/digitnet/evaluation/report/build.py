@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import base64
 import datetime
-import io
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet.core.display import data_uri
 from digitnet.core.errors import DataError, ModelError
 from digitnet.core.files import require_writable, write_atomic
-from digitnet.core.text import percent
+from digitnet.core.text import duration, percent
 from digitnet.core.version import __version__
 from digitnet.data.corruptions import CORRUPTIONS
 from digitnet.data.datasets import wrong_labels
@@ -143,7 +142,7 @@ def page(found: Findings, drawn: dict[str, Drawing], command: str) -> str:
         cards=_cards(found),
         words=in_words(found),
         matrices=_matrices(scores),
-        worst=[tile(done, row) for row in _surest(scores)[:WORST]],
+        worst=[tile(done, row) for row in scores.ranked_errors()[:WORST]],
         cells=_cells(done),
         digits=_digits(scores),
         drawn=drawn,
@@ -162,9 +161,7 @@ def as_uri(image: NDArray[np.uint8]) -> str:
     """Return a digit (28, 28) uint8 as a data URI: black ink, as opaque as it is strong, on nothing."""
     from PIL import Image
 
-    packed = io.BytesIO()
-    Image.fromarray(np.dstack([np.zeros_like(image), image]), "LA").save(packed, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(packed.getvalue()).decode()
+    return data_uri(Image.fromarray(np.dstack([np.zeros_like(image), image]), "LA"))
 
 
 def tile(done: Evaluation, row: int) -> dict[str, Any]:
@@ -181,15 +178,10 @@ def tile(done: Evaluation, row: int) -> dict[str, Any]:
     }
 
 
-def _surest(scores: Scores) -> list[int]:
-    wrong = np.flatnonzero(~scores.right)
-    return [int(row) for row in wrong[np.argsort(-scores.confidence[wrong], kind="stable")]]
-
-
 def _cells(done: Evaluation) -> list[dict[str, Any]]:
     """Return the mistakes of each cell of the confusion matrix, largest cells first, in each the surest ones."""
     rows: dict[tuple[int, int], list[int]] = {}
-    for row in _surest(done.scores):
+    for row in done.scores.ranked_errors():
         rows.setdefault((int(done.scores.labels[row]), int(done.scores.predicted[row])), []).append(row)
     return [
         {"pair": pair, "tiles": [tile(done, row) for row in rows[pair.true, pair.predicted][:A_CELL]]}
@@ -270,7 +262,7 @@ def _cards(found: Findings) -> list[tuple[str, str, str]]:
     if found.history:
         seconds = sum(epoch["seconds"] for epoch in found.history)
         how = f"{count(len(found.history), 'epoch')} on {about.get('device', 'cpu')}{seed}"
-        cards.append((duration(seconds), "of training", how))
+        cards.append((_time(seconds), "of training", how))
     elif "epochs" in about:
         cards.append((str(about["epochs"]), "epochs of training", f"recipe {about.get('recipe', 'not known')}{seed}"))
     cards.append((f"{found.rate:,.0f}", "digits a second", "here, the best of three"))
@@ -282,12 +274,11 @@ def _cards(found: Findings) -> list[tuple[str, str, str]]:
     return cards
 
 
-def duration(seconds: float) -> str:
-    """Return a time for people."""
+def _time(seconds: float) -> str:
+    """Return a time with its unit."""
     if seconds < 60:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02} h"
+    return f"{duration(round(seconds))} {'min' if seconds < 3600 else 'h'}"
 
 
 def _comparison(found: Findings) -> dict[str, Any] | None:

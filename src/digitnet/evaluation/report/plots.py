@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from digitnet.core.text import percent
 from digitnet.evaluation.confusion import plain
-from digitnet.evaluation.metrics import BINS, Answers, Scores, Selection
+from digitnet.evaluation.metrics import BINS, Answers, Scores, Selection, wilson_interval
 from digitnet.evaluation.report.style import BLUE, GREEN, INK, NARROW, ORANGE, SOFT, WIDE, blank, show_digit, styled
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def reliability_figure(scores: Answers) -> Figure:
     there = np.flatnonzero(bins.n)
     upper.plot([0, 100], [0, 100], color=SOFT, linewidth=1, linestyle="--", label="as sure as right")
     for place in there:
-        low, high = _interval(round(bins.accuracy[place] * bins.n[place]), int(bins.n[place]))
+        low, high = wilson_interval(round(bins.accuracy[place] * bins.n[place]), int(bins.n[place]))
         x = 100 * bins.confidence[place]
         upper.plot([x, x], [100 * low, 100 * high], color=BLUE, linewidth=1.2, alpha=0.55)
     upper.plot(
@@ -201,9 +201,3 @@ def confusions_figure(scores: Scores, most: int = 10) -> Figure:
     axes.margins(x=0.1)
     axes.grid(axis="x")
     return figure
-
-
-def _interval(right: int, n: int) -> tuple[float, float]:
-    answers = Answers()
-    answers.right = np.arange(n) < right
-    return answers.interval

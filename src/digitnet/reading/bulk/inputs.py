@@ -26,7 +26,8 @@ from digitnet.core.files import write_atomic
 from digitnet.core.text import reason
 from digitnet.data.parquet import column_of_pictures, rows_together
 from digitnet.imaging.pages import MOST_BYTES, Source
-from digitnet.reading.batch import PICTURES, RESOURCE, pictures
+from digitnet.imaging.suffixes import PAGE_SUFFIXES
+from digitnet.reading.batch import RESOURCE, pictures
 
 FETCHES = 16
 """Files fetched from an address at the same time: one fetch takes longer than one reading."""
@@ -87,7 +88,7 @@ def files(paths: Iterable[str], out: str) -> list[File]:
             found.update(_listed(path))
         else:
             path = local(path) if path.startswith("file://") else path
-            found.update(map(local, pictures([path], PICTURES | {".parquet"})))
+            found.update(map(local, pictures([path], PAGE_SUFFIXES | {".parquet"})))
     if inside := [source for source in found if source.startswith(place)]:
         raise DataError(f"{min(inside)}: lies in --out, which is for results; name another --out")
     ordered = sorted(found, key=os.fsencode)
@@ -237,7 +238,7 @@ def _listed(address: str) -> list[str]:
         if re.search(r"[*\[]|\?(?!\w+=)", address):
             inside = [found for found in fs.glob(path) if fs.isfile(found)]
         elif fs.isdir(path):
-            inside = [found for found in fs.find(path) if _suffix(found) in PICTURES | {".parquet"}]
+            inside = [found for found in fs.find(path) if _suffix(found) in PAGE_SUFFIXES | {".parquet"}]
         else:
             return [address]
     except OSError as error:
