@@ -37,7 +37,7 @@ Gray = NDArray[np.uint8]
 SECONDS, MEGABYTES = 3.0, 500
 """Most processor time that an image may take, and most memory that the process may have."""
 
-SIDE = int(image.MOST_PIXELS**0.5)
+SIDE = int(image.LIMITS.pixels**0.5)
 """Side of the largest square page, pixels."""
 
 

@@ -84,7 +84,7 @@ def decode(data: bytes) -> None:
         for page in itertools.islice(pages.pages(data), PAGES):
             assert page.dtype == np.uint8
             assert page.ndim == 2
-            assert page.size <= pages.MOST_PIXELS
+            assert page.size <= pages.LIMITS.pixels
 
 
 def _pictures() -> dict[str, bytes]:
@@ -357,11 +357,9 @@ def _loop() -> asyncio.AbstractEventLoop:
 @cache
 def _application() -> Any:
     from digitnet.serving.app import create_app
-    from digitnet.serving.requests import Limits
     from digitnet.serving.service import Settings
 
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # as the service has it
-    pages.MOST_PIXELS, pages.MOST_PAGES = Limits().pixels, Limits().pages
     return create_app(Settings(threads=1))
 
 

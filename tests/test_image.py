@@ -12,7 +12,7 @@ from PIL import Image, ImageFile, ImageOps, TiffImagePlugin
 from digitnet.core import extras
 from digitnet.core.errors import ImageError
 from digitnet.imaging import pages as image
-from digitnet.imaging.pages import page, pages
+from digitnet.imaging.pages import PageLimits, page, pages
 
 HEIGHT, WIDTH = 60, 80
 
@@ -42,10 +42,10 @@ def apart(one, other):
     return np.abs(one.astype(int) - np.asarray(other)).max()
 
 
-def message(source, name=None, read=pages):
+def message(source, name=None, read=pages, **how):
     """What is said about a source that cannot be read: one line."""
     with pytest.raises(ImageError) as caught:
-        list(read(source, name))
+        list(read(source, name, **how))
     text = str(caught.value)
     assert text.isprintable()
     return text
@@ -393,17 +393,16 @@ def test_the_pages_before_a_bad_one_are_read_whole():
         next(reading)
 
 
-def test_more_pages_than_the_limit_are_refused_at_once(monkeypatch, pdfium):
-    monkeypatch.setattr(image, "MOST_PAGES", 2)
+def test_more_pages_than_the_limit_are_refused_at_once(pdfium):
     for file in (FILES["tiff of 3 pages"], pdf(SQUARE, SQUARE, SQUARE)):
-        assert message(file) == "the image: more than 2 pages; split it"
+        assert message(file, limits=PageLimits(pages=2)) == "the image: more than 2 pages; split it"
 
 
 @pytest.mark.parametrize("kind", FILES)
 def test_too_many_pixels_are_refused_before_decoding(kind, monkeypatch):
-    monkeypatch.setattr(image, "MOST_PIXELS", HEIGHT * WIDTH - 1)
+    limits = PageLimits(pixels=HEIGHT * WIDTH - 1)
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
-    assert "80x60 pixels, at most 0 million are read; scale it down or cut it up" in message(FILES[kind])
+    assert "80x60 pixels, at most 0 million are read; scale it down or cut it up" in message(FILES[kind], limits=limits)
 
 
 @pytest.mark.parametrize("header", [b"P5 20000 20000 255\n", b"P4 99999 99999\n", b"P1 99999 99999\n"])
@@ -584,7 +583,7 @@ def test_any_bytes_give_pages_or_one_clear_line(kind):
             for one in pages(file.tobytes()):
                 assert one.dtype == np.uint8
                 assert one.ndim == 2
-                assert one.size <= image.MOST_PIXELS
+                assert one.size <= image.LIMITS.pixels
         except ImageError as error:
             assert str(error).isprintable()
             assert len(str(error)) < 300

@@ -7,7 +7,7 @@ from PIL import Image
 
 from digitnet import ImageError
 from digitnet.imaging import pages as image
-from digitnet.imaging.pages import page, pages
+from digitnet.imaging.pages import PageLimits, page, pages
 
 pypdfium2 = pytest.importorskip("pypdfium2")
 
@@ -95,15 +95,13 @@ def test_a_page_with_more_than_a_scan_is_drawn_at_300_dpi(more):
     assert page(pdf(f"q 60 0 0 40 0 0 cm /I Do Q {more}", "0 0 60 40")).shape == DRAWN
 
 
-def test_a_scan_too_fine_to_be_read_is_drawn_at_half_its_resolution_or_300_dpi(monkeypatch):
+def test_a_scan_too_fine_to_be_read_is_drawn_at_half_its_resolution_or_300_dpi():
     content = pdf("7.2 0 0 4.8 0 0 cm /I Do", "0 0 7.2 4.8")
     assert page(content).shape == SCAN.shape
-    monkeypatch.setattr(image, "MOST_PIXELS", SCAN.size - 1)
-    got = page(content)
+    got = page(content, limits=PageLimits(SCAN.size - 1))
     assert got.shape == (40, 60)
     assert np.abs(got.astype(int) - SCAN[::2, ::2]).mean() < 12
-    monkeypatch.setattr(image, "MOST_PIXELS", SCAN.size // 4 - 1)
-    assert page(content).shape == (21, 30)
+    assert page(content, limits=PageLimits(SCAN.size // 4 - 1)).shape == (21, 30)
 
 
 def test_a_scan_too_large_for_any_resolution_is_refused_before_it_is_drawn(monkeypatch):

@@ -160,6 +160,17 @@ def test_the_only_file_if_bad_is_refused_in_the_words_of_the_command_line(ask):
     assert refused(ask.post("/v1/read", b"hello"), 422).startswith("the image: text that begins 'hello'; save it")
 
 
+def test_the_limits_of_pages_hold_for_every_program_and_not_beyond_the_service():
+    picture = io.BytesIO()
+    Image.new("L", (60, 40), 255).save(picture, "PNG")
+    with Asked(create_app(Settings(threads=1, limits=Limits(pixels=60 * 40 - 1)))) as asked:
+        for path in ("/v1/read", "/v1/inside"):
+            refused = asked.post(path, picture.getvalue())
+            assert refused.status_code == 422
+            assert "60x40 pixels, at most 0 million are read" in refused.json()["detail"]
+    assert pages.page(picture.getvalue()).shape == (40, 60)
+
+
 def test_all_pages_of_a_file_are_read_in_their_order(ask, tmp_path):
     path = Path(save("book.tif", "958", "4162 6071", "2839"))
     (result,) = ask.post("/v1/read", path.read_bytes()).json()["results"]
@@ -847,8 +858,6 @@ def test_bound_wider_than_this_machine_without_a_token_one_is_warned(served):
 
 
 def test_what_keeps_it_from_starting_is_one_line(digitnet, monkeypatch):
-    for limit in ("MOST_PIXELS", "MOST_PAGES"):  # which the command lowers for its process
-        monkeypatch.setattr(pages, limit, getattr(pages, limit))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         code, out, err = digitnet("serve", "--port", port)

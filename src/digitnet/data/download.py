@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 
 from digitnet.core.errors import DataError
 from digitnet.core.files import gunzip, write_atomic
@@ -90,8 +91,8 @@ def fetch(files: Sequence[File], sources: Sequence[Source], folder: Path) -> Non
 
 def _cause(error: Exception) -> Exception:
     """Return the error that urllib wraps in its own, or the error itself."""
-    cause = getattr(error, "reason", None)
-    return cause if isinstance(cause, Exception) else error
+    cause = error if isinstance(error, HTTPError) else getattr(error, "reason", error)
+    return cause if isinstance(cause, Exception) else DataError(cause)
 
 
 def _write(path: Path, data: bytes) -> None:

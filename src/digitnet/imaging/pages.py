@@ -21,6 +21,8 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -50,9 +52,6 @@ FORMATS = {
 }
 """The kinds that are read, and what their first bytes match; the first match counts."""
 
-MOST_PIXELS = 100_000_000
-"""Pixels of a page beyond which it is refused: A4 at 1000 dpi has 97 million."""
-
 MAX_SIDE = 30_000
 """Pixels of a page's longer side beyond which it is refused: a receipt of one metre at 600 dpi has 23,600."""
 
@@ -66,8 +65,20 @@ MAX_MEMORY = 300_000_000
 MOST_BYTES = 200_000_000
 """Bytes of a file, a stream or a bytes object beyond which it is refused."""
 
-MOST_PAGES = 1000
-"""Pages of a TIFF or PDF beyond which it is refused."""
+
+@dataclass(frozen=True)
+class PageLimits:
+    """What a source may hold at most; more is refused.
+
+    pixels: of a page; A4 at 1000 dpi has 97 million. pages: of a TIFF or PDF.
+    """
+
+    pixels: int = 100_000_000
+    pages: int = 1000
+
+
+LIMITS = PageLimits()
+"""The limits where no others are given."""
 
 Source = str | Path | bytes | Image.Image | NDArray[Any] | BinaryIO
 """What pages come from: a path, a file's bytes or a binary stream of them, a Pillow image, an array."""
@@ -92,13 +103,13 @@ _SUBFILE, _NO_PAGE = 254, 0b101  # TIFF 6.0, page 36: a smaller copy of another 
 _Read = Callable[[int], NDArray[np.uint8]]
 
 
-def pages(source: Source, name: str | None = None) -> Iterator[NDArray[np.uint8]]:
+def pages(source: Source, name: str | None = None, limits: PageLimits = LIMITS) -> Iterator[NDArray[np.uint8]]:
     """Yield each page of a source as (h, w) uint8, 0 black .. 255 white, upright.
 
     source: the path of a picture or PDF; its bytes, or a binary stream of them (`sys.stdin.buffer`), read from where it
     stands to its end; a Pillow image, whose current frame is the page; or an array (h, w), (h, w, 3) RGB or (h, w, 4)
     RGBA of uint8 0..255, of bool with True as white, of uint16, or of floats 0..1 or 0..255.
-    name: what messages call the source, if not by its path.
+    name: what messages call the source, if not by its path. limits: how large a page and how many of them may be.
 
     A page is decoded when it is asked for, and is the caller's to keep or change. A file is closed after its last page,
     or with the iterator.
@@ -106,14 +117,14 @@ def pages(source: Source, name: str | None = None) -> Iterator[NDArray[np.uint8]
     Raises ImageError where the source is missing, unreadable, damaged, cut short, of another kind or over a limit; not
     before the first `next()`, and only after the whole pages that a file with one bad page has before it.
     """
-    with _open(source, name) as (count, read):
+    with _open(source, name, limits) as (count, read):
         for number in range(count):
             yield read(number)
 
 
-def page(source: Source, name: str | None = None) -> NDArray[np.uint8]:
+def page(source: Source, name: str | None = None, limits: PageLimits = LIMITS) -> NDArray[np.uint8]:
     """Return the only page of a source as `pages` would; raises ImageError where there are several, too."""
-    with _open(source, name) as (count, read):
+    with _open(source, name, limits) as (count, read):
         if count > 1:
             fact = f"holds {count} pages; read them one by one with digitnet.Reader().read_pages"
             raise ImageError(f"{_shown(source, name)}: {fact}")
@@ -121,14 +132,14 @@ def page(source: Source, name: str | None = None) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def _open(source: Source, name: str | None) -> Iterator[tuple[int, _Read]]:
+def _open(source: Source, name: str | None, limits: PageLimits) -> Iterator[tuple[int, _Read]]:
     """Give how many pages a source has, and the function that reads one of them. All below leave naming it to this."""
     shown = _shown(source, name)
     with ExitStack() as stack:
         with _named(shown):
-            count, read = _book(source, stack)
-            if not 1 <= count <= MOST_PAGES:
-                raise ImageError(f"more than {MOST_PAGES} pages; split it" if count else "no pages; save it again")
+            count, read = _book(source, stack, limits)
+            if not 1 <= count <= limits.pages:
+                raise ImageError(f"more than {limits.pages} pages; split it" if count else "no pages; save it again")
 
         def read_named(number: int) -> NDArray[np.uint8]:
             with _named(f"{shown}, page {number + 1}" if count > 1 else shown):
@@ -162,12 +173,12 @@ def _named(name: str) -> Iterator[None]:
         raise ImageError(f"{name}: damaged or unusual ({reason(error)}); fetch or save it again") from error
 
 
-def _book(source: Any, stack: ExitStack) -> tuple[int, _Read]:
+def _book(source: Any, stack: ExitStack, limits: PageLimits) -> tuple[int, _Read]:
     """Open a source; `stack` will close it."""
     if isinstance(source, np.ndarray):
-        return 1, lambda number: _from_array(source)
+        return 1, lambda number: _from_array(source, limits)
     if isinstance(source, Image.Image):
-        return 1, lambda number: _from_picture(source)
+        return 1, lambda number: _from_picture(source, limits)
     file = _file(source, stack)
     kind, length = _kind(file)
     module, opener = _OPENERS[kind]
@@ -176,9 +187,9 @@ def _book(source: Any, stack: ExitStack) -> tuple[int, _Read]:
     except ImportError as error:
         raise ImageError(f"{kind} is not read yet; {_INSTALL[kind]}") from error
     if kind == "PDF":
-        return open_pdf(opened, file, stack, _of_pdf)
+        return open_pdf(opened, file, stack, partial(_of_pdf, limits))
     counted = CountedFile(file, length)
-    return _picture(opened(counted, ""), file, counted, stack)
+    return _picture(opened(counted, ""), file, counted, stack, limits)
 
 
 def _file(source: Any, stack: ExitStack) -> BinaryIO:
@@ -244,7 +255,7 @@ def _kind(file: BinaryIO) -> tuple[str, int]:
     raise ImageError(f"{fact}; save it as one of {', '.join(FORMATS)}")
 
 
-def _check_size(width: float, height: float, each: float = 1, beside: float = 0) -> None:
+def _check_size(limits: PageLimits, width: float, height: float, each: float = 1, beside: float = 0) -> None:
     """Raise ImageError for a page of a size that is not read.
 
     each, beside: bytes that decoding it takes for each pixel, and beside these.
@@ -252,8 +263,8 @@ def _check_size(width: float, height: float, each: float = 1, beside: float = 0)
     size, short, long = f"{width:.0f}x{height:.0f} pixels", min(width, height), max(width, height)
     if short < 1:
         raise ImageError(f"{size}; give a picture that has some")
-    if not width * height <= MOST_PIXELS:
-        raise ImageError(f"{size}, at most {MOST_PIXELS // 10**6} million are read; scale it down or cut it up")
+    if not width * height <= limits.pixels:
+        raise ImageError(f"{size}, at most {limits.pixels // 10**6} million are read; scale it down or cut it up")
     if long > MAX_SIDE:
         raise ImageError(f"{size}, at most {MAX_SIDE:,} on a side are read; scale it down or cut it up")
     if long > max(MAX_ASPECT * short, 4000):
@@ -263,9 +274,11 @@ def _check_size(width: float, height: float, each: float = 1, beside: float = 0)
         raise ImageError(f"{size}, {most}; scale it down, or save it in grey as PNG or JPEG")
 
 
-def _picture(picture: ImageFile.ImageFile, file: BinaryIO, counted: CountedFile, stack: ExitStack) -> tuple[int, _Read]:
+def _picture(
+    picture: ImageFile.ImageFile, file: BinaryIO, counted: CountedFile, stack: ExitStack, limits: PageLimits
+) -> tuple[int, _Read]:
     stack.callback(picture.close)
-    numbers = _page_numbers(picture)
+    numbers = _page_numbers(picture, limits.pages)
     picture.draft("L", None)  # a colour JPEG holds its luma: as good, faster, and a quarter of the memory
 
     def release() -> None:
@@ -274,19 +287,22 @@ def _picture(picture: ImageFile.ImageFile, file: BinaryIO, counted: CountedFile,
     def read(number: int) -> NDArray[np.uint8]:
         counted.renew()
         picture.seek(numbers[number])
-        _check_size(*picture.size)
-        _check_size(*picture.size, *cost(picture, file, counted.length))
+        _check_size(limits, *picture.size)
+        _check_size(limits, *picture.size, *cost(picture, file, counted.length))
         return upright(picture, release)
 
     return len(numbers), read
 
 
-def _page_numbers(picture: Image.Image) -> list[int]:
-    """Return which frames are pages: those of a TIFF but its thumbnails and masks; else the one it stands at."""
+def _page_numbers(picture: Image.Image, limit: int) -> list[int]:
+    """Return which frames are pages: those of a TIFF but its thumbnails and masks; else the one it stands at.
+
+    Where a TIFF has more frames than `limit`, one page more than that is returned.
+    """
     if not isinstance(picture, TiffImagePlugin.TiffImageFile):
         return [picture.tell()]
     numbers: list[int] = []
-    for number in range(MOST_PAGES + 1):
+    for number in range(limit + 1):
         try:
             picture.seek(number)
         except EOFError:
@@ -296,25 +312,25 @@ def _page_numbers(picture: Image.Image) -> list[int]:
         picture.tag_v2.next = -1  # it stays so where the next directory is cut short, of which Pillow only warns
         if not number or not picture.tag_v2.get(_SUBFILE, 0) & _NO_PAGE:
             numbers.append(number)
-    return list(range(MOST_PAGES + 1))  # too many already: a small file may chain millions
+    return list(range(limit + 1))  # too many already: a small file may chain millions
 
 
-def _of_pdf(width: float, height: float, beside: float) -> None:
-    _check_size(width, height, DRAWING, beside)
+def _of_pdf(limits: PageLimits, width: float, height: float, beside: float) -> None:
+    _check_size(limits, width, height, DRAWING, beside)
 
 
-def _from_picture(picture: Image.Image) -> NDArray[np.uint8]:
+def _from_picture(picture: Image.Image, limits: PageLimits) -> NDArray[np.uint8]:
     """Return the current frame of a caller's Pillow image as an upright grey page."""
-    _check_size(*picture.size)
+    _check_size(limits, *picture.size)
     return upright(picture)
 
 
-def _from_array(array: NDArray[Any]) -> NDArray[np.uint8]:
+def _from_array(array: NDArray[Any], limits: PageLimits) -> NDArray[np.uint8]:
     """Return an array as a grey page."""
     shape, dtype = array.shape, array.dtype
     known = dtype.kind in "bf" or (dtype.kind == "u" and dtype.itemsize <= 2)
     if not known or not (len(shape) == 2 or shape[2:] in ((3,), (4,))):
         expected = "(h, w), (h, w, 3) or (h, w, 4) of uint8, uint16, bool or floats 0..1"
         raise ImageError(f"an array {shape} {dtype}, expected {expected}")
-    _check_size(shape[1], shape[0])
+    _check_size(limits, shape[1], shape[0])
     return of_array(array)

@@ -15,7 +15,6 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
-from digitnet.imaging import pages
 from digitnet.serving.app import create_app
 from digitnet.serving.connection import Connection
 from digitnet.serving.requests import Limits
@@ -147,7 +146,6 @@ def configure(app: FastAPI | Callable[[], FastAPI], workers: int = 1) -> uvicorn
 def _alone(settings: Settings) -> FastAPI:
     """Return the service for a process that does nothing else."""
     cv2.setNumThreads(1)  # pages are read side by side; threads within one would only get in each other's way
-    pages.MOST_PIXELS, pages.MOST_PAGES = settings.limits.pixels, settings.limits.pages
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # else it logs pieces of damaged forms
     _allow_files(settings.limits)
     app = create_app(settings)

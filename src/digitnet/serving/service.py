@@ -27,6 +27,7 @@ from digitnet.data.synthesis.strokes import hands
 from digitnet.evaluation.misclassified import load_report
 from digitnet.imaging import pages as image
 from digitnet.imaging.normalization import frame
+from digitnet.imaging.pages import PageLimits
 from digitnet.imaging.segmentation import whole
 from digitnet.models.inspection import inside
 from digitnet.models.model_file import BATCH
@@ -127,6 +128,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         """Open the models. Raises what `Models` does."""
         limits, self.metrics = settings.limits, Metrics()
+        self.page_limits = PageLimits(limits.pixels, limits.pages)
         self._settings, self._asked = settings, asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.models = Models(settings)
@@ -193,7 +195,7 @@ class Service:
 
         Raises ImageError where it cannot be read, DataError where the rules make no sense.
         """
-        pages, reader = _pages(file), self.models.reader
+        pages, reader = _pages(file, self.page_limits), self.models.reader
         found: list[dict[str, Any]] = []
         while True:
             some, ended = await self.work.run(lambda: _some(reader, pages, asked))
@@ -228,7 +230,9 @@ class Service:
 
         def look() -> str:
             given = file.given()
-            framed = given if isinstance(given, np.ndarray) else frame(whole(image.page(given)).ink)
+            framed = (
+                given if isinstance(given, np.ndarray) else frame(whole(image.page(given, limits=self.page_limits)).ink)
+            )
             return json.dumps(inside(model, framed).to_dict())
 
         return await self.work.run(look)
@@ -244,9 +248,9 @@ def _some(reader: Reader, pages: Iterator[NDArray[np.uint8]], asked: Asked) -> t
     return found, True
 
 
-def _pages(file: File) -> Iterator[NDArray[np.uint8]]:
+def _pages(file: File, limits: PageLimits) -> Iterator[NDArray[np.uint8]]:
     """Yield a file's pages; all of the work is in whoever asks for them, a thread."""
-    yield from image.pages(file.picture(), file.name)
+    yield from image.pages(file.picture(), file.name, limits)
 
 
 def _classified(model: OnnxClassifier, items: list[NDArray[np.uint8]]) -> Sequence[tuple[str, list[float]]]:
