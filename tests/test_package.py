@@ -126,6 +126,7 @@ def test_the_command_line_and_its_help_load_nothing_heavy(words, environment):
     light = {
         "core",
         *(f"core.{name}" for name in ("errors", "extras", "interrupt", "lazy", "terminal", "text", "version")),
+        *("training", "training.config"),  # the choices and the help of `train`
     }
     assert {name for name in own if not name.startswith("cli")} == light
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from digitnet.cli.options import DataDir
+from digitnet.cli.options import DataDir, Inputs
 from digitnet.core.terminal import console, program, put, say
 
 if TYPE_CHECKING:
@@ -39,14 +39,7 @@ def benchmark(
         list[str] | None,
         typer.Option(show_default="made here", help="Images without a digit; may be repeated."),
     ] = None,
-    inputs: Annotated[
-        str | None,
-        typer.Option(
-            "--input",
-            show_default="the best on validation digits",
-            help="What weights by others take: 0..1; mnist, normalised by 0.1307 and 0.3081; -1..1; or 0..255.",
-        ),
-    ] = None,
+    inputs: Inputs = None,
     out: Annotated[Path | None, typer.Option(show_default="run/benchmark-SUITE", help="A folder for it all.")] = None,
     data_dir: DataDir = None,
 ) -> None:

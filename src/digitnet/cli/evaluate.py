@@ -9,7 +9,7 @@ import typer
 
 from digitnet.cli import options
 from digitnet.cli import read as cli_read
-from digitnet.cli.options import DataDir
+from digitnet.cli.options import DataDir, Inputs
 from digitnet.cli.scores import print_line_scores, print_scores, print_selection
 from digitnet.core.errors import DataError, ModelError
 from digitnet.core.terminal import console, put, say
@@ -32,14 +32,7 @@ def evaluate(
         str | None,
         typer.Option(show_default="the model's own", help="A data set's name (its test part), or a path."),
     ] = None,
-    inputs: Annotated[
-        str | None,
-        typer.Option(
-            "--input",
-            show_default="the best on validation digits",
-            help="What weights by others take: 0..1; mnist, normalised by 0.1307 and 0.3081; -1..1; or 0..255.",
-        ),
-    ] = None,
+    inputs: Inputs = None,
     corrupt: Annotated[
         str | None,
         typer.Option(show_default=False, help="Score digits spoilt in this way, or in all fifteen: all."),

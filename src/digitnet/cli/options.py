@@ -114,6 +114,16 @@ DataDir = Annotated[
 ]
 
 
+Inputs = Annotated[
+    str | None,
+    typer.Option(
+        "--input",
+        show_default="the best on validation digits",
+        help="What weights by others take: 0..1; mnist, normalised by 0.1307 and 0.3081; -1..1; or 0..255.",
+    ),
+]
+
+
 Length = Annotated[int | None, typer.Option(min=1, show_default=False, help="Digits that every number has.")]
 
 

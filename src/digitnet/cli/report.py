@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from digitnet.cli.options import DataDir
+from digitnet.cli.options import DataDir, Inputs
 from digitnet.core.terminal import put, say
 
 
@@ -32,14 +32,7 @@ def report(
     compare: Annotated[
         str | None, typer.Option(show_default=False, help="Another model, to set beside it on the same digits.")
     ] = None,
-    inputs: Annotated[
-        str | None,
-        typer.Option(
-            "--input",
-            show_default="the best on validation digits",
-            help="What weights by others take: 0..1; mnist, normalised by 0.1307 and 0.3081; -1..1; or 0..255.",
-        ),
-    ] = None,
+    inputs: Inputs = None,
     out: Annotated[
         Path | None, typer.Option(show_default="report.html, in the folder of a run", help="The file.")
     ] = None,

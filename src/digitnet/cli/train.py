@@ -16,51 +16,41 @@ from digitnet.cli.scores import print_line_scores, print_scores
 from digitnet.core.errors import DigitNetError, TrainingError
 from digitnet.core.terminal import console, program, put, say
 from digitnet.core.text import duration, percent
+from digitnet.training.config import DEVICES, RECIPE_OF, RECIPES, TrainConfig, described, recipes_described
 
 if TYPE_CHECKING:
     from digitnet.evaluation.metrics import Scores
-    from digitnet.training.config import TrainConfig
     from digitnet.training.loop import Epoch
     from digitnet.training.run import Run
 
+    NetworkName = str
+    RecipeName = str
+    DeviceName = str
+else:  # the choices of the options, which a type checker cannot derive
+    NetworkName, RecipeName, DeviceName = Literal[*RECIPE_OF], Literal[*RECIPES], Literal[DEVICES]
+
 
 def train(
-    data: Annotated[
-        str | None, typer.Option(show_default="mnist", help="A data set's name, or the path of your own.")
-    ] = None,
+    data: Annotated[str | None, typer.Option(show_default=TrainConfig.data, help=described("data"))] = None,
     model: Annotated[
-        Literal["digitnet", "strong", "line"] | None,
-        typer.Option(
-            show_default="digitnet",
-            help="The network: the tutorial's, the stronger one, or the one that reads whole numbers.",
-        ),
+        NetworkName | None,
+        typer.Option(show_default=TrainConfig.model, help=described("model")),
     ] = None,
     recipe: Annotated[
-        Literal["tutorial", "quick", "best", "thorough", "accurate", "transfer", "line"] | None,
-        typer.Option(
-            show_default="best, for strong transfer, for line line",
-            help="digitnet: tutorial, as the tutorial has it; quick, 99 % in seconds; best, what two minutes on two "
-            "cores give; thorough, twice as long, and what is no digit. strong: accurate, for MNIST alone; transfer, "
-            "for digits from anywhere. line: line, on numbers composed anew for every epoch.",
-        ),
+        RecipeName | None,
+        typer.Option(show_default=False, help=recipes_described()),
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            show_default="the recipe's, more for few digits",
-            help="Passes over the training digits.",
-        ),
+        typer.Option(min=1, show_default="the recipe's, more for few digits", help=described("epochs")),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, show_default="the recipe's", help="Digits per optimizer step.")
+        int | None, typer.Option(min=1, show_default="the recipe's", help=described("batch_size"))
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, show_default="0", help="Of first weights, order and augmentation.")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, show_default=str(TrainConfig.seed), help=described("seed"))] = None,
     device: Annotated[
-        Literal["auto", "cpu", "cuda", "mps"] | None,
-        typer.Option(show_default="auto", help="Where to train."),
+        DeviceName | None,
+        typer.Option(show_default=TrainConfig.device, help=described("device")),
     ] = None,
     out: Annotated[Path | None, typer.Option(show_default="run/RECIPE-N", help="A new folder for the run.")] = None,
     resume: Annotated[Path | None, typer.Option(show_default=False, help="Go on with the run in this folder.")] = None,
@@ -71,7 +61,6 @@ def train(
     Examples: digitnet train --recipe quick; digitnet train --data my-digits/ --epochs 50; digitnet train --model
     strong.
     """
-    from digitnet.training.config import RECIPE_OF, RECIPES
     from digitnet.training.distributed import joined
     from digitnet.training.run import reopen, start
 
@@ -79,7 +68,7 @@ def train(
     asked = {name: value for name, value in asked.items() if value is not None}
     with joined(device or "auto") as first:
         if resume is None:
-            config = RECIPES[recipe or RECIPE_OF[model or "digitnet"]]
+            config = RECIPES[recipe or RECIPE_OF[model or TrainConfig.model]]
             if model and config.model != model:
                 raise TrainingError(f"the recipe {recipe!r} trains {config.model}; leave out --model {model}")
             run = start(replace(config, device=device or "auto", **asked), out, data_dir)

@@ -1,14 +1,25 @@
-"""What decides how a network learns: a `TrainConfig`, and the ones that are known to work, `RECIPES`."""
+"""What decides how a network learns: a `TrainConfig`, and the ones that are known to work, `RECIPES`.
+
+It needs neither PyTorch nor numpy, so that the command line can offer what is here without loading them.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, get_type_hints
 
 from digitnet.core.errors import TrainingError
-from digitnet.models.networks import MODELS
-from digitnet.training.augmentation import AUGMENTS
+
+RECIPE_OF = {"digitnet": "best", "strong": "transfer", "line": "line"}
+"""The networks, as `networks.MODELS` has them, and the recipe that each is trained by where none is named."""
+
+AUGMENTATIONS = ("none", "gentle", "lively", "transfer")
+"""The names of `augmentation.AUGMENTS`."""
+
+OPTIMIZERS, PRECISIONS = ("adam", "muon"), ("auto", "float32", "bfloat16")
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True)
@@ -16,14 +27,16 @@ class TrainConfig:
     """Everything that decides what is learnt; two runs with equal configurations give equal weights on a CPU."""
 
     data: Annotated[str, "a named data set, or a path"] = "mnist"
-    model: Annotated[str, "a name of MODELS"] = "digitnet"
+    model: Annotated[str, "the tutorial's network, a stronger one, or the one that reads whole numbers"] = (
+        "digitnet"
+    )
     recipe: Annotated[str, "the name these settings go by"] = "best"
     epochs: Annotated[int, "passes over the training digits; 0: `passes`, or more where digits are few"] = 0
     passes: Annotated[int, "epochs on as many digits as MNIST has"] = 30
     steps: Annotated[int, "optimizer steps below which `epochs` 0 adds passes"] = 0
     batch_size: Annotated[int, "digits per optimizer step, of all processes"] = 256
-    seed: Annotated[int, "of the first weights, the order and the augmentation"] = 0
-    device: Annotated[str, "auto, cpu, cuda or mps"] = "auto"
+    seed: Annotated[int, "seed of the first weights, the order and the augmentation"] = 0
+    device: Annotated[str, "where to train; auto: on the fastest device that is there"] = "auto"
     precision: Annotated[str, "float32, bfloat16, or auto: bfloat16 where the device computes in it"] = "auto"
     optimizer: Annotated[str, "adam, or muon: Muon for the hidden layers and Adam for the others"] = "muon"
     lr: Annotated[float, "Adam's highest learning rate"] = 1e-2
@@ -37,7 +50,7 @@ class TrainConfig:
     hands: Annotated[int, "digits drawn in the shapes of other countries' hands, added to the training digits"] = 0
     negatives: Annotated[float, "images that are no digit in a batch, as a share of its digits, 0..1"] = 0.0
     lines: Annotated[int, "numbers composed for every epoch, for the model that reads whole numbers"] = 0
-    augment: Annotated[str, "a name of AUGMENTS: how digits are written anew every epoch"] = "none"
+    augment: Annotated[str, "how digits are written anew every epoch"] = "none"
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
@@ -48,13 +61,13 @@ class TrainConfig:
         if not 0 <= self.warmup < 1 or not 0 < self.cooldown <= 1 or self.weight_decay < 0:
             told = f"warm-up {self.warmup}, cooldown {self.cooldown}, weight decay {self.weight_decay}"
             raise TrainingError(f"{told}: must be from 0 to 1, above 0 to 1, and 0 or more")
-        if self.model not in MODELS:
-            raise TrainingError(f"model {self.model!r}: choose one of {', '.join(MODELS)}")
-        if self.optimizer not in ("adam", "muon"):
+        if self.model not in RECIPE_OF:
+            raise TrainingError(f"model {self.model!r}: choose one of {', '.join(RECIPE_OF)}")
+        if self.optimizer not in OPTIMIZERS:
             raise TrainingError(f"optimizer {self.optimizer!r}: choose adam or muon")
-        if self.augment not in AUGMENTS:
-            raise TrainingError(f"augment {self.augment!r}: choose one of {', '.join(AUGMENTS)}")
-        if self.precision not in ("auto", "float32", "bfloat16"):
+        if self.augment not in AUGMENTATIONS:
+            raise TrainingError(f"augment {self.augment!r}: choose one of {', '.join(AUGMENTATIONS)}")
+        if self.precision not in PRECISIONS:
             raise TrainingError(f"precision {self.precision!r}: choose auto, float32 or bfloat16")
         if not 0 <= self.seed < 2**32:
             raise TrainingError(f"seed {self.seed}: choose one from 0 to {2**32 - 1}")
@@ -121,9 +134,16 @@ RECIPES = {
     ),
 }
 """The recipes by name. How they were chosen, on validation digits alone, is told in docs/decisions.md."""
-
-RECIPE_OF = {"digitnet": "best", "strong": "transfer", "line": "line"}
-"""The recipe that a network is trained by where none is named."""
+DESCRIPTIONS = {
+    "tutorial": "the tutorial's settings",
+    "quick": "99% in seconds",
+    "best": "about two minutes on two cores",
+    "thorough": "twice as long; also learns to reject what is not a digit",
+    "accurate": "for MNIST alone",
+    "transfer": "for digits from anywhere",
+    "line": "numbers composed for every epoch",
+}
+"""The recipes in a few words each."""
 
 
 def with_epochs(config: TrainConfig, count: int) -> TrainConfig:
@@ -134,3 +154,21 @@ def with_epochs(config: TrainConfig, count: int) -> TrainConfig:
     if config.epochs:
         return config
     return replace(config, epochs=max(config.passes, math.ceil(config.steps / math.ceil(count / config.batch_size))))
+
+
+def described(field: str) -> str:
+    """Return what a field of `TrainConfig` is, as a help text: its first clause, as a sentence."""
+    text, _, _ = get_type_hints(TrainConfig, include_extras=True)[field].__metadata__[0].partition(";")
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def recipes_described() -> str:
+    """Return all recipes by network, with what each is for, as a help text."""
+
+    def one(name: str, model: str) -> str:
+        return f"{name} ({'default, ' * (name == RECIPE_OF[model])}{DESCRIPTIONS[name]})"
+
+    return " ".join(
+        f"For {model}: {', '.join(one(name, model) for name, recipe in RECIPES.items() if recipe.model == model)}."
+        for model in RECIPE_OF
+    )
