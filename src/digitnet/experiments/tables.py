@@ -117,7 +117,8 @@ def rows(cells: Iterable[Cell], commands: Callable[[Entry, int], Sequence[str]])
         together.setdefault(cell.entry, []).append(cell)
     return [
         Row(
-            *(entry, tuple(cell.seed for cell in group)),
+            entry,
+            tuple(cell.seed for cell in group),
             _columns([_flat(cell) for cell in group]),
             tuple(command for cell in group for command in commands(entry, cell.seed)),
         )
@@ -216,11 +217,18 @@ def _latex(table: Table, columns: Sequence[Column], caption: str, label: str, tu
             numbers = [_latex_number(row, column) for column in columns]
             body.append(_latex_line([latex(row.entry.title), str(len(row.seeds)), *numbers]))
     return [
-        *(r"\begin{table}", r"\centering", rf"\caption{{{caption}. Mean $\pm$ standard deviation over seeds.}}"),
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{caption}. Mean $\pm$ standard deviation over seeds.}}",
         rf"\label{{tab:digitnet-{label}}}",
         rf"\resizebox{{\linewidth}}{{!}}{{\begin{{tabular}}{{l{'r' * wide}}}",
-        *(r"\toprule", _latex_line(head), r"\midrule", *body, r"\bottomrule"),
-        *(r"\end{tabular}}", r"\end{table}"),
+        r"\toprule",
+        _latex_line(head),
+        r"\midrule",
+        *body,
+        r"\bottomrule",
+        r"\end{tabular}}",
+        r"\end{table}",
     ]
 
 

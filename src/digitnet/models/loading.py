@@ -177,7 +177,7 @@ def _best_input(path: Path, candidates: Mapping[str, Classifier], data_dir: str 
     best = max(right, key=lambda name: right[name])
     others = ", ".join(f"{name} {share:.2%}" for name, share in right.items() if name != best)
     log.info(
-        "%s: taken to have inputs as by --input %s, which reads %.2f%% of %d validation digits (%s)",
-        *(path, best, 100 * right[best], len(digits), others),
+        f"{path}: taken to have inputs as by --input {best}, which reads {right[best]:.2%} of {len(digits)} validation "
+        f"digits ({others})"
     )
     return best

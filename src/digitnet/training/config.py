@@ -27,9 +27,7 @@ class TrainConfig:
     """Everything that decides what is learnt; two runs with equal configurations give equal weights on a CPU."""
 
     data: Annotated[str, "a named data set, or a path"] = "mnist"
-    model: Annotated[str, "the tutorial's network, a stronger one, or the one that reads whole numbers"] = (
-        "digitnet"
-    )
+    model: Annotated[str, "the tutorial's network, a stronger one, or the one that reads whole numbers"] = "digitnet"
     recipe: Annotated[str, "the name these settings go by"] = "best"
     epochs: Annotated[int, "passes over the training digits; 0: `passes`, or more where digits are few"] = 0
     passes: Annotated[int, "epochs on as many digits as MNIST has"] = 30

@@ -91,8 +91,11 @@ def batch_of(lines: Sequence[Written], strips: Sequence[NDArray[np.uint8]]) -> B
             on[i] = (middle >= left) & (middle <= right)
     lengths = [(one.shape[1] + 2 * MARGIN) // STRIDE for one in strips]
     return Batch(
-        torch.tensor(x).float().div_(255),
-        *(torch.tensor(lengths), [line.written for line in lines], torch.tensor(reach), torch.tensor(on)),
+        x=torch.tensor(x).float().div_(255),
+        columns=torch.tensor(lengths),
+        texts=[line.written for line in lines],
+        reach=torch.tensor(reach),
+        on=torch.tensor(on),
     )
 
 

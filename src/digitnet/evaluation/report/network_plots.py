@@ -18,8 +18,16 @@ CHANNELS = 16
 """Maps shown of a layer, those with the most in them."""
 
 TEN = (
-    *("#1f7fc4", "#d65f02", "#049f74", "#cc79a7", "#e69f00"),
-    *("#56b4e9", "#8a63c4", "#a5793b", "#7f8894", "#c23b3b"),
+    "#1f7fc4",
+    "#d65f02",
+    "#049f74",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#8a63c4",
+    "#a5793b",
+    "#7f8894",
+    "#c23b3b",
 )
 """A colour for each digit. No ten colours are safe for all colour-blind people, so points are drawn as their digits."""
 

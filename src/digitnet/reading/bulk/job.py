@@ -229,8 +229,13 @@ def begin(
     for file in files:
         listed.update(file.source.encode("utf-8", "surrogateescape") + f"\0{file.rows}\n".encode())
     asked = Manifest(
-        *(__version__, models, count, listed.hexdigest()),
-        *(part_size(count), single, json.loads(json.dumps(asdict(rules))) if rules is not None else None),
+        digitnet=__version__,
+        models=models,
+        inputs=count,
+        files=listed.hexdigest(),
+        part=part_size(count),
+        single=single,
+        rules=json.loads(json.dumps(asdict(rules))) if rules is not None else None,
     )
     if MANIFEST in inside:
         if not resume:
