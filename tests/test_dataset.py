@@ -9,7 +9,7 @@ from digitnet.core.digits import Digits
 from digitnet.data import datasets
 from digitnet.data.synthesis.strokes import hands
 from digitnet.training.config import RECIPES
-from digitnet.training.dataset import FEW, assemble, own_parts, warn_of_few
+from digitnet.training.dataset import MIN_DIGITS, assemble, own_parts, warn_of_few
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_drawn_digits_are_added_to_those_to_train_on_alone(config):
     assert found.test is parts.test
 
 
-@pytest.mark.parametrize(("count", "warned"), [(FEW, False), (FEW - 10, True)])
+@pytest.mark.parametrize(("count", "warned"), [(MIN_DIGITS, False), (MIN_DIGITS - 10, True)])
 def test_few_digits_are_warned_of(count, warned, caplog):
     digits = Digits(np.zeros((count, 28, 28), np.uint8), np.arange(count, dtype=np.uint8) % 10)
     warn_of_few("mine", digits)

@@ -70,7 +70,7 @@ def test_a_figure_follows_its_page_into_the_dark_and_names_nothing_twice(scores)
         tree = ElementTree.fromstring(page)
         assert tree.get("role") == "img"
         assert tree.get("aria-label") == 'what "it" shows'
-        assert style.INK not in page
+        assert style.TEXT_COLOUR not in page
         assert "var(--ink)" in page
         assert "var(--blue)" in page
         used = set(re.findall(r'(?:href="|url\()#([^")]+)', page))

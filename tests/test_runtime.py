@@ -165,9 +165,9 @@ def test_a_graph_that_takes_or_gives_something_else_is_said(names, has, tmp_path
 
 
 def test_a_file_of_many_bytes_is_not_even_read(exported, monkeypatch):
-    monkeypatch.setattr(model_file, "LARGEST", exported.stat().st_size)
+    monkeypatch.setattr(model_file, "MAX_FILE_BYTES", exported.stat().st_size)
     assert classifier(exported).name == "taught"
-    monkeypatch.setattr(model_file, "LARGEST", exported.stat().st_size - 1)
+    monkeypatch.setattr(model_file, "MAX_FILE_BYTES", exported.stat().st_size - 1)
     monkeypatch.setattr("pathlib.Path.read_bytes", lambda path: pytest.fail("read"))
     assert "no model of digitnet's is so large" in refused(exported)
 

@@ -159,7 +159,7 @@ def test_a_damaged_list_in_a_file_is_an_error(taught, drawn, words):
 def test_the_list_alone_may_be_long(taught, drawn):
     export(taught, drawn, {"name": "mine", "data": "x", IMAGES: ImageSet.of(drawn.images).to_text()}, Path("mine.onnx"))
     proto = onnx.load("mine.onnx")
-    proto.metadata_props[1].value += " " * vetting.LONGEST_METADATA
+    proto.metadata_props[1].value += " " * vetting.MAX_METADATA
     onnx.save(proto, "mine.onnx")
     assert classifier("mine.onnx").trained_on.has(drawn.images).all()
 

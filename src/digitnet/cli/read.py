@@ -102,8 +102,8 @@ def read(
             raise DataError("--overlay, --explain and --min-confidence are not for tables; choose by their columns")
         read_tables.read_tables(paths, out, resume, single, rules, engine, address, jobs, line)
         return
-    if engine == "ray" or address or (jobs or 1) > read_tables.MOST_LOCAL:
-        raise DataError(f"--format {form}: is for --engine local alone, with --jobs up to {read_tables.MOST_LOCAL}")
+    if engine == "ray" or address or (jobs or 1) > read_tables.MAX_LOCAL_JOBS:
+        raise DataError(f"--format {form}: is for --engine local alone, with --jobs up to {read_tables.MAX_LOCAL_JOBS}")
     from digitnet.core.digits import DIGITS
     from digitnet.reading.batch import pictures, read_all
     from digitnet.reading.notes import note

@@ -16,7 +16,7 @@ from digitnet.core.text import duration
 if TYPE_CHECKING:
     from digitnet.reading.constraints import Rules
 
-MOST_LOCAL = 256
+MAX_LOCAL_JOBS = 256
 """Pages that one machine reads at the same time, at most: it holds twice as many in memory."""
 
 WORTH = 200
@@ -42,8 +42,8 @@ def read_tables(
         raise DataError("tables need a folder; name it by --out")
     if address and engine != "ray":
         raise DataError("--address is of a Ray cluster; add --engine ray")
-    if engine == "local" and (jobs or 1) > MOST_LOCAL:
-        raise DataError(f"--jobs {jobs}: this machine reads up to {MOST_LOCAL} pages at the same time")
+    if engine == "local" and (jobs or 1) > MAX_LOCAL_JOBS:
+        raise DataError(f"--jobs {jobs}: this machine reads up to {MAX_LOCAL_JOBS} pages at the same time")
     import pyarrow  # noqa: F401
 
     if engine == "ray":

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-MOST, COLUMNS = 60, 15
+MAX_DIGITS, COLUMNS = 60, 15
 """Digits shown, and how many in a row."""
 
 TILE, WORDS = 56, 15
@@ -31,7 +31,7 @@ def digits_png(
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    count = min(MOST, len(images))
+    count = min(MAX_DIGITS, len(images))
     if not count:
         return None
     words = labels is not None or probs is not None

@@ -43,7 +43,7 @@ HEIGHT = 100
 WORKERS = 8
 """Packages fetched at the same time."""
 
-MOST_BYTES = 1 << 26
+MAX_BYTES = 1 << 26
 """Most bytes of a font's file, once unpacked."""
 
 _APACHE = "Apache-2.0"
@@ -150,7 +150,7 @@ def _draw(path: Path, characters: str, tall: str, pens: Sequence[int]) -> list[t
 def _open(path: Path, tall: str) -> ImageFont.FreeTypeFont:
     from PIL import ImageFont
 
-    data, basic = read_bytes(path, MOST_BYTES), ImageFont.Layout.BASIC
+    data, basic = read_bytes(path, MAX_BYTES), ImageFont.Layout.BASIC
     try:
         _, top, _, bottom = ImageFont.truetype(io.BytesIO(data), HEIGHT, layout_engine=basic).getbbox(tall)
         size = min(4 * HEIGHT, round(HEIGHT * HEIGHT / max(1, bottom - top)))

@@ -28,13 +28,13 @@ DRAWN = 100
 LINES = 20
 """Numbers written for the self-test."""
 
-LEAST_FOUND = 4
+MIN_FOUND = 4
 """Of the five numbers written on a page, those that networks in order find and read right."""
 
-LEAST_LINES = 0.4
+MIN_LINE_ACCURACY = 0.4
 """Share of the written numbers, many of them on bad paper, that a line reader in order reads right."""
 
-LEAST = 0.8
+MIN_ACCURACY = 0.8
 """Share of the drawn digits that a model in order reads right; of images without ink or of noise it refuses all."""
 
 
@@ -78,7 +78,7 @@ def check() -> Iterator[Finding]:
         told = (
             f"{name}: reads {right:.0%} of {DRAWN} drawn digits, refuses {refused:.0%} of {len(nothing)} empty images"
         )
-        yield Finding(right >= LEAST and refused == 1, told)
+        yield Finding(right >= MIN_ACCURACY and refused == 1, told)
     if onnx_models.LINE in expected:
         yield from _check_reader(expected)
 
@@ -98,13 +98,13 @@ def _check_reader(expected: dict[str, str]) -> Iterator[Finding]:
     lines = unseen(hands(300), count=LINES)
     right = np.mean([reader.read_page(line.image, single=True).text == line.text for line in lines])
     yield Finding(
-        bool(right >= LEAST_LINES), f"{onnx_models.LINE}: reads {right:.0%} of {LINES} written numbers exactly"
+        bool(right >= MIN_LINE_ACCURACY), f"{onnx_models.LINE}: reads {right:.0%} of {LINES} written numbers exactly"
     )
     drawn = hands(20)
     labels = (np.arange(20) % 10).tolist()  # as `hands` draws them
     said = {number.text for number in reader.read_page(_page(drawn.images)).numbers}
     found = sum("".join(map(str, labels[row : row + 4])) in said for row in range(0, 20, 4))
-    yield Finding(found >= LEAST_FOUND, f"{onnx_models.PAGE}: {found} of 5 numbers on a page found and read exactly")
+    yield Finding(found >= MIN_FOUND, f"{onnx_models.PAGE}: {found} of 5 numbers on a page found and read exactly")
 
 
 def _page(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

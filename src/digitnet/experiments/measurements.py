@@ -26,7 +26,7 @@ from digitnet.evaluation.scoring import learnt_whole
 from digitnet.experiments.suite import Sets
 from digitnet.models import onnx_models
 
-REFUSED = 0.01
+REJECTED = 0.01
 """Share of validation digits below the threshold of what is refused as no digit, 0..1."""
 
 SENT = 0.01
@@ -111,11 +111,11 @@ def refusing(valid: NDArray[np.float32], test: NDArray[np.float32], others: NDAr
 
     valid, test, others: (n,) of the validation digits, the test digits and the images without one.
     auroc: the chance that a test digit looks more like one than such an image, ties half, 0..1. refused: the share of
-    the images, and test: of the test digits, below what `REFUSED` of the validation digits are.
+    the images, and test: of the test digits, below what `REJECTED` of the validation digits are.
     """
     from sklearn.metrics import roc_auc_score
 
-    threshold = np.quantile(valid, REFUSED)
+    threshold = np.quantile(valid, REJECTED)
     truth = np.repeat([1, 0], [len(test), len(others)])
     return {
         "auroc": float(roc_auc_score(truth, np.concatenate([test, others]))),

@@ -14,7 +14,7 @@ from digitnet.core.files import cell as csv_cell
 from digitnet.data.corruptions import CORRUPTIONS
 from digitnet.experiments.baselines import BASELINES
 from digitnet.experiments.benchmark import Cell, Entry
-from digitnet.experiments.measurements import A_BATCH, REFUSED, SENT, TURNS
+from digitnet.experiments.measurements import A_BATCH, REJECTED, SENT, TURNS
 from digitnet.experiments.suite import MADE, MADE_COUNT, SOURCE, SUITES
 
 NOT_KNOWN = "-"
@@ -335,9 +335,9 @@ _COST_NOTES = f"""\
 
 _NO_DIGIT_NOTES = f"""\
 - *AUROC*: the chance that a test digit looks more like a digit than such an image, ties half.
-- *Refused*: share below what {100 * REFUSED:.0f} % of the validation digits are; beside it the test digits below it.
+- *Refused*: share below what {100 * REJECTED:.0f} % of the validation digits are; beside it the test digits below it.
 - How much an image looks like a digit is digit-ness (see the model card) for digitnet's files, and the highest
-  probability for the baselines. Where neighbours vote many are equal, and fewer than {100 * REFUSED:.0f} % refused."""
+  probability for the baselines. Where neighbours vote many are equal, and fewer than {100 * REJECTED:.0f} % refused."""
 
 _MADE_NOTES = f"""\
 - `{MADE}`: {MADE_COUNT:,} images made here: letters of fonts, test digits in twos, over one another and in pieces,

@@ -24,7 +24,7 @@ LAYERS = "layers"
 BATCH = 128
 """Images a run: on two cores `digitnet` was 5 to 34 % faster than with 16, 32 or 64, `strong` as fast as with any."""
 
-LARGEST = 100_000_000
+MAX_FILE_BYTES = 100_000_000
 """A model file of more bytes is refused."""
 
 METADATA = "digitnet"
@@ -45,7 +45,7 @@ ALPHABET = "alphabet"
 STRIDE = 4
 """Pixels of a strip to one column of a line reader's answer."""
 
-WIDEST = 2000
+MAX_STRIP_WIDTH = 2000
 """Pixels of the widest strip that `normalization.strip` makes."""
 
 MARGIN = 8
@@ -108,7 +108,7 @@ def _unfit(path: Path) -> ModelError:
 def _try(path: Path, session: Any, expected: tuple[str, ...], classes: int) -> None:
     """Raise ModelError unless a model answers the most that it will be given, within bounds, with what it should."""
     lines = STRIPS in expected
-    most = WIDEST + 2 * MARGIN if lines else BATCH
+    most = MAX_STRIP_WIDTH + 2 * MARGIN if lines else BATCH
     sizes = [max(most // part, 1) for part in (128, 64, 32, 16, 8, 4, 2, 1)]
     inputs = [np.zeros((1, STRIP, size + -size % STRIDE) if lines else (size, SIDE, SIDE), np.uint8) for size in sizes]
     for given in inputs:
@@ -156,8 +156,8 @@ def content_of(path: Path) -> bytes:
     if path.is_dir():
         raise ModelError(f"{path}: a run's folder; write it as a file first: digitnet export {path} --out FILE.onnx")
     try:
-        if path.stat().st_size > LARGEST:
-            raise ModelError(f"{path}: more than {LARGEST:,} bytes; no model of digitnet's is so large")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ModelError(f"{path}: more than {MAX_FILE_BYTES:,} bytes; no model of digitnet's is so large")
         content = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error

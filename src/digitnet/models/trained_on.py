@@ -35,7 +35,7 @@ MNIST_SHA256 = "c2069063c1105f2bf96266aef1ff68c6e13bdda7a54e37bf19c16f1db24efc83
 IMAGES = "digitnet_trained_on"
 """The entry of a model file's metadata that has the set, as base64."""
 
-MOST_IMAGES = 6_000_000
+MAX_IMAGES = 6_000_000
 """Most images of a set that is opened: more than a data file may hold."""
 
 _BYTES = 5
@@ -77,7 +77,7 @@ class ImageSet:
 
 def unpacked(data: bytes) -> ImageSet:
     """Return the set that `ImageSet.packed` wrote. Raises DataError where the bytes are damaged."""
-    planes = gunzip(data, _BYTES * MOST_IMAGES)
+    planes = gunzip(data, _BYTES * MAX_IMAGES)
     if len(planes) % _BYTES:
         raise DataError("not a whole set of images")
     gaps = np.zeros((len(planes) // _BYTES, 8), np.uint8)

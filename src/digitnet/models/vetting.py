@@ -40,13 +40,13 @@ OPERATORS = frozenset(
 ENLARGING = frozenset(["DepthToSpace", "Resize"])
 """The operators that a page network needs as well: its maps are finer than its last layers."""
 
-LARGEST_INTEGER = 64
+MAX_INTEGER = 64
 """Largest integer of an operator's attribute, such as the width of a window; exports have at most 5."""
 
-MOST_FIELDS = 50_000
+MAX_FIELDS = 50_000
 """Fields of a file beyond which it is refused: exports have some 1,500."""
 
-LONGEST_METADATA = 1_000_000
+MAX_METADATA = 1_000_000
 """Bytes of an entry of the metadata that is JSON, which takes many times as much once read; exports have some 1,500."""
 
 MEMORY = 800_000_000
@@ -73,7 +73,7 @@ _PLAIN = {
 def fault(content: bytes, operators: frozenset[str] = OPERATORS) -> str | None:
     """Say in words why a file is no model that may be opened, or None where it may be; operators: those allowed."""
     try:
-        _check(content, _MODEL, [MOST_FIELDS], {name.encode() for name in operators})
+        _check(content, _MODEL, [MAX_FIELDS], {name.encode() for name in operators})
     except _FaultError as error:
         return str(error)
     return None
@@ -89,7 +89,7 @@ def _check(content: bytes, what: str, left: list[int], operators: Container[int 
     for number, value in _fields(content):
         left[0] -= 1
         if left[0] < 0:
-            raise _FaultError(f"has more than {MOST_FIELDS:,} parts; no model of digitnet's has so many")
+            raise _FaultError(f"has more than {MAX_FIELDS:,} parts; no model of digitnet's has so many")
         if (below := _BELOW.get(what, {}).get(number)) is not None:
             if not isinstance(value, bytes):
                 raise _FaultError(f"{_NO_MODEL} (damaged); copy it again")
@@ -97,7 +97,7 @@ def _check(content: bytes, what: str, left: list[int], operators: Container[int 
         elif (what == _TENSOR and number == 13) or (what == _TENSOR and number == 14 and value):
             raise _FaultError("keeps its weights in other files; export it again as one file")
         elif what == _MODEL and number == 14 and _long_metadata(value):
-            raise _FaultError(f"has metadata of more than {LONGEST_METADATA:,} bytes; export it again")
+            raise _FaultError(f"has metadata of more than {MAX_METADATA:,} bytes; export it again")
         elif number not in _PLAIN[what]:
             raise _FaultError(f"has {what} with what digitnet never writes (field {number}); export it again")
         elif what == _NODE and number == 4 and value not in operators:
@@ -106,8 +106,8 @@ def _check(content: bytes, what: str, left: list[int], operators: Container[int 
         elif what == _NODE and number == 7 and value not in (b"", b"ai.onnx"):
             raise _FaultError("has operators that are not ONNX's own; they are not run")
         elif what == _ATTRIBUTE and number in (3, 8):
-            if max(map(abs, _integers(value)), default=0) > LARGEST_INTEGER:
-                raise _FaultError(f"has an operator with an integer above {LARGEST_INTEGER}; it is not run")
+            if max(map(abs, _integers(value)), default=0) > MAX_INTEGER:
+                raise _FaultError(f"has an operator with an integer above {MAX_INTEGER}; it is not run")
         elif what == _TENSOR and number == 1:
             dims += _integers(value)
         elif what == _TENSOR and number == 2 and value not in KINDS:
@@ -118,7 +118,7 @@ def _check(content: bytes, what: str, left: list[int], operators: Container[int 
 
 def _long_metadata(value: int | bytes) -> bool:
     """Return whether an entry of the metadata, a key and a value, is longer than JSON may be."""
-    if isinstance(value, int) or len(value) <= LONGEST_METADATA:
+    if isinstance(value, int) or len(value) <= MAX_METADATA:
         return False
     return dict(_fields(value)).get(1) != IMAGES.encode()
 

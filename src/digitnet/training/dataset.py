@@ -20,7 +20,7 @@ from digitnet.training.line_sources import Sources
 
 log = logging.getLogger("digitnet")
 
-FEW, FEW_OF_A_LABEL = 1_000, 50
+MIN_DIGITS, MIN_OF_A_LABEL = 1_000, 50
 """Training digits, in all and of each label, below which a warning says that they are few."""
 
 
@@ -88,8 +88,8 @@ def warn_of_few(name: str, digits: Digits) -> None:
     if missing := [str(digit) for digit in np.flatnonzero(counts == 0)]:
         log.warning("%s: no training digit is labelled %s; the network cannot read it", name, " or ".join(missing))
     rarest = int(counts[counts > 0].min())
-    if len(digits) < FEW or rarest < FEW_OF_A_LABEL:
+    if len(digits) < MIN_DIGITS or rarest < MIN_OF_A_LABEL:
         log.warning(
             f"{name}: only {len(digits)} training digits, {rarest} with the rarest label; expect more errors, and add "
-            f"digits if you can ({FEW} or more, {FEW_OF_A_LABEL} of each)"
+            f"digits if you can ({MIN_DIGITS} or more, {MIN_OF_A_LABEL} of each)"
         )

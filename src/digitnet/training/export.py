@@ -3,9 +3,9 @@
 For a classifier two things are fitted here, on the run's validation digits alone. The temperature divides the logits so
 that the probabilities mean what they say (Guo et al., "On Calibration of Modern Neural Networks", 2017). Digit-ness is
 the energy of the logits, their log-sum-exp (Liu et al., "Energy-based Out-of-distribution Detection", 2020), on a scale
-on which a share `REFUSED` of validation digits lie below one half; and 0 for what is noise or empty. For a line reader
-it is one temperature, fitted on numbers composed from validation digits, so that the probability of a whole number
-means what it says.
+on which a share `REJECTED_VALID` of validation digits lie below one half; and 0 for what is noise or empty. For a line
+reader it is one temperature, fitted on numbers composed from validation digits, so that the probability of a whole
+number means what it says.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from digitnet.training import line_sources
 from digitnet.training.line_export import export_lines as export_lines
 from digitnet.training.onnx_file import copied, keep, opened, told_of, write_onnx
 
-REFUSED = 0.002
+REJECTED_VALID = 0.002
 """Share of validation digits below the threshold of digit-ness, 0..1."""
 
 DOUBTS = tuple(0.05 * step for step in range(13))
@@ -44,7 +44,7 @@ DOUBTS = tuple(0.05 * step for step in range(13))
 THRESHOLD = 0.5
 """Digit-ness below which an image is refused: the scale is fitted so that it lies here."""
 
-LEAST_COHERENCE = 0.4
+MIN_COHERENCE = 0.4
 """Share of an image's variance that outlasts averaging its pixels by 2x2, below which it is noise, or empty.
 
 Noise keeps a quarter (of 5,000 images of uniform noise the highest was 0.33), MNIST's test digits 0.48 to 0.96.
@@ -92,7 +92,7 @@ class Calibrated(nn.Module):
         digitness = ((energy - fitted.middle) / fitted.spread).sigmoid()
         x = x - x.mean((2, 3), keepdim=True)
         variance, coarse = x.square().mean((1, 2, 3)), nn.functional.avg_pool2d(x, 2).square().mean((1, 2, 3))
-        coherent = coarse >= LEAST_COHERENCE * (variance + 1e-4)  # so that rounding makes no empty image coherent
+        coherent = coarse >= MIN_COHERENCE * (variance + 1e-4)  # so that rounding makes no empty image coherent
         return fitted.probs(logits, energy), digitness * coherent
 
 
@@ -101,7 +101,7 @@ def calibrate(network: nn.Module, digits: Digits) -> Calibration:
     logits = logits_of(network, digits.images)
     labels = torch.tensor(digits.labels).long()
     energy = logits.logsumexp(1)
-    middle = float(energy.quantile(REFUSED))
+    middle = float(energy.quantile(REJECTED_VALID))
     spread = max(float(energy.std()), 1e-3)  # a network that always says the same has rounding errors alone
     # The loss is smooth in both numbers: the smallest of a fine grid is as good as any solver's.
     grid = (

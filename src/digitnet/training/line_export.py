@@ -22,7 +22,7 @@ from digitnet.models.onnx_models import LineReader, padded, with_rare_signs
 from digitnet.training.line_loop import BLANK, CLASSES, targets
 from digitnet.training.onnx_file import copied, keep, opened, told_of, write_onnx
 
-LARGE = 256
+MIN_HALVED = 256
 """Values of a tensor of weights from which it is stored as 16-bit floats."""
 
 
@@ -76,7 +76,7 @@ def _store_halved(path: Path) -> None:
     proto, casts = onnx.load(path), []
     for weights in proto.graph.initializer:
         values = onnx.numpy_helper.to_array(weights)
-        if values.dtype == np.float32 and values.size >= LARGE and (values.astype(np.float16) == values).all():
+        if values.dtype == np.float32 and values.size >= MIN_HALVED and (values.astype(np.float16) == values).all():
             name = weights.name
             weights.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
             casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))

@@ -32,7 +32,7 @@ from digitnet.models.onnx_models import padded
 from digitnet.training.config import TrainConfig, with_epochs
 from digitnet.training.loop import Epoch, Pupil, epochs, settle
 
-WIDEST = 1000
+MAX_WIDTH = 1000
 """Width beyond which a strip is squeezed in training, pixels."""
 
 WIDTHS = 48
@@ -44,10 +44,10 @@ FLATTENED = 0.35
 BOXES = 2.0
 """Weight of the loss of boxes, against the loss of a whole number's characters."""
 
-STEEPEST = 5.0
+MAX_GRADIENT_NORM = 5.0
 """Norm to which gradients are cut: of CTC they explode now and then."""
 
-WORST = 40.0
+MAX_LOSS = 40.0
 """Loss of a number beyond which it teaches nothing: its picture does not show what its label says."""
 
 BLANK = len(ALPHABET)
@@ -106,7 +106,7 @@ def batches(scribe: Scribe, count: int, size: int) -> Iterator[Batch]:
         lines = [scribe.line() for _ in range(min(chunk, count - start))]
         flat = scribe.rng.random(len(lines)) < FLATTENED
         strips = [
-            strip(ink_of(line.image) if flatten else 255 - line.image, WIDEST)
+            strip(ink_of(line.image) if flatten else 255 - line.image, MAX_WIDTH)
             for line, flatten in zip(lines, flat, strict=True)
         ]
         order = np.argsort([one.shape[1] for one in strips], kind="stable")
@@ -141,7 +141,7 @@ def train_lines(
             lr = pupil.set_rate(config, step / (steps * config.epochs))
             loss, boxes, presence = losses(pupil.network, batch, device, config.precision == "bfloat16")
             (loss + BOXES * boxes + presence).backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(pupil.network.parameters(), STEEPEST)
+            nn.utils.clip_grad_norm_(pupil.network.parameters(), MAX_GRADIENT_NORM)
             pupil.step(config, step)
             step += 1
             total += loss.item() * len(batch.texts)
@@ -165,7 +165,7 @@ def losses(network: nn.Module, batch: Batch, device: torch.device, bfloat16: boo
         blank=BLANK,
         reduction="none",
         zero_infinity=True,
-    ).clamp(max=WORST)
+    ).clamp(max=MAX_LOSS)
     written = torch.tensor([text is not None for text in batch.texts], device=device)
     on = batch.on.to(device)
     inside = (torch.arange(on.shape[1]) < batch.columns[:, None]).to(device)
@@ -190,7 +190,7 @@ def judge_lines(network: nn.Module, lines: Sequence[Written]) -> LineScores:
     read, sure = [], []
     with set_mode(network, training=False):
         for line in lines:
-            x = torch.tensor(padded([strip(255 - line.image, WIDEST)])[:, None]).float().div_(255).to(device)
+            x = torch.tensor(padded([strip(255 - line.image, MAX_WIDTH)])[:, None]).float().div_(255).to(device)
             probs = network(x)[0, :, :CLASSES].float().softmax(1)
             best = probs.argmax(1).tolist()
             places = zip([BLANK, *best], best, strict=False)

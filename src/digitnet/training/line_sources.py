@@ -24,7 +24,7 @@ SHARES = {"pens": 0.47, "mnist": 0.20, "fonts": 0.08, "inventions": 0.25}
 INVENTED = 2_500
 """Invented hands that numbers are learnt from."""
 
-FULL = 20
+MIN_OWN_DIGITS = 20
 """Digits that a writer must have left to be a hand of their own; those of others are put together."""
 
 VALIDATION, WATCHED = 1_000, 250
@@ -91,7 +91,7 @@ def _pens(collection: Collection, held: bool) -> tuple[list[Hand], Hand, Hand]:
     pool: dict[str, list[Glyph]] = defaultdict(list)
     hands: list[Hand] = []
     for hand in own.values():
-        if sum(len(ways) for label, ways in hand.items() if label.isdigit()) >= FULL:
+        if sum(len(ways) for label, ways in hand.items() if label.isdigit()) >= MIN_OWN_DIGITS:
             hands.append(dict(hand))
         else:
             for label, ways in hand.items():

@@ -16,7 +16,7 @@ from digitnet.core.files import write_atomic
 from digitnet.models.page_model import COARSE, FINE, PAGES
 from digitnet.models.page_network import PageNet
 
-LARGE = 256
+MIN_HALVED = 256
 """Weights of at least so many values are stored in 16 bits."""
 
 
@@ -42,7 +42,7 @@ def export_page(network: PageNet, path: Path) -> None:
     casts = []
     for weights in proto.graph.initializer:
         values = onnx.numpy_helper.to_array(weights)
-        if values.dtype == "float32" and values.size >= LARGE:
+        if values.dtype == "float32" and values.size >= MIN_HALVED:
             name = weights.name
             weights.CopyFrom(onnx.numpy_helper.from_array(values.astype("float16"), f"{name}_half"))
             casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))

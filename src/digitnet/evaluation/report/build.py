@@ -26,7 +26,7 @@ from digitnet.evaluation.metrics import Scores
 from digitnet.evaluation.misclassified import A_CELL
 from digitnet.evaluation.report.figures import drawings, short
 from digitnet.evaluation.report.measure import Findings, elsewhere, measure, weights_path
-from digitnet.evaluation.report.style import INK, Drawing
+from digitnet.evaluation.report.style import TEXT_COLOUR, Drawing
 from digitnet.evaluation.report.summary import count, in_words, seeds_told, verdict
 from digitnet.evaluation.scoring import Evaluation, judge, own_data
 from digitnet.models.loading import Model, open_models
@@ -36,7 +36,7 @@ from digitnet.models.run_folder import REPORT
 MARK = "digitnet report"
 """What a report's page says made it: by this it is known for one, and may be overwritten."""
 
-WORST = 24
+MAX_ERRORS_SHOWN = 24
 """Errors shown of all, the surest ones; and digits of each side on which two models differ."""
 
 
@@ -142,7 +142,7 @@ def page(found: Findings, drawn: dict[str, Drawing], command: str) -> str:
         cards=_cards(found),
         words=in_words(found),
         matrices=_matrices(scores),
-        worst=[tile(done, row) for row in scores.ranked_errors()[:WORST]],
+        worst=[tile(done, row) for row in scores.ranked_errors()[:MAX_ERRORS_SHOWN]],
         cells=_cells(done),
         digits=_digits(scores),
         drawn=drawn,
@@ -206,7 +206,7 @@ def _matrices(scores: Scores) -> list[dict[str, Any]]:
             "n": n,
             "true": true,
             "predicted": predicted,
-            "style": f"background:{to_hex(colour)};color:{'#fff' if dark else INK}" if n else "",
+            "style": f"background:{to_hex(colour)};color:{'#fff' if dark else TEXT_COLOUR}" if n else "",
         }
 
     counts, shares = scores.confusion, row_shares(scores)
@@ -306,7 +306,7 @@ def _comparison(found: Findings) -> dict[str, Any] | None:
             {
                 "title": f"{mine} right, {theirs} wrong",
                 "n": len(rows),
-                "tiles": [(tile(found.done, int(row)), tile(rival, int(row))) for row in rows[:WORST]],
+                "tiles": [(tile(found.done, int(row)), tile(rival, int(row))) for row in rows[:MAX_ERRORS_SHOWN]],
             }
             for mine, theirs, rows in (
                 (*names, comparison.only_one),

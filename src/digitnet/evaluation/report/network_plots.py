@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.evaluation.report.style import GREY, INK, NARROW, WIDE, blank, show_digit, styled, veil
+from digitnet.evaluation.report.style import GREY, NARROW, TEXT_COLOUR, WIDE, blank, show_digit, styled, veil
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,7 +104,7 @@ def needed_figure(images: NDArray[np.uint8], needed: Sequence[NDArray[np.float32
         axes.imshow(veil(0.75 * image / 255, GREY), interpolation="nearest")
         strength = np.clip(falls, 0, 1)
         axes.imshow(veil(0.9 * np.sqrt(strength), HEAT), interpolation="bilinear")
-        axes.set_title(f"{100 * strength.max():.0f} %", size=8, color=INK, pad=2)
+        axes.set_title(f"{100 * strength.max():.0f} %", size=8, color=TEXT_COLOUR, pad=2)
     return figure
 
 
@@ -131,7 +131,12 @@ def plane_figure(
         )
     if not right.all():
         axes.plot(
-            *points[~right].T, "o", markersize=11, markerfacecolor="none", markeredgecolor=INK, label="read wrong"
+            *points[~right].T,
+            "o",
+            markersize=11,
+            markerfacecolor="none",
+            markeredgecolor=TEXT_COLOUR,
+            label="read wrong",
         )
         axes.legend(loc="best")
     for axis, share, name in ((axes.xaxis, explained[0], "first"), (axes.yaxis, explained[1], "second")):

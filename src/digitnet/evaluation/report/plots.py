@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 from digitnet.core.text import percent
 from digitnet.evaluation.confusion import plain
 from digitnet.evaluation.metrics import BINS, Answers, Scores, Selection, wilson_interval
-from digitnet.evaluation.report.style import BLUE, GREEN, INK, NARROW, ORANGE, SOFT, WIDE, blank, show_digit, styled
+from digitnet.evaluation.report.style import (
+    BLUE,
+    GREEN,
+    NARROW,
+    ORANGE,
+    SOFT,
+    TEXT_COLOUR,
+    WIDE,
+    blank,
+    show_digit,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -173,7 +184,7 @@ def differences_figure(names: tuple[str, str], one: Scores, other: Scores) -> Fi
     for scores, name, colour, side in ((one, names[0], BLUE, -0.2), (other, names[1], ORANGE, 0.2)):
         wrong = scores.confusion.sum(axis=1) - scores.confusion.diagonal()
         bars = axes.bar(places + side, wrong, 0.38, color=colour, label=f"{plain(name)} ({wrong.sum():,})")
-        axes.bar_label(bars, size=7.5, color=INK)
+        axes.bar_label(bars, size=7.5, color=TEXT_COLOUR)
     axes.set(xlabel="true digit", ylabel="digits read wrong")
     axes.set_xticks(places)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))

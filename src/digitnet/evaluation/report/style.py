@@ -27,9 +27,17 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-INK, SOFT, LINE, CARD = "#1c2230", "#5a6270", "#dfdbd2", "#fefefe"
+TEXT_COLOUR, SOFT, LINE_COLOUR, CARD = "#1c2230", "#5a6270", "#dfdbd2", "#fefefe"
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
-ROLES = {INK: "ink", SOFT: "soft", LINE: "line", CARD: "card", BLUE: "blue", ORANGE: "orange", GREEN: "green"}
+ROLES = {
+    TEXT_COLOUR: "ink",
+    SOFT: "soft",
+    LINE_COLOUR: "line",
+    CARD: "card",
+    BLUE: "blue",
+    ORANGE: "orange",
+    GREEN: "green",
+}
 """The page's colours by their role in its style sheet."""
 
 GREY = (0.45, 0.48, 0.53)
@@ -43,8 +51,8 @@ STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.edgecolor": SOFT,
-    "axes.labelcolor": INK,
-    "axes.titlecolor": INK,
+    "axes.labelcolor": TEXT_COLOUR,
+    "axes.titlecolor": TEXT_COLOUR,
     "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -52,15 +60,15 @@ STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "figure.facecolor": "none",
     "figure.dpi": 150,
-    "grid.color": LINE,
+    "grid.color": LINE_COLOUR,
     "grid.linewidth": 0.8,
     "legend.frameon": False,
-    "legend.labelcolor": INK,
-    "text.color": INK,
+    "legend.labelcolor": TEXT_COLOUR,
+    "text.color": TEXT_COLOUR,
     "xtick.color": SOFT,
     "ytick.color": SOFT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
+    "xtick.labelcolor": TEXT_COLOUR,
+    "ytick.labelcolor": TEXT_COLOUR,
     "lines.linewidth": 1.8,
 }
 
