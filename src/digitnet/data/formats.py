@@ -36,7 +36,7 @@ LABELS = ("label", "class", "digit", "y", "target")
 """What the column of labels may be called in a table."""
 
 _BLOCK = 1 << 19  # characters of a CSV that become numbers at a time
-_LONGEST_LINE = 1 << 16  # characters
+_MAX_LINE_LENGTH = 1 << 16  # characters
 _UBYTE = 0x08  # the IDX type code of unsigned bytes
 _PIXELS = SIDE * SIDE
 
@@ -225,9 +225,9 @@ def _columns(cells: list[str], header: bool, path: Path) -> tuple[slice, int | N
 
 
 def _line(lines: TextIO, path: Path) -> str:
-    line = lines.readline(_LONGEST_LINE)
-    if len(line) == _LONGEST_LINE:
-        raise DataError(f"{path}: has a line of more than {_LONGEST_LINE:,} characters; expected a digit a line")
+    line = lines.readline(_MAX_LINE_LENGTH)
+    if len(line) == _MAX_LINE_LENGTH:
+        raise DataError(f"{path}: has a line of more than {_MAX_LINE_LENGTH:,} characters; expected a digit a line")
     return line
 
 

@@ -19,7 +19,7 @@ from digitnet.imaging.suffixes import IMAGE_SUFFIXES
 
 log = logging.getLogger("digitnet")
 
-MOST_PIXELS = 16_000_000
+MAX_PIXELS = 16_000_000
 """Pixels of a picture of one digit beyond which it is refused."""
 
 _PICTURE_FORMATS = ("PNG", "BMP", "GIF", "JPEG", "PPM", "TIFF", "WEBP")
@@ -30,8 +30,8 @@ def read_folder(path: Path) -> Arrays:
 
     Pictures are grey or become so, and what is transparent is black. Those of 28x28 are taken as they are; of any other
     size they are one digit each, dark or light, that `frame` frames as MNIST's, as the log tells. Hidden files (such
-    as a Mac's `._7.png`) and other suffixes than `IMAGE_SUFFIXES` are passed over. Raises DataError on an unreadable picture,
-    one of more than `MOST_PIXELS`, or where there are none.
+    as a Mac's `._7.png`) and suffixes that are not in `IMAGE_SUFFIXES` are passed over. Raises DataError on a picture
+    that is unreadable or of more than `MAX_PIXELS`, or where there are none.
     """
     files = files_in(path)
     if not files:
@@ -78,8 +78,8 @@ def _read_picture(source: Path | BinaryIO, name: object) -> NDArray[np.uint8]:
     try:
         with Image.open(source, formats=_PICTURE_FORMATS) as picture:
             width, height = picture.size
-            if width * height > MOST_PIXELS:
-                raise DataError(f"{name}: {width}x{height} pixels, a digit has at most {MOST_PIXELS:,}; cut it out")
+            if width * height > MAX_PIXELS:
+                raise DataError(f"{name}: {width}x{height} pixels, a digit has at most {MAX_PIXELS:,}; cut it out")
             if picture.mode.startswith(("I", "F")):
                 raise DataError(f"{name}: {picture.mode} pixels; save it with 8 bits a channel")
             paper = Image.new("RGBA", picture.size, "black")
