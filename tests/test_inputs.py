@@ -11,8 +11,7 @@ from safetensors.torch import save_file
 
 from digitnet import DataError, ModelError, classifier, evaluate, load
 from digitnet.data.datasets import splits
-from digitnet.evaluation import scoring
-from digitnet.models import checkpoint
+from digitnet.models import checkpoint, loading
 from digitnet.models.loading import INPUTS, open_model, open_models
 from digitnet.models.networks import DigitNet
 
@@ -55,7 +54,7 @@ def networks(drawn):
 def valid(drawn, monkeypatch):
     """The drawn digits instead of MNIST's validation digits, which is all that may be asked for."""
     asked = []
-    monkeypatch.setattr(scoring, "splits", lambda *where: asked.append(where) or SimpleNamespace(valid=drawn))
+    monkeypatch.setattr(loading, "splits", lambda *where: asked.append(where) or SimpleNamespace(valid=drawn))
     return asked
 
 
@@ -95,7 +94,7 @@ def test_without_validation_digits_the_convention_must_be_named(networks, monkey
     def missing(*where):
         raise DataError("no network")
 
-    monkeypatch.setattr(scoring, "splits", missing)
+    monkeypatch.setattr(loading, "splits", missing)
     torch.save(networks["mnist"].state_dict(), "their.pt")
     with pytest.raises(ModelError) as caught:
         open_model("their.pt")

@@ -47,7 +47,7 @@ def test_scores_survive_a_folder_that_cannot_be_written(config, monkeypatch, cap
 
     run = start(config)
     list(run.train())
-    monkeypatch.setattr("digitnet.core.files.write_atomic", refuse)
+    monkeypatch.setattr("digitnet.evaluation.confusion.write_atomic", refuse)
     done = score(open_model(run.folder))
     assert done.scores.n == len(run.parts.test)
     assert not done.picture.exists()

@@ -14,7 +14,6 @@ from digitnet.core.digits import SIDE
 from digitnet.core.errors import DataError
 from digitnet.core.text import reason
 from digitnet.data.formats import Arrays
-from digitnet.imaging.normalization import frame
 from digitnet.imaging.suffixes import IMAGE_SUFFIXES
 
 log = logging.getLogger("digitnet")
@@ -61,6 +60,8 @@ def read_pictures(sources: Iterable[tuple[Path | BinaryIO, object]], name: objec
 
     sources: each with its own name, `name` that of all, for messages and the log.
     """
+    from digitnet.imaging.normalization import frame  # needs OpenCV, which classifying does without
+
     images, framed = [], 0
     for source, each in sources:
         ink = _read_picture(source, each)

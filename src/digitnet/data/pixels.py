@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from digitnet.core.digits import SIDE, Digits
 from digitnet.core.errors import DataError
-from digitnet.imaging.normalization import frame
 
 log = logging.getLogger("digitnet")
 
@@ -48,6 +47,8 @@ def to_images(values: NDArray[Any], name: object) -> NDArray[np.uint8]:
     any type; 0..255, 0..1, or whole numbers up to `FEW_LEVELS`. Images of another size than 28x28 are framed as
     MNIST's. Raises DataError, beginning with `name`, where layout, size or range are others.
     """
+    from digitnet.imaging.normalization import frame  # needs OpenCV, which classifying does without
+
     values = _planes(values, name)
     height, width = values.shape[1:3]
     ready = (height, width) == (SIDE, SIDE)
