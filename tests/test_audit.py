@@ -261,7 +261,7 @@ def untaught(monkeypatch):
     [
         (lambda d: {"images": d.images}, [], "has no labels"),
         (lambda d: {"images": d.images[:30], "labels": d.labels[:30]}, [], "of 5 folds needs one"),
-        (lambda d: {"images": d.images[:30], "labels": d.labels[:30]}, ["--folds", 31], "take fewer --folds"),
+        (lambda d: {"images": d.images[:30], "labels": d.labels[:30]}, ["--folds", 31], "use fewer --folds"),
         (lambda d: {"images": d.images[:30], "labels": np.full(30, 4)}, [], "all labels are 4"),
     ],
 )
@@ -287,7 +287,7 @@ def test_an_older_audit_is_never_overwritten(drawn_npz, digitnet, tmp_path):
     (tmp_path / "doubts" / label_audit.TABLE).write_text("mine")
     status, _, err = digitnet("audit", "--data", drawn_npz, "--out", "doubts")
     assert status == 1
-    assert "exists already; name another --out" in err
+    assert "already exists; choose another --out" in err
     assert (tmp_path / "doubts" / label_audit.TABLE).read_text() == "mine"
     (tmp_path / "file").write_text("")
     assert "is a file" in digitnet("audit", "--data", drawn_npz, "--out", "file")[2]
@@ -302,7 +302,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_training(out, drawn_npz,
         pytest.skip("this user may write anywhere")
     status, said, err = digitnet("audit", "--data", drawn_npz, "--out", out)
     assert (status, said) == (1, "")
-    assert re.fullmatch(rf"Error: {out}: cannot be written \(.+\); name another --out\n", err)
+    assert re.fullmatch(rf"Error: {out}: cannot be written \(.+\); choose another --out\n", err)
 
 
 def test_a_source_without_labels_or_of_one_fold_is_refused(drawn):

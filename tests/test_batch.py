@@ -273,7 +273,7 @@ def test_a_picture_that_is_missing_or_has_several_pages_cannot_be_scored(folder)
     Image.new("L", (40, 10)).save(folder / "40.tif", save_all=True, append_images=[Image.new("L", (40, 10))])
     table = (folder / "truth.csv").read_text()
     (folder / "truth.csv").write_text(table.replace("40.png", "40.tif"))
-    with pytest.raises(ImageError, match=r"40\.tif: has several pages; truth\.csv is about pictures of one"):
+    with pytest.raises(ImageError, match=r"40\.tif: has several pages; truth\.csv supports only images with one page"):
         score_reading(Stub(answers), folder)
     (folder / "20.png").unlink()
     with pytest.raises(ImageError, match=r"20\.png: "):

@@ -203,7 +203,7 @@ def test_a_run_that_was_stopped_is_gone_on_with(done, plan, folder, monkeypatch)
 def test_other_settings_are_refused_and_nothing_is_touched(done, plan, change, said):
     before = {path: path.read_bytes() for path in done[1].rglob("*") if path.is_file()}
     other = replace(plan, **change)
-    with pytest.raises(DataError, match="holds a benchmark with other settings") as caught:
+    with pytest.raises(DataError, match="contains a benchmark with other settings") as caught:
         begin(other, Sets(other, done[1]), done[1])
     assert said in str(caught.value)
     assert "--out" in str(caught.value)

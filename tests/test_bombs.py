@@ -140,11 +140,11 @@ def many_members():
 
 BOMBS = {
     "zeros-ubyte.gz": (lambda: packed(BOMB), "not an IDX file"),
-    "far-images-idx3-ubyte.gz": (lambda: packed(idx(BOMB // 784, 28, 28), BOMB), "says more than"),
+    "far-images-idx3-ubyte.gz": (lambda: packed(idx(BOMB // 784, 28, 28), BOMB), "states more than"),
     "long-images-idx3-ubyte.gz": (lambda: packed(idx(1000, 28, 28), BOMB), "too long"),
     "wide-images-idx3-ubyte.gz": (lambda: packed(idx(1, 1 << 14, 1 << 14), BOMB), "expected images (n, 28, 28)"),
     "endless-line.csv.gz": (lambda: repeated(b"0,", BOMB), "has a line of more than"),
-    "endless.csv.gz": (lambda: repeated(b",".join([b"0"] * 784) + b"\n", BOMB), "holds more than"),
+    "endless.csv.gz": (lambda: repeated(b",".join([b"0"] * 784) + b"\n", BOMB), "contains more than"),
     "blank.csv.gz": (lambda: repeated(b"\n", BOMB), "0 columns"),
     "large.npz": (lambda: archive({"images.npy": (npy((BOMB // 784, 28, 28)), BOMB)}), "has more than"),
     "long.npz": (lambda: archive({"images.npy": (npy((1000, 28, 28)), BOMB)}), "is truncated or too long"),
@@ -154,7 +154,7 @@ BOMBS = {
         lambda: archive({"images.npy": (b"\x93NUMPY\2\0" + struct.pack("<I", BOMB), BOMB)}),
         "not a readable .npz",
     ),
-    "lzma.npz": (lambda: archive({"images.npy": (npy((1, 28, 28)), 0)}, zipfile.ZIP_LZMA), "packed in a way"),
+    "lzma.npz": (lambda: archive({"images.npy": (npy((1, 28, 28)), 0)}, zipfile.ZIP_LZMA), "uses a compression"),
     "members.npz": (many_members, "its list of members is too long"),
     "run/errors.npz": (
         lambda: archive({f"{name}.npy": (npy((BOMB // 784, 28, 28)), BOMB) for name in ERRORS}),

@@ -116,11 +116,11 @@ def test_no_models_at_all_is_a_fault(weights, tmp_path):
 @pytest.mark.parametrize(
     ("oracle", "good", "told"),
     [
-        (Oracle(), True, "mine: reads 100% of 100 drawn digits, refuses 100% of 20 empty images"),
+        (Oracle(), True, "mine: reads 100% of 100 drawn digits, rejects 100% of 20 empty images"),
         (Oracle(misread=20), True, "mine: reads 80% of 100"),
         (Oracle(misread=21), False, "mine: reads 79% of 100"),
-        (Oracle(accepted=0), False, "refuses 95% of 20"),
-        (Oracle(accepted=255), False, "refuses 95% of 20"),
+        (Oracle(accepted=0), False, "rejects 95% of 20"),
+        (Oracle(accepted=255), False, "rejects 95% of 20"),
     ],
 )
 def test_a_model_in_order_reads_drawn_digits_and_refuses_empty_images(weights, monkeypatch, oracle, good, told):

@@ -128,9 +128,9 @@ def test_a_model_of_another_name_is_refused(tmp_path, network):
 def test_what_is_not_there_is_said(tmp_path):
     with pytest.raises(ModelError, match="train one with: digitnet train"):
         checkpoint.load_network(tmp_path / "nothing.pt")
-    with pytest.raises(ModelError, match=r"no model\.safetensors in it"):
+    with pytest.raises(ModelError, match=r"contains no model\.safetensors"):
         checkpoint.load_network(tmp_path)
-    with pytest.raises(ModelError, match="no run in"):
+    with pytest.raises(ModelError, match="contains no run"):
         run_folder.latest_run(tmp_path)
 
 
@@ -230,11 +230,11 @@ def said(call, *arguments):
 
 def test_whole_messages_name_the_file_the_fact_and_the_next_step(tmp_path, network):
     path = tmp_path / "x.safetensors"
-    missing = "no model.safetensors in it; is it a run's folder, with an epoch done?"
+    missing = "contains no model.safetensors; name the folder of a run with at least one finished epoch"
     assert said(checkpoint.load_network, tmp_path) == f"{tmp_path}: {missing}"
     assert said(checkpoint.load_network, path) == f"{path}: no such run or file; train one with: digitnet train"
     checkpoint.save_tensors(path, {"a": torch.zeros(1)}, {"model": "nothing"})
-    named = "holds a model named 'nothing'; this version knows digitnet, strong, line"
+    named = "contains a model named 'nothing'; this version knows digitnet, strong, line"
     assert said(checkpoint.load_network, path) == f"{path}: {named}"
     state = network.state_dict()
     first = next(iter(state))
@@ -246,7 +246,7 @@ def test_whole_messages_name_the_file_the_fact_and_the_next_step(tmp_path, netwo
     shape = tuple(state[first].shape)
     assert said(checkpoint.load_network, path) == f"{path}: {first} is (2, 3), expected {shape}"
     checkpoint.save_tensors(path, state | {first: torch.full(shape, torch.nan)}, {})
-    assert said(checkpoint.load_network, path) == f"{path}: {first} holds values that are not finite; train it again"
+    assert said(checkpoint.load_network, path) == f"{path}: {first} has values that are not finite; train again"
     checkpoint.save_tensors(path, state | {"b": torch.zeros(1), "a": torch.zeros(1)}, {})
     assert said(checkpoint.load_network, path) == f"{path}: has weights that the network lacks: a, b"
 
@@ -258,8 +258,8 @@ def test_whole_messages_about_pickles_and_json(tmp_path, network):
     assert said(checkpoint.load_network, path) == f"{path}: not a file of PyTorch weights; {expected}"
     torch.save(network, path)
     assert said(checkpoint.load_network, path) == (
-        f"{path}: holds more than weights, and digitnet does not execute what is in a file. "
-        "Save the weights alone: torch.save(model.state_dict(), PATH)"
+        f"{path}: contains more than weights, and digitnet does not execute code from files. "
+        "Save only the weights: torch.save(model.state_dict(), PATH)"
     )
     for content in ([1, 2], {"state_dict": 3}, {"a": 1.5}):
         torch.save(content, path)
@@ -271,7 +271,7 @@ def test_whole_messages_about_pickles_and_json(tmp_path, network):
     assert said(run_folder.load_json, path) == f"{path}: not a JSON object"
     path.write_text("{")
     assert said(run_folder.load_json, path).startswith(f"{path}: not JSON (Expecting property name")
-    assert said(checkpoint.load_tensors, path).startswith(f"{path}: not a whole safetensors file (")
+    assert said(checkpoint.load_tensors, path).startswith(f"{path}: not a complete safetensors file (")
 
 
 def test_json_may_hold_any_letters(tmp_path):
@@ -306,7 +306,7 @@ def test_tensors_come_back_with_what_was_said_of_them_and_as_they_were(tmp_path)
 def test_without_any_run_the_way_to_one_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     expected = "train one with: digitnet train, or name one with --model"
-    assert said(run_folder.latest_run, Path("run")) == f"no run in {tmp_path.resolve() / 'run'}; {expected}"
+    assert said(run_folder.latest_run, Path("run")) == f"{tmp_path.resolve() / 'run'}: contains no run; {expected}"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every name is text")

@@ -43,7 +43,7 @@ def trained(drawn, tmp_path_factory):
 def test_train_ends_with_accuracy_table_picture_and_next_commands(trained):
     folder, printed = trained
     scores = json.loads((folder / "run/quick-1/scores.json").read_text())
-    assert f"Test accuracy {100 * scores['accuracy']:.2f} %  (95 % interval" in printed
+    assert f"Test accuracy {100 * scores['accuracy']:.2f}%  (95% interval" in printed
     assert re.findall(r"│ (\d) +│ +10 │", printed) == list("0123456789")
     assert "Confusion matrix: run/quick-1/confusion_matrix.png" in printed
     assert "evaluate --show" in printed
@@ -77,7 +77,7 @@ def test_evaluate_scores_a_run_only_on_digits_it_never_saw(trained, digitnet, mo
     code, out, err = digitnet("evaluate", "--json")
     found = json.loads(out)
     assert code == 0
-    assert "scoring only the 100 digits kept back" in err
+    assert "scoring only the 100 held-out digits" in err
     kept = json.loads((trained[0] / "run/quick-1/scores.json").read_text())
     assert {name: found[name] for name in kept} == kept
 
@@ -122,7 +122,7 @@ def test_evaluate_prints_how_sure_a_model_is_and_what_a_person_would_gain(export
     out = digitnet("evaluate", "--model", exported, "--data", "drawn.npz")[1]
     probs = classifier(exported)(drawn.images)
     wrong = probs.argmax(axis=1) != drawn.labels
-    assert re.search(r"^Calibration: confidence and accuracy differ by \d\.\d\d % \(ECE, 15 bins\)$", out, re.MULTILINE)
+    assert re.search(r"^Calibration: confidence and accuracy differ by \d\.\d\d% \(ECE, 15 bins\)$", out, re.MULTILINE)
     rows = re.findall(r"^│ +([\d.]+) % │ +(-|[\d.]+ %) │ +([\d.]+) % │ +(\d+) │$", out, re.MULTILINE)
     assert [row[0] for row in rows] == ["0.00", "0.17", "0.50", "1.00", "2.00", "5.00"]
     surest = np.argsort(-probs.max(axis=1), kind="stable")
@@ -131,8 +131,8 @@ def test_evaluate_prints_how_sure_a_model_is_and_what_a_person_would_gain(export
         assert int(errors) == left.sum()
         assert float(share) == pytest.approx(100 * left.mean(), abs=0.006)
         assert threshold == ("-" if count == 600 else percent(probs.max(axis=1)[surest[count - 1]]))
-    assert "these digits are too few or too often misread to show it" in out
-    assert "Refused as no digit: 0.33 %" in out  # two of 600
+    assert "not achievable; the digits are too few or too often misread" in out
+    assert "Rejected as not a digit: 0.33%" in out  # two of 600
     assert "Confusion matrix: confusion_matrix-drawn.png" in out
 
 
@@ -144,7 +144,7 @@ def test_enough_digits_show_who_must_be_sent_to_a_person(exported, drawn, tmp_pa
     labels[unsure] = (labels[unsure] + 1) % 10
     np.savez(tmp_path / "many.npz", images=np.tile(drawn.images, (6, 1, 1)), labels=labels)
     out = digitnet("evaluate", "--model", exported, "--data", "many.npz")[1]
-    sent = re.search(r"At most 0\.1 % wrong, with 95 % certainty: send the ([\d.]+) % that are less sure than", out)
+    sent = re.search(r"At most 0\.1% wrong, with 95% certainty: reject the ([\d.]+)% with a confidence below", out)
     assert sent[1] == f"{100 * 6 / 3600:.2f}"  # six times the one that is unsure and once misread
 
 
@@ -167,7 +167,7 @@ def test_an_unknown_corruption_is_one_line(exported, drawn_npz, digitnet):
     code, out, err = digitnet("evaluate", "--model", exported, "--data", "drawn.npz", "--corrupt", "fogg")
     assert code == 1
     assert not out
-    assert err.startswith("Error: no corruption is called 'fogg'; choose one of shot_noise, impulse_noise, ")
+    assert err.startswith("Error: unknown corruption 'fogg'; choose one of shot_noise, impulse_noise, ")
     assert len(err.splitlines()) == 1
 
 
@@ -179,10 +179,10 @@ def test_an_exported_run_scores_as_the_run_does(trained, digitnet, monkeypatch, 
     assert not err
     assert f"mine.onnx: {len(content):,} bytes, sha256 {hashlib.sha256(content).hexdigest()}\n" in out
     temperature = classifier(tmp_path / "mine.onnx").about["temperature"]
-    assert f"temperature {temperature:.3f}, images with a digit-ness below 0.5 refused" in out
+    assert f"temperature {temperature:.3f}, rejects images with a digitness below 0.5" in out
     code, out, err = digitnet("evaluate", "--model", tmp_path / "mine.onnx", "--json")
     assert code == 0
-    assert "scoring only the 100 digits kept back" in err
+    assert "scoring only the 100 held-out digits" in err
     assert json.loads(out)["confusion"] == json.loads((trained[0] / "run/quick-1/scores.json").read_text())["confusion"]
     Path("confusion_matrix-drawn.png").unlink()
 
@@ -247,16 +247,16 @@ def test_every_new_run_has_its_own_folder(trained, digitnet, drawn_npz, tmp_path
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("train", "--data", "nowhere"), "Error: nowhere: no such file or folder, and no data set of that name"),
+        (("train", "--data", "nowhere"), "Error: nowhere: no such file, folder or data set"),
         (("train", "--resume", "nowhere"), "Error: nowhere/config.json: cannot be read"),
-        (("train", "--resume", "x", "--epochs", 3), "leave out --epochs"),
+        (("train", "--resume", "x", "--epochs", 3), "omit --epochs"),
         (("evaluate", "--model", "their.pt"), "Error: their.pt: no such run or file"),
         (("evaluate", "--model", "their.onnx"), "Error: their.onnx: cannot be read (No such file or directory)"),
-        (("train", "--model", "strong", "--recipe", "best"), "the recipe 'best' trains digitnet; leave out"),
-        (("train", "--model", "digitnet", "--recipe", "transfer"), "the recipe 'transfer' trains strong; leave out"),
-        (("train", "--resume", "x", "--model", "strong"), "leave out --model"),
+        (("train", "--model", "strong", "--recipe", "best"), "recipe 'best' trains digitnet; omit"),
+        (("train", "--model", "digitnet", "--recipe", "transfer"), "recipe 'transfer' trains strong; omit"),
+        (("train", "--resume", "x", "--model", "strong"), "omit --model"),
         (("export", "nowhere", "--out", "mine.onnx"), "Error: nowhere: no such run or file"),
-        (("data", "get", "mnits"), "Error: data set 'mnits' is not known; choose one of mnist"),
+        (("data", "get", "mnits"), "Error: unknown data set 'mnits'; choose one of mnist"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_exit_status_1(digitnet, words, message):
@@ -283,7 +283,7 @@ def test_a_folder_in_use_is_not_written_over(digitnet, drawn_npz, tmp_path):
     (tmp_path / "mine/precious.txt").write_text("keep")
     code, _, err = digitnet("train", "--data", drawn_npz, "--out", "mine", *QUICK)
     assert code == 1
-    assert "mine: exists already" in err
+    assert "mine: already exists" in err
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["precious.txt"]
 
 
@@ -295,7 +295,7 @@ def test_a_finished_run_and_changed_data_are_not_resumed(trained, digitnet, draw
     np.savez(tmp_path / "mine.npz", images=drawn.images, labels=drawn.labels[::-1])
     code, _, err = digitnet("train", "--resume", "mine")
     assert code == 1
-    assert "not the digits that mine was trained on; name those by --data" in err
+    assert "not the digits that mine was trained on; name those with --data" in err
 
 
 def test_a_resumed_run_says_what_is_done_and_left(digitnet, drawn_npz, tmp_path):
@@ -303,7 +303,7 @@ def test_a_resumed_run_says_what_is_done_and_left(digitnet, drawn_npz, tmp_path)
     begun = start(config, tmp_path / "mine")
     next(begun.train())
     out = digitnet("train", "--resume", "mine", "--device", "cpu")[1]
-    assert re.search(r"^1 of 3 epochs are done; \d+:\d\d left at the speed of the last$", out, re.MULTILINE)
+    assert re.search(r"^1 of 3 epochs finished; \d+:\d\d left at the speed of the last one$", out, re.MULTILINE)
     assert [line.split("  ")[0] for line in out.splitlines() if line.startswith("epoch ")] == ["epoch 2/3", "epoch 3/3"]
 
 
@@ -332,7 +332,7 @@ def test_data_lists_what_is_known_and_where_things_are(digitnet, tmp_path):
     code, out, _ = digitnet("data")
     assert code == 0
     assert "mnist" in out
-    assert "no; get it: digitnet data get mnist" in out
+    assert "missing; get it: digitnet data get mnist" in out
     assert f"Cache: {tmp_path / 'cache'}" in out
 
 
@@ -395,9 +395,9 @@ def test_the_version_is_the_packages(digitnet):
 
 
 def test_percentages_never_round_up_to_perfect():
-    assert percent(1.0) == "100.00 %"
-    assert percent(0.99996) == "99.99 %"
-    assert percent(0.996) == "99.60 %"
+    assert percent(1.0) == "100.00%"
+    assert percent(0.99996) == "99.99%"
+    assert percent(0.996) == "99.60%"
 
 
 @pytest.mark.mnist
@@ -415,4 +415,4 @@ def test_the_quick_recipe_reads_the_real_mnist(mnist_folder, digitnet, tmp_path)
 def test_a_home_that_nobody_knows_is_told(digitnet):
     status, out, err = digitnet("evaluate", "--model", "digitnet", "--data", "~nobody-of-that-name/digits.npz")
     assert (status, out) == (1, "")
-    assert err == "Error: the home folder is not known; set HOME, or give whole paths and --data-dir or DIGITNET_DATA\n"
+    assert err == "Error: the home folder is unknown; set HOME, or use absolute paths and --data-dir or DIGITNET_DATA\n"

@@ -22,7 +22,7 @@ def test_the_command_writes_three_files_and_says_where(digitnet, asked, done):  
     status, out, err = digitnet(*asked)
     assert status == 0, err
     assert "Measuring 5 models, 8 with their seeds" in err
-    assert "get them by: digitnet data get fonts" in err.replace("python -m ", "")
+    assert "download them: digitnet data get fonts" in err.replace("python -m ", "")
     for end in ("md", "csv", "tex"):
         assert (done[1] / f"benchmark.{end}").stat().st_size > 1000
         assert str(done[1] / f"benchmark.{end}") in out
@@ -73,7 +73,7 @@ def test_stopping_says_how_to_go_on(digitnet, asked, done, tmp_path, monkeypatch
     where = asked.index("--out") + 1
     status, _, err = digitnet(*asked[:where], tmp_path / "new", *asked[where + 1 :])
     assert status == 130
-    assert "The same command goes on with it" in err
+    assert "Resume with the same command" in err
     assert "NOT FINISHED: 0 of 8" in (tmp_path / "new" / "benchmark.md").read_text()
 
 
@@ -83,7 +83,7 @@ def test_stopping_says_how_to_go_on(digitnet, asked, done, tmp_path, monkeypatch
         (["--seeds", "3"], "other settings"),
         (["--model", "nothing"], "choose a recipe"),
         (["--data", "missing.npz"], "missing.npz: no such file"),
-        (["--negatives", "theirs.npz", "--data", "theirs.npz"], "two are called 'theirs'"),
+        (["--negatives", "theirs.npz", "--data", "theirs.npz"], "two have the name 'theirs'"),
     ],
 )
 def test_mistakes_are_one_line_and_change_nothing(digitnet, asked, done, words, said):  # noqa: F811

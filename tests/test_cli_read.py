@@ -233,7 +233,7 @@ def test_results_are_never_written_over(digitnet):
     Path("mine.txt").write_text("mine")
     code, out, err = digitnet("read", save("one.png", "30"), "--out", "mine.txt")
     assert (code, out) == (1, "")
-    assert err == "Error: mine.txt: exists already; go on with it by --resume, or name another --out\n"
+    assert err == "Error: mine.txt: already exists; resume it with --resume, or choose another --out\n"
     assert Path("mine.txt").read_text() == "mine"
 
 
@@ -313,7 +313,7 @@ def test_what_is_there_already_is_told_and_not_read_again(digitnet, monkeypatch,
     )
     code, _, err = digitnet("read", scans, "--format", "jsonl", "--out", "results.jsonl", "--resume")
     assert code == 2
-    assert err.startswith("2 of 5 files are in results.jsonl already\n")
+    assert err.startswith("2 of 5 files are already in results.jsonl\n")
     assert asked == ["scans/book.tif", "scans/torn.jpg", "scans/zero.png"]
 
 
@@ -328,7 +328,7 @@ def test_going_on_with_nothing_yet_begins(digitnet, scans, form):
 def test_only_a_file_of_lines_can_go_on(digitnet, words):
     code, out, err = digitnet("read", save("one.png", "30"), "--resume", *words)
     assert (code, out) == (1, "")
-    assert err == "Error: --resume goes on with lines or tables; name --out, with --format jsonl, csv or parquet\n"
+    assert err == "Error: --resume requires --out and --format jsonl, csv or parquet\n"
     assert not Path("x").exists()
 
 
@@ -416,7 +416,7 @@ def test_the_last_line_counts_the_doubtful_numbers_of_many_files(digitnet):
     files = save("one.png", "30"), save("two.png", "958")
     assert digitnet("read", *files, "--min-confidence", 0)[2] == "2 files, 2 numbers\n"
     assert digitnet("read", *files, "--min-confidence", 1)[2] in {
-        f"2 files, 2 numbers, {count} of them below 100.00 %\n" for count in range(3)
+        f"2 files, 2 numbers, {count} of them below 100.00%\n" for count in range(3)
     }
 
 
@@ -485,7 +485,7 @@ def test_an_empty_picture_that_should_hold_one_number_is_an_empty_line(digitnet)
     Image.new("L", (90, 60), PAPER).save("blank.png")
     code, out, err = digitnet("read", "blank.png", "--single")
     assert (code, out) == (0, "\n")
-    assert err == "blank.png: empty, 99.78 % sure that nothing is written\n"
+    assert err == "blank.png: empty, 99.78% sure that nothing is written\n"
     (row,) = csv.DictReader(io.StringIO(digitnet("read", "blank.png", "--single", "--format", "csv")[1]))
     assert (row["number"], row["text"], row["reasons"], row["status"]) == ("1", "", "empty", "empty")
     assert float(row["confidence"]) > 0.99
@@ -503,7 +503,7 @@ def test_a_crossed_out_field_is_unreadable_and_not_empty_in_every_format(digitne
     code, out, err = digitnet("read", crossed_out(), "--single")
     assert (code, out) == (0, "?\n")
     assert re.fullmatch(
-        r"x\.png: unreadable, there is ink but no number \(0\.\d\d % sure that nothing is written\); check it by eye\n",
+        r"x\.png: unreadable, there is ink but no number \(0\.\d\d% sure that nothing is written\); check it by eye\n",
         err,
     )
     (page,) = json.loads(digitnet("read", "x.png", "--single", "--format", "json")[1])
@@ -549,7 +549,7 @@ def test_a_field_that_cannot_keep_the_rules_is_unreadable_and_what_it_shows_is_n
 def test_question_marks_of_one_picture_are_counted(digitnet):
     assert digitnet("read", save("one.png", "30"), "--min-confidence", 1)[1:] == (
         "?\n",
-        "1 number, 1 of them below 100.00 %\n",
+        "1 number, 1 of them below 100.00%\n",
     )
 
 
@@ -684,7 +684,7 @@ def test_a_picture_is_never_drawn_over_itself(digitnet):
     before = Path(save("one.png", "30")).read_bytes()
     code, _, err = digitnet("read", "one.png", "--overlay", ".")
     assert code == 1
-    assert err.startswith("Error: one.png: is the picture itself; name another folder")
+    assert err.startswith("Error: one.png is the input image itself; choose another folder")
     assert Path("one.png").read_bytes() == before
 
 
@@ -715,7 +715,7 @@ def test_composing_gives_the_same_bytes_for_a_seed_and_others_for_another(digitn
     for out, seed in (("one", 3), ("again", 3), ("other", 4)):
         code, printed, err = digitnet("compose", "--out", out, "--numbers", 6, "--seed", seed)
         assert (code, err) == (0, "")
-        assert printed == f"{out}: 6 pictures and truth.csv; try: digitnet evaluate --read --data {out} --single\n"
+        assert printed == f"{out}: 6 images and truth.csv; try: digitnet evaluate --read --data {out} --single\n"
     one, again, other = map(contents, ("one", "again", "other"))
     assert sorted(one) == [*(f"{i:06}.png" for i in range(1, 7)), "truth.csv"]
     assert one == again
@@ -740,7 +740,7 @@ def test_composing_takes_an_empty_folder_and_refuses_one_in_use(digitnet, offlin
     before = contents("empty")
     code, out, err = digitnet("compose", "--out", "empty", "--numbers", 1)
     assert (code, out) == (1, "")
-    assert err == "Error: empty: exists already and is not an empty folder; name another --out\n"
+    assert err == "Error: empty: already exists and is not an empty folder; choose another --out\n"
     assert contents("empty") == before
     Path("file").touch()
     assert digitnet("compose", "--out", "file", "--numbers", 1)[0] == 1
@@ -777,13 +777,13 @@ def test_scoring_a_folder_names_the_files_read_wrong(digitnet, reader, marked):
     assert (code, err) == (0, "")
     said = {file: reader.read(f"mine/{file}").text for file in ("2.png", "4.png")}
     lines = out.splitlines()
-    assert lines[0].startswith("Pictures of mine: ")
+    assert lines[0].startswith("Images of mine: ")
     assert "of 4 read wrong; " in lines[1]
     worst = lines[lines.index("Worst errors, by file:") + 1 :]
     for file, true in (("2.png", "31"), ("4.png", "4")):
         (line,) = (line.strip() for line in worst if line.strip().startswith(f"{file}: "))
         assert line.startswith(f"{file}: {true} read as {said[file]}, ")
-        assert line.endswith(" % sure")
+        assert line.endswith("%")
 
 
 def test_scoring_takes_the_rules_that_reading_takes(digitnet, reader):
@@ -817,7 +817,7 @@ def test_scoring_without_a_folder_or_with_a_bad_truth_is_said(digitnet, marked):
     code, _, err = digitnet("evaluate", "--read")
     assert (code, err) == (
         1,
-        "Error: --read needs --data, a folder with pictures and truth.csv (columns file and digits)\n",
+        "Error: --read requires --data: a folder with images and truth.csv (columns file and digits)\n",
     )
     for content, fact in (
         ("file,digits\n1.png,twelve\n", "line 2: expected a file and its digits, got '1.png' and 'twelve'"),

@@ -37,7 +37,7 @@ def scans():
     return "scans"
 
 
-SAID = "4 inputs: 2 with 3 numbers, 1 without any, 1 not read; see {}/out/failures.parquet\n"
+SAID = "4 inputs: 2 with 3 numbers, 1 without numbers, 1 not read; see {}/out/failures.parquet\n"
 
 
 def numbers(out="out"):
@@ -71,12 +71,15 @@ def test_it_goes_on_where_it_was_stopped_and_says_how(digitnet, scans, monkeypat
         patch.setattr(inputs.Folder, "put", stopped)
         code, _, err = digitnet(*words)
     here = Path.cwd()
-    assert (code, err) == (130, f"Stopped; what is in {here}/out is kept. Go on with the same command and --resume\n")
-    assert digitnet(*words)[2].startswith(f"Error: {here}/out: exists already; go on with it by --resume")
+    assert (code, err) == (
+        130,
+        f"Stopped; the finished parts in {here}/out are kept. Resume with the same command and --resume\n",
+    )
+    assert digitnet(*words)[2].startswith(f"Error: {here}/out: already exists; resume it with --resume")
     code, _, err = digitnet(*words, "--resume")
-    assert (code, err) == (2, f"1 of 4 inputs are in {here}/out already\n" + SAID.format(here))
+    assert (code, err) == (2, f"1 of 4 inputs are already in {here}/out\n" + SAID.format(here))
     assert [text for _, _, text, _ in numbers()] == ["1984", "958", "4162"]
-    assert digitnet(*words, "--resume")[2] == f"4 of 4 inputs are in {here}/out already\n" + SAID.format(here)
+    assert digitnet(*words, "--resume")[2] == f"4 of 4 inputs are already in {here}/out\n" + SAID.format(here)
 
 
 def test_without_a_terminal_progress_is_a_line_now_and_then(digitnet, scans, monkeypatch):
@@ -109,15 +112,15 @@ def test_rules_and_single_hold_for_tables_too(digitnet):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--format", "parquet"], "tables need a folder; name it by --out"),
-        (["--engine", "ray"], "tables need a folder; name it by --out"),
-        (["--format", "csv", "--engine", "ray"], "--format csv: is for --engine local alone, with --jobs up to 256"),
-        (["--address", "auto"], "--format text: is for --engine local alone, with --jobs up to 256"),
-        (["--jobs", "257"], "--format text: is for --engine local alone, with --jobs up to 256"),
-        (["--format", "parquet", "--out", "out", "--jobs", "257"], "--jobs 257: this machine reads up to 256 pages"),
+        (["--format", "parquet"], "tables need a folder; name it with --out"),
+        (["--engine", "ray"], "tables need a folder; name it with --out"),
+        (["--format", "csv", "--engine", "ray"], "--format csv requires --engine local and --jobs of at most 256"),
+        (["--address", "auto"], "--format text requires --engine local and --jobs of at most 256"),
+        (["--jobs", "257"], "--format text requires --engine local and --jobs of at most 256"),
+        (["--format", "parquet", "--out", "out", "--jobs", "257"], "--jobs 257: at most 256 on one machine"),
         (
             ["--format", "parquet", "--out", "out", "--address", "auto"],
-            "--address is of a Ray cluster; add --engine ray",
+            "--address applies only to --engine ray",
         ),
         (
             ["--format", "parquet", "--out", "out", "--min-confidence", "0.5"],

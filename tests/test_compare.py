@@ -33,7 +33,7 @@ def test_models_that_never_differ_are_not_told_apart():
     assert mcnemar(0, 0) == 1
     same = scored([True, False])
     assert Comparison(same, same).p == 1
-    assert verdict(Comparison(same, same), "a", "b") == "a and b read the same digits right: nothing tells them apart."
+    assert verdict(Comparison(same, same), "a", "b") == "a and b read exactly the same digits correctly."
 
 
 def test_a_comparison_counts_who_alone_was_right_surest_first():
@@ -48,17 +48,17 @@ def test_a_comparison_counts_who_alone_was_right_surest_first():
 
 @pytest.mark.parametrize("index", [[0, 2], [0, 1, 2]])
 def test_scores_of_other_digits_cannot_be_compared(index):
-    with pytest.raises(DataError, match="same digits"):
+    with pytest.raises(DataError, match="different digits"):
         Comparison(scored([True, False]), scored([True] * len(index), index=np.array(index)))
 
 
 @pytest.mark.parametrize(
     ("alone", "said"),
     [
-        ((10, 0), "a alone reads 10 digits right, b alone 0: a is better than b by more than chance (p = 0.002,"),
-        ((0, 40), "b is better than a by more than chance (p < 0.0001,"),
-        ((3, 2), "a may be ahead by chance (p = 1, McNemar's exact test), which proves nothing."),
-        ((1, 1), "a alone reads 1 digit right, b alone 1: they are equally good."),
+        ((10, 0), "a alone reads 10 digits correctly, b alone 0: a is significantly better than b (p = 0.002,"),
+        ((0, 40), "b is significantly better than a (p < 0.0001,"),
+        ((3, 2), "the lead of a may be chance (p = 1, McNemar's exact test)."),
+        ((1, 1), "a alone reads 1 digit correctly, b alone 1: a tie."),
     ],
 )
 def test_a_verdict_says_whether_it_may_be_chance(alone, said):

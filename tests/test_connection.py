@@ -115,7 +115,7 @@ def test_a_body_that_pauses_is_refused_and_its_connection_used_no_longer():
         connection.sendall(THREE_BYTES)
         status, detail = problem(rest(connection))
     assert status == 408
-    assert detail == "the body paused for 0.2 s or came at less than 10,000 bytes a second; send it again"
+    assert detail == "the body paused for 0.2 s or arrived at less than 10,000 bytes per second; send it again"
 
 
 def test_a_body_that_trickles_is_refused_though_it_never_pauses_for_long():
@@ -279,7 +279,7 @@ def test_what_is_not_http_is_a_problem_too(sent, capfd):
         connection.sendall(sent)
         told = problem(rest(connection))
         assert capfd.readouterr().err == ""
-    assert told == (400, "not an HTTP/1.1 request; for HTTPS, ask the proxy in front of the service")
+    assert told == (400, "not an HTTP/1.1 request; for HTTPS, use the proxy in front of the service")
 
 
 def test_shares_are_taken_whole_or_not_at_all_and_given_back():

@@ -75,7 +75,7 @@ def test_no_digits_stay_none(drawn):
 def test_an_unknown_name_is_answered_with_what_there_is(drawn):
     with pytest.raises(DataError) as error:
         corrupt(drawn, "snow")
-    assert str(error.value) == f"no corruption is called 'snow'; choose one of {', '.join(CORRUPTIONS)}"
+    assert str(error.value) == f"unknown corruption 'snow'; choose one of {', '.join(CORRUPTIONS)}"
 
 
 @pytest.mark.parametrize(

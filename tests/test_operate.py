@@ -274,7 +274,7 @@ def test_sighup_opens_the_models_again_or_keeps_them_and_loses_no_request(servin
     process.send_signal(signal.SIGHUP)
     said = [process.stderr.readline() for _ in range(workers)]
     assert all(line.startswith("Error: mine.onnx") for line in said)
-    assert all(line.endswith("; the service keeps the models it has\n") for line in said)
+    assert all(line.endswith("; the service keeps its present models\n") for line in said)
     assert {used(client) for _ in range(8)} == {before}
     shutil.copy(onnx_models.WEIGHTS / "strong.onnx", "new.onnx")
     Path("new.onnx").replace("mine.onnx")
@@ -284,7 +284,7 @@ def test_sighup_opens_the_models_again_or_keeps_them_and_loses_no_request(servin
         seen.append(used(client))
         assert client.post("/v1/read", content=png("30")).json()["results"][0]["pages"][0]["text"] == "30"
     assert set(seen) <= {before, after}
-    assert [process.stderr.readline() for _ in range(workers)] == ["Opened the models again.\n"] * workers
+    assert [process.stderr.readline() for _ in range(workers)] == ["Reopened the models.\n"] * workers
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=120) == ("", "")
 

@@ -82,8 +82,8 @@ def test_fractions_in_a_csv_are_scaled_and_told(few, tmp_path, caplog):
         (lambda images: (images / 255).astype(np.float32)[..., None], "0..1, scaled"),
         (lambda images: images.astype(np.int64).reshape(-1, 784), ""),
         (lambda images: images.astype(np.float64), ""),
-        (lambda images: np.repeat(images[..., None], 3, axis=3), "in colour, taken as grey"),
-        (lambda images: np.repeat(images[:, None], 3, axis=1) / 255, "in colour, taken as grey"),
+        (lambda images: np.repeat(images[..., None], 3, axis=3), "colour images, converted to grey"),
+        (lambda images: np.repeat(images[:, None], 3, axis=1) / 255, "colour images, converted to grey"),
         (lambda images: images[:, None], ""),
     ],
 )
@@ -101,7 +101,7 @@ def test_images_of_other_sizes_are_framed_and_that_is_told(few, tmp_path, caplog
     with caplog.at_level(logging.INFO):
         digits = load(tmp_path / "large.npz")
     assert (digits.images == [frame(image) for image in large]).all()
-    assert "large.npz: images: images of 56x56 pixels, framed to 28x28 as MNIST's" in caplog.text
+    assert "large.npz: images: images of 56x56 pixels, framed to 28x28 like MNIST's" in caplog.text
     levels = (few.images[:, 2:26:3, 2:26:3] // 16).reshape(20, 64)
     levels[0, 0] = 16
     assert load(save_csv(tmp_path / "small.csv", np.column_stack([few.labels, levels]))).images.shape == (20, 28, 28)
@@ -177,7 +177,7 @@ def test_pictures_of_other_sizes_are_told_of(few, tmp_path, caplog):
     Image.new("L", (40, 50)).save(tmp_path / str(few.labels[0]) / "large.png")
     with caplog.at_level(logging.INFO), pytest.warns(UserWarning, match="1 images are blank"):
         load(tmp_path)
-    assert "1 pictures of other sizes, framed to 28x28" in caplog.text
+    assert "1 images of other sizes, framed to 28x28" in caplog.text
 
 
 def parquet(path, digits, **columns):
@@ -204,7 +204,7 @@ def test_hugging_faces_parquet_files_are_read(few, tmp_path):
 def test_a_wrong_parquet_file_is_named_with_its_fault(few, tmp_path):
     pa = pytest.importorskip("pyarrow")
     parquet(tmp_path / "a.parquet", few, image=[b"no picture"] * 20)
-    with pytest.raises(DataError, match=r"a\.parquet: row 0: not a readable picture"):
+    with pytest.raises(DataError, match=r"a\.parquet: row 0: not a readable image"):
         load(tmp_path / "a.parquet")
     parquet(tmp_path / "b.parquet", few, image=pa.array([7] * 20))
     with pytest.raises(DataError, match=r"b\.parquet: its columns are image \(int64\), label"):
@@ -226,7 +226,7 @@ def test_digits_that_lie_as_emnists_are_turned_with_a_warning(written, tmp_path)
     with pytest.warns(UserWarning, match="rows and columns of the images are swapped, as in EMNIST's files"):
         assert same(load(save_csv(tmp_path / "emnist.csv", rows)), written)
     np.savez(tmp_path / "emnist.npz", images=transposed(written), labels=written.labels)
-    with pytest.warns(UserWarning, match="they are turned upright"):
+    with pytest.warns(UserWarning, match="they are transposed"):
         assert same(load(tmp_path / "emnist.npz"), written)
 
 
@@ -240,7 +240,7 @@ def test_upright_digits_stay_as_they_are(written, drawn):
 def test_digits_of_which_it_is_unclear_how_they_lie_are_refused(written, tmp_path):
     mixed, labels = np.concatenate([written.images[:25], transposed(written)[25:]]), written.labels
     path = save_csv(tmp_path / "mixed.csv", np.column_stack([labels, mixed.reshape(-1, 784)]))
-    with pytest.raises(DataError, match="so that it is not clear how they lie; look at some, and save them upright"):
+    with pytest.raises(DataError, match="so their orientation is unclear; inspect some, and save them upright"):
         load(path)
     np.savez(tmp_path / "mixed.npz", images=mixed, labels=labels)
     assert (load(tmp_path / "mixed.npz").images == mixed).all()
@@ -252,5 +252,5 @@ def test_mnist_is_upright_and_turned_mnist_is_noticed(mnist_folder):
     assert pixels.upright(digits, "x") is digits
     for start in range(0, 1000, 50):
         some = digits[start : start + 50]
-        with pytest.warns(UserWarning, match="turned upright"):
+        with pytest.warns(UserWarning, match="they are transposed"):
             assert same(pixels.upright(Digits(transposed(some), some.labels), "x"), some)

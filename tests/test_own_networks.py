@@ -276,13 +276,11 @@ def test_own_files_are_opened_here_and_elsewhere_once_they_are_trusted(
     path = tmp_path / "mine.onnx"
     with caplog.at_level(logging.INFO):
         export(OWN[name](), drawn[:100], {"name": "mine"}, path)
-    assert caplog.messages == [
-        f"{path}: is more than digitnet opens of unknown origin; trusted, as your own, for this user"
-    ]
+    assert caplog.messages == [f"{path}: contains operators beyond digitnet's own; added to your list of trusted files"]
     trust._made_here.clear()  # as in the next process
     assert classifier(path)(drawn.images[:3]).shape == (3, 10)
     elsewhere()
-    with pytest.raises(ModelError, match=f"which no model of digitnet's needs; .* digitnet trust {path}"):
+    with pytest.raises(ModelError, match=f"which digitnet's own models do not need; .* digitnet trust {path}"):
         classifier(path)
     status, out, _ = digitnet("trust", path)
     assert (status, out.startswith(f"{path}: trusted, sha256 ")) == (0, True)
@@ -320,7 +318,7 @@ def test_a_list_that_cannot_be_written_is_told_and_the_file_is_kept(drawn, tmp_p
     monkeypatch.setenv("DIGITNET_TRUST", str(tmp_path / "file" / "trusted"))
     assert export(OWN["gelu"](), drawn[:50], {"name": "mine"}, tmp_path / "mine.onnx").name == "mine"
     assert "cannot be written" in caplog.text
-    assert "it can be opened in this process alone" in caplog.text
+    assert "it can only be opened in this process" in caplog.text
 
 
 def test_only_whole_hashes_are_trusted(tmp_path, monkeypatch):
@@ -356,10 +354,10 @@ class Unknown(nn.Module):
 
 @pytest.mark.parametrize(
     ("make", "words"),
-    [(Two, "its answers differ from torch's"), (Unknown, "PyTorch cannot write the network as ONNX")],
+    [(Two, "its outputs differ from PyTorch's"), (Unknown, "PyTorch cannot convert the network to ONNX")],
 )
 def test_a_network_that_onnx_cannot_hold_is_not_written(make, words, drawn, tmp_path):
-    with pytest.raises(ModelError, match=rf"mine\.onnx: not written, for {words}") as caught:
+    with pytest.raises(ModelError, match=rf"mine\.onnx: not written, because {words}") as caught:
         export(make(), drawn[:50], {"name": "mine"}, tmp_path / "mine.onnx")
     assert len(str(caught.value).splitlines()) == 1
     assert not list(tmp_path.glob("*"))

@@ -133,7 +133,7 @@ def give(page, *files):
     """Go to Read and choose files, each a name and its bytes; wait until all are read."""
     page.click("#tab-read")
     page.set_input_files("#files", [{"name": name, "mimeType": "", "buffer": content} for name, content in files])
-    playwright.expect(page.locator("#count")).to_contain_text("for a person")
+    playwright.expect(page.locator("#count")).to_contain_text("to review")
 
 
 def saved(page, button):
@@ -274,9 +274,9 @@ def test_blank_and_crossed_out_fields_are_told_apart(page):
     page.click("#field summary")
     page.check("[name=single]")
     playwright.expect(page.locator(".number-button")).to_have_text(["empty", "unreadable"])
-    playwright.expect(page.locator("#count")).to_have_text("2 numbers on 2 pages, 1 for a person")
+    playwright.expect(page.locator("#count")).to_have_text("2 numbers on 2 pages, 1 to review")
     page.fill("#least", "0")
-    playwright.expect(page.locator("#count")).to_have_text("2 numbers on 2 pages, 1 for a person")
+    playwright.expect(page.locator("#count")).to_have_text("2 numbers on 2 pages, 1 to review")
     rows = csv.DictReader(io.StringIO(saved(page, "#csv")))
     assert [(row["text"], row["status"], row["accepted"]) for row in rows] == [
         ("", "empty", "1"),
@@ -287,10 +287,10 @@ def test_blank_and_crossed_out_fields_are_told_apart(page):
 def test_numbers_below_the_threshold_are_for_a_person(page):
     give(page, ("page.png", picture("1984 7265", "30")))
     page.fill("#least", "100")
-    playwright.expect(page.locator("#count")).to_have_text("3 numbers on 1 page, 3 for a person")
+    playwright.expect(page.locator("#count")).to_have_text("3 numbers on 1 page, 3 to review")
     assert page.locator(".row[data-doubted]").count() == 3
     page.fill("#least", "0")
-    playwright.expect(page.locator("#count")).to_have_text("3 numbers on 1 page, 0 for a person")
+    playwright.expect(page.locator("#count")).to_have_text("3 numbers on 1 page, 0 to review")
     page.check("#only")
     playwright.expect(page.locator(".row:visible")).to_have_count(0)
 
@@ -300,11 +300,13 @@ def test_what_is_known_of_the_numbers_changes_the_answer_and_says_so(page):
     page.click("#field summary")
     page.fill("[name=lengths]", "3")
     page.keyboard.press("Enter")
-    playwright.expect(page.locator("#pages")).to_contain_text("Rules, where a number can keep them: length 3.")
-    playwright.expect(page.locator(".advice").last).to_contain_text("Read as it is: it cannot keep the rules.")
+    playwright.expect(page.locator("#pages")).to_contain_text(
+        "Constraints, for numbers that can satisfy them: length 3."
+    )
+    playwright.expect(page.locator(".advice").last).to_contain_text("Read without constraints: it cannot satisfy them.")
     playwright.expect(page.locator(".number-button")).to_have_text("1984")
     page.check("[name=single]")
-    playwright.expect(page.locator(".advice").last).to_contain_text("The picture alone says 1984.")
+    playwright.expect(page.locator(".advice").last).to_contain_text("Without constraints it reads 1984.")
     page.fill("[name=lengths]", "three")
     page.keyboard.press("Enter")
     playwright.expect(page.locator("#pages .trouble")).to_contain_text("lengths")
@@ -349,9 +351,9 @@ def report(tmp_path):
 def test_a_report_shows_each_mistake_with_its_digits(visit, report):
     with served(Settings(threads=1, report=report)) as url:
         page = visit(url, at="#/report")
-        playwright.expect(page.locator(".facts")).to_contain_text("74.00 %")
+        playwright.expect(page.locator(".facts")).to_contain_text("74.00%")
         page.get_by_role("button", name="25 of 8 read as 3: show").press("Enter")
-        playwright.expect(page.locator("#report h3")).to_have_text("8 read as 3, the 20 surest of 25")
+        playwright.expect(page.locator("#report h3")).to_have_text("8 read as 3, the 20 most confident of 25")
         assert page.locator(".faces canvas").count() == 20
         page.get_by_role("button", name="1 of 0 read as 6: show").click()
         playwright.expect(page.locator(".faces canvas")).to_have_count(1)
@@ -390,7 +392,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(visit, address):
 def test_a_server_that_is_gone_is_said_and_the_drawing_stays(page):
     page.route("**/v1/**", lambda route: route.abort())
     draw(page, THREE)
-    playwright.expect(page.locator("#draw-trouble")).to_contain_text("does not answer")
+    playwright.expect(page.locator("#draw-trouble")).to_contain_text("does not respond")
     page.unroute("**/v1/**")
     page.click("#break summary")
     page.fill("#thick", "1")

@@ -141,7 +141,7 @@ def test_a_report_asks_nobody_for_anything(written):
 def test_every_picture_has_words_for_who_cannot_see_it(written):
     page = Page(written[0])
     assert page.every("img")
-    assert all(re.fullmatch(r"a \d read as \d, .+ sure, index [\d,]+", each["alt"]) for each in page.every("img"))
+    assert all(re.fullmatch(r"a \d read as \d, confidence .+, index [\d,]+", each["alt"]) for each in page.every("img"))
     drawings = page.every("svg")
     assert len(drawings) == 10
     assert all(each["role"] == "img" and len(each["aria-label"]) > 10 for each in drawings)
@@ -153,7 +153,7 @@ def test_the_numbers_are_those_of_evaluate(written, scores):
     page = Page(written[0])
     low, high = scores.interval
     assert f"{100 * scores.accuracy:.2f} %" in page.text
-    assert f"95 % interval {100 * low:.2f} % to {100 * high:.2f} %" in page.text
+    assert f"95% interval {100 * low:.2f}% to {100 * high:.2f}%" in page.text
     assert f"read wrong of 600 digits {scores.n - scores.correct}" in page.text
     counts = re.search(r'<table class="matrix" id="counts">.*?</table>', written[0], re.DOTALL)[0]
     cells = re.findall(r"<td[^>]*>(?:<a[^>]*>)?([\d,]+|·)(?:</a>)?</td>", counts)
@@ -226,17 +226,17 @@ def test_a_comparison_shows_the_digits_that_differ(written, scores, rival, folde
     only_one, only_other = (int((a.right & ~b.right).sum()) for a, b in ((scores, other), (other, scores)))
     assert only_one > 0
     text = Page(written[0]).text
-    assert f"taught.onnx right, rival.onnx wrong: {only_one}" in text
-    assert f"taught.onnx alone reads {only_one} digits right, rival.onnx alone {only_other}" in text
+    assert f"taught.onnx correct, rival.onnx wrong: {only_one}" in text
+    assert f"taught.onnx alone reads {only_one} digits correctly, rival.onnx alone {only_other}" in text
     from scipy.stats import binomtest
 
     p = binomtest(only_one, only_one + only_other).pvalue
-    assert f"p = {p:.3g} is how often" in text
+    assert f"p = {p:.3g} is the probability" in text
 
 
 def test_other_data_is_told_in_words_and_as_points(written, exported, folder):
     accuracy = judge(open_model(exported), str(folder / "half.npz")).scores.accuracy
-    assert f"On other data: {100 * accuracy:.2f}" in Page(written[0]).text
+    assert f"On other data, it reads {100 * accuracy:.2f}" in Page(written[0]).text
     rows = list(csv.reader((written[1] / "transfer.csv").read_text().splitlines()))
     assert float(rows[2][3]) == accuracy
 
@@ -255,18 +255,18 @@ def done(labels, predicted, sure=0.9, name="it"):
 @pytest.mark.parametrize(
     ("labels", "predicted", "sentences"),
     [
-        ([1, 2, 3], [1, 2, 3], ["Of 3 digits of some, it reads 3 right: every one."]),
+        ([1, 2, 3], [1, 2, 3], ["it reads 3 of 3 digits of some correctly: no errors."]),
         (
             [4] * 10 + [7] * 30,
             [9, 9, 9] + [4] * 7 + [1] + [7] * 29,
             [
-                "Of 40 digits of some, it reads 36 right (90.00 %): one mistake in 10 digits.",
-                "It mistakes 4 for 9 most often (3 times), then 7 for 1 (once).",
-                "The 4 is hardest for it: 70.00 % of them are read right. The 7 is easiest, with 96.67 %.",
+                "it reads 36 of 40 digits of some correctly (90.00%): one error in 10 digits.",
+                "The most frequent error is reading 4 as 9 (3 times), followed by 7 as 1 (once).",
+                "The hardest digit is 4 (70.00% read correctly), the easiest 7 (96.67%).",
             ],
         ),
-        ([4, 4, 7, 7, 5], [9, 9, 1, 1, 5], ["It mistakes 4 for 9 and 7 for 1 most often (twice each)."]),
-        ([4, 4, 4], [4, 4, 9], ["No mistake was made twice; one was to read a 4 as a 9."]),
+        ([4, 4, 7, 7, 5], [9, 9, 1, 1, 5], ["The most frequent errors are reading 4 as 9 and 7 as 1 (twice each)."]),
+        ([4, 4, 4], [4, 4, 9], ["No error occurred more than once; for example, a 4 was read as a 9."]),
     ],
 )
 def test_a_summary_says_in_words_what_is_mistaken(labels, predicted, sentences):
@@ -277,9 +277,9 @@ def test_a_summary_says_in_words_what_is_mistaken(labels, predicted, sentences):
 @pytest.mark.parametrize(
     ("wrong", "sure", "said"),
     [
-        (100, 0.9, "Its confidence can be taken at its word: on average 90.00 % sure, 90.00 % right."),
-        (10, 0.8, "It is better than it thinks: on average 80.00 % sure, 99.00 % right."),
-        (300, 0.99, "It is too sure of itself: on average 99.00 % sure, 70.00 % right."),
+        (100, 0.9, "Its confidence is reliable: the mean confidence is 90.00%, the accuracy 90.00%."),
+        (10, 0.8, "It is underconfident: the mean confidence is 80.00%, the accuracy 99.00%."),
+        (300, 0.99, "It is overconfident: the mean confidence is 99.00%, the accuracy 70.00%."),
     ],
 )
 def test_a_summary_says_how_sure_it_is(wrong, sure, said):
@@ -295,7 +295,10 @@ def test_the_threshold_in_the_summary_is_that_of_evaluate():
     chosen = found.scores.selection()
     assert chosen.rejected == 0.05
     told = " ".join(summary.in_words(replace(one, done=found)))
-    assert "If a person looks at the 5.00 % it is least sure of, at most one in 1,000 of the rest is wrong" in told
+    assert (
+        "If the 5.00% with the lowest confidence are reviewed manually, at most one in 1,000 of the others is wrong"
+        in told
+    )
 
 
 @pytest.fixture(scope="module")
@@ -317,7 +320,7 @@ def test_a_run_ends_with_its_report(run, folder):
     page = Page(text)
     kept = json.loads((folder / run.folder / "scores.json").read_text())
     assert f"read wrong of 100 digits {kept['errors']}" in page.text
-    assert "only the digits that its training kept back" in page.text
+    assert "only the held-out digits" in page.text
     assert "curves" in page.ids()
     assert "robustness" not in page.ids()
     assert f"digitnet report {run.folder}" in page.text
@@ -348,10 +351,10 @@ def test_the_map_is_the_plane_of_most_variance(exported, folder, drawn):
     ("words", "said"),
     [
         (["no-such"], "no-such: no such run or file"),
-        (["line"], "line: reads whole numbers; score it with: digitnet evaluate --read --data PICTURES"),
+        (["line"], "line reads whole numbers; score it with: digitnet evaluate --read --data FOLDER"),
         (["{model}", "--data", "bare.npz"], "bare.npz: has no labels"),
         (["{model}", "--data", "{data}", "--out", "."], ".: is a folder; name a file in it: --out report.html"),
-        (["{model}", "--data", "{data}", "--out", "mine.html"], "mine.html: exists and is no report of digitnet"),
+        (["{model}", "--data", "{data}", "--out", "mine.html"], "mine.html: exists and is not a digitnet report"),
         (["{model}", "--data", "{data}", "--figures", "mine.html"], "mine.html: is a file; name a folder"),
         (["{model}", "--data", "{data}", "--compare", "no-such.onnx"], "no-such.onnx: cannot be read"),
     ],
@@ -426,7 +429,7 @@ def test_a_report_on_other_data_leaves_that_of_the_training(tmp_path):
 def test_two_models_that_share_no_digits_are_not_compared(exported, folder):
     whole = judge(open_model(exported), str(folder / "drawn.npz"))
     one, other = (replace(whole, scores=replace(whole.scores, index=whole.scores.index + add)) for add in (0, 600))
-    with pytest.raises(DataError, match=r"no digits of .* that both can be scored on"):
+    with pytest.raises(DataError, match=r"no digits of .* on which both can be scored"):
         measure.in_common(one, other)
     half = replace(whole, digits=whole.digits[::2], scores=whole.scores.without(range(1, 600, 2)))
     one, other = measure.in_common(whole, half)
@@ -456,7 +459,7 @@ def test_the_least_digits_and_the_worst_answers_are_reported_all_the_same(case, 
     assert f"{100 * found.scores.accuracy:.2f} % of {len(digits)} digit" in page.text
     assert "nan" not in page.text.lower().split()
     assert ("nothing to show" in page.text) == (case == "all wrong")
-    assert ("There are none among these digits" in page.text) == bool(found.scores.right.all())
+    assert ("The model made no errors on these digits" in page.text) == bool(found.scores.right.all())
 
 
 @pytest.mark.mnist
@@ -464,7 +467,7 @@ def test_the_built_in_model_is_reported_on_mnist_as_it_is_evaluated(mnist_folder
     done = judge(open_model("digitnet"), "mnist")
     assert build.wrong_labels(done.digits) == datasets.WRONG_TEST_LABELS
     page = Page(build.page(measure.Findings(done, 1.0, look="Not looked at."), {}, "digitnet report digitnet"))
-    assert f"{100 * done.scores.accuracy:.2f} % of 10,000 digits read right" in page.text
+    assert f"{100 * done.scores.accuracy:.2f} % of 10,000 digits read correctly" in page.text
     assert "without wrong labels" in page.text
 
 

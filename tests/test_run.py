@@ -49,7 +49,10 @@ def test_a_run_on_few_digits_writes_down_the_epochs_it_needs(config):
         (lambda labels: labels >= 0, ["only 459 training digits, 45 with the rarest label; expect more errors"]),
         (
             lambda labels: (labels != 3) & (labels != 8),
-            ["no training digit is labelled 3 or 8; the network cannot read it", "only 367 training digits, 45 with"],
+            [
+                "no training digit has the label 3 or 8; the network cannot learn it",
+                "only 367 training digits, 45 with",
+            ],
         ),
     ],
 )
@@ -81,7 +84,7 @@ def test_a_run_whose_digits_have_moved_is_gone_on_with_where_they_are_now(config
     assert reopen(run.folder).config == again.config
     others = draw_digits(600, 1)
     np.savez(tmp_path / "others.npz", images=others.images, labels=others.labels)
-    with pytest.raises(TrainingError, match=r"others\.npz: not the digits that .* trained on; name those by --data"):
+    with pytest.raises(TrainingError, match=r"others\.npz: not the digits that .* trained on; name those with --data"):
         reopen(run.folder, data=str(tmp_path / "others.npz"))
 
 
@@ -188,7 +191,7 @@ def test_a_run_is_gone_on_with_by_one_process_at_a_time_and_after_a_kill(config,
     next(begun)
     other = subprocess.run(resume, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert other.returncode == 1
-    assert other.stderr == "Error: mine: another process is training into it; wait for it, or name another\n"
+    assert other.stderr == "Error: mine: another process is training into it; wait for it, or choose another folder\n"
     begun.close()
     hold = "import filelock; lock = filelock.FileLock('mine/.lock'); lock.acquire(); print(1); input()"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -207,7 +210,7 @@ def test_a_run_that_another_process_finished_meanwhile_is_not_begun_anew(config)
     late = reopen(run.folder)
     run.finish()
     before = (run.folder / "model.safetensors").read_bytes()
-    with pytest.raises(TrainingError, match="is done; see it with: digitnet evaluate"):
+    with pytest.raises(TrainingError, match="already finished; evaluate it with: digitnet evaluate"):
         next(late.train())
     assert (run.folder / "model.safetensors").read_bytes() == before
 

@@ -118,8 +118,8 @@ def refused(path):
 
 def test_a_file_that_is_not_there_or_a_folder_is_said(tmp_path):
     assert "cannot be read (No such file or directory)" in refused(tmp_path / "nowhere.onnx")
-    assert "is it a run's folder, with an epoch done?" in refused(tmp_path)
-    with pytest.raises(ModelError, match="a run's folder; write it as a file first: digitnet export"):
+    assert "name the folder of a run with at least one finished epoch" in refused(tmp_path)
+    with pytest.raises(ModelError, match="is the folder of a run; export it first: digitnet export"):
         onnx_models.classifier(tmp_path)
 
 
@@ -138,7 +138,7 @@ def test_a_damaged_file_is_said(exported, tmp_path):
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
-        ({}, "an ONNX file, but none that digitnet exported (no digitnet)"),
+        ({}, "an ONNX file that was not exported by digitnet (no digitnet)"),
         ({"other": "{}"}, "(no digitnet)"),
         ({"digitnet": '{"name": "x"}'}, "(no threshold)"),
         ({"digitnet": '{"threshold": 0.5}'}, "(no name)"),
@@ -169,20 +169,20 @@ def test_a_file_of_many_bytes_is_not_even_read(exported, monkeypatch):
     assert classifier(exported).name == "taught"
     monkeypatch.setattr(model_file, "MAX_FILE_BYTES", exported.stat().st_size - 1)
     monkeypatch.setattr("pathlib.Path.read_bytes", lambda path: pytest.fail("read"))
-    assert "no model of digitnet's is so large" in refused(exported)
+    assert "digitnet's own models are smaller" in refused(exported)
 
 
 def test_a_model_that_would_read_other_files_is_refused(external, tmp_path):
     assert b"\x08location" in external
     (tmp_path / "other.onnx").write_bytes(external)
-    assert "keeps its weights in other files" in refused(tmp_path / "other.onnx")
+    assert "stores its weights in other files" in refused(tmp_path / "other.onnx")
 
 
 def test_so_is_one_that_spells_them_in_an_unusual_way(external, tmp_path):
     # A length may end in needless zeros, and ONNX Runtime reads it. The file is searched before it is parsed.
     for length in (b"\x88\x00", b"\x88\x80\x80\x00"):
         (tmp_path / "other.onnx").write_bytes(external.replace(b"\x08location", length + b"location"))
-        assert "keeps its weights in other files" in refused(tmp_path / "other.onnx")
+        assert "stores its weights in other files" in refused(tmp_path / "other.onnx")
 
 
 def test_the_words_of_the_metadata_are_free(taught, drawn, tmp_path):
@@ -229,7 +229,7 @@ def test_an_ensemble_leaves_its_members_answers_as_they_are():
 
 
 def test_an_ensemble_of_nobody_is_refused():
-    with pytest.raises(ModelError, match="at least one member"):
+    with pytest.raises(ModelError, match="at least one model"):
         ensemble([])
 
 

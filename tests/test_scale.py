@@ -100,7 +100,7 @@ def test_ctrl_c_while_the_processes_start_is_answered_by_the_command_alone(later
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the command and all that it started
         _, err = process.communicate()
     assert process.returncode == 130, err
-    assert "Go on with the same command and --resume" in err
+    assert "Resume with the same command and --resume" in err
     assert "Traceback" not in err
 
 

@@ -56,7 +56,7 @@ def test_scores_survive_a_folder_that_cannot_be_written(config, monkeypatch, cap
 
 def test_an_interrupted_first_epoch_can_be_resumed_but_not_scored(config):
     run = start(config)
-    with pytest.raises(ModelError, match=rf"no {run_folder.WEIGHTS} in it"):
+    with pytest.raises(ModelError, match=rf"contains no {run_folder.WEIGHTS}"):
         open_model(run.folder)
     assert [epoch.number for epoch in reopen(run.folder).train()] == [1, 2]
 
@@ -70,12 +70,12 @@ def test_digits_of_which_a_model_learnt_all_tell_nothing(put_fonts, exported):
     assert there.scores.n == len(datasets.load("fonts", "test"))
     learnt = replace(honest, about=honest.about | {"fonts": 4})
     assert elsewhere(learnt, []) == []
-    with pytest.raises(DataError, match=r"^fonts: .* has learnt from all of them, .*; name other data$"):
+    with pytest.raises(DataError, match=r"^fonts: .* was trained on all of these digits, .*; choose other data$"):
         judge(learnt, "fonts")
 
 
 def test_a_recipe_that_learns_all_digits_of_a_source_is_not_trained_on_it():
-    with pytest.raises(DataError, match=r"^fonts: the recipe transfer learns from all of them, .* or another recipe$"):
+    with pytest.raises(DataError, match=r"^fonts: recipe transfer trains on the whole data set, .* or another recipe$"):
         start(replace(RECIPES["transfer"], data="fonts"))
     assert not Path("run").exists()
 
@@ -191,7 +191,7 @@ def test_corruptions_are_scored_one_after_the_other(drawn, drawn_npz):
 
 
 def test_an_unknown_corruption_is_said(exported, drawn_npz):
-    with pytest.raises(DataError, match="no corruption is called 'fogg'; choose one of shot_noise, "):
+    with pytest.raises(DataError, match="unknown corruption 'fogg'; choose one of shot_noise, "):
         list(score_corrupted(open_model(exported), ["fogg"], str(drawn_npz)))
 
 

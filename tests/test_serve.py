@@ -252,11 +252,11 @@ def test_numbers_less_sure_than_asked_are_not_accepted(ask):
         ("length=3&lengths=2-4", "length and lengths ask for the same"),
         ("length=3&range=0..5&checksum=ean", "no number keeps all of these rules"),
         ("min_confidence=nan", "min_confidence: input should"),
-        ("lenght=4", "query parameter 'lenght' is not known; did you mean 'length'?"),
-        ("Checksum=luhn", "query parameter 'Checksum' is not known; did you mean 'checksum'?"),
-        ("min-confidence=1", "query parameter 'min-confidence' is not known; did you mean 'min_confidence'?"),
-        ("value_range=0..5", "query parameter 'value_range' is not known; "),
-        ("xyz", "is not known; choose one of single, length, lengths, range, checksum, kind, "),
+        ("lenght=4", "unknown query parameter 'lenght'; did you mean 'length'?"),
+        ("Checksum=luhn", "unknown query parameter 'Checksum'; did you mean 'checksum'?"),
+        ("min-confidence=1", "unknown query parameter 'min-confidence'; did you mean 'min_confidence'?"),
+        ("value_range=0..5", "unknown query parameter 'value_range'; "),
+        ("xyz", "; choose one of single, length, lengths, range, checksum, kind, "),
         ("length=3&length=4", "query parameter 'length' is given 2 times; give it once"),
     ],
 )
@@ -374,10 +374,10 @@ def test_a_form_s_field_may_be_a_data_url(ask):
         (b"data:image/png;base64,iVBORw0KGgo", {}, "a data URL with damaged base64 (incorrect padding); send it again"),
         (b"data:image/png;base64,iVB?", {}, "a data URL with damaged base64"),
         (url(b"hello"), {}, "the image: text that begins 'hello'"),
-        (base64.b64encode(png("7")), {}, "base64 without its head; send data:image/png;base64,..."),
+        (base64.b64encode(png("7")), {}, "base64 without the head of a data URL; send data:image/png;base64,..."),
         (b'{"image": "iVBORw0KGgo="}', {}, '"image" is text, but not a data URL; send "data:image/png;base64,..."'),
-        (b"file=%89PNG", CURL, "a form as curl -d sends it; send files by curl -F file=@page.png"),
-        (b"file=@page.png", CURL, "a form as curl -d sends it; send files by curl -F file=@page.png"),
+        (b"file=%89PNG", CURL, "a form as sent by curl -d; send files with curl -F file=@page.png"),
+        (b"file=@page.png", CURL, "a form as sent by curl -d; send files with curl -F file=@page.png"),
     ],
 )
 def test_what_is_nearly_a_picture_is_refused_with_what_to_send_instead(ask, body, headers, fact):
@@ -391,15 +391,15 @@ def test_a_picture_whose_line_breaks_curl_has_removed_is_never_read(ask, kind):
     Image.fromarray(write("1984 7265")[0]).save(file, kind)
     damaged = file.getvalue().replace(b"\r", b"").replace(b"\n", b"")
     detail = refused(ask.post("/v1/read", damaged, headers=CURL), 422, paths=False)
-    assert detail.startswith("the body has not a single line break, as if sent by curl -d")
+    assert detail.startswith("the body contains no line break, as if sent by curl -d")
     assert "--data-binary @page.png" in detail
 
 
 def test_arrays_and_pictures_sent_to_the_wrong_route_are_told_the_right_one(ask):
     rows = json.dumps({"image": hands(1).images[0].tolist()}).encode()
-    assert "/v1/classify takes these" in refused(ask.post("/v1/read", rows), 422, paths=False)
+    assert "only /v1/classify accepts" in refused(ask.post("/v1/read", rows), 422, paths=False)
     texts = json.dumps({"images": [url(png("7")).decode()]}).encode()
-    assert "/v1/inside take pictures" in refused(ask.post("/v1/classify", texts), 422, paths=False)
+    assert "send image files to /v1/read or /v1/inside" in refused(ask.post("/v1/classify", texts), 422, paths=False)
 
 
 def test_inside_tells_what_the_network_makes_of_a_frame_or_a_picture(ask):
@@ -471,14 +471,14 @@ def test_what_answers_get_answers_head_without_a_body(ask, place):
 
 def test_routes_without_parameters_take_none(ask):
     for place in ("/v1/models", "/health/live", "/metrics"):
-        assert refused(ask("GET", f"{place}?modle=1"), 422) == "query parameter 'modle' is not known; leave it out"
+        assert refused(ask("GET", f"{place}?modle=1"), 422) == "unknown query parameter 'modle'; omit it"
     wrong = ask.post("/v1/classify?modle=strong", npy(hands(1).images))
-    assert refused(wrong, 422) == "query parameter 'modle' is not known; did you mean 'model'?"
+    assert refused(wrong, 422) == "unknown query parameter 'modle'; did you mean 'model'?"
     assert ask("GET", "/?utm=1").status_code == 200, "the page is for people, who follow links"
 
 
 def test_addresses_and_methods_that_are_not_there_are_problems(ask):
-    assert refused(ask("GET", "/v2/read"), 404) == "nothing is here; /docs lists what there is"
+    assert refused(ask("GET", "/v2/read"), 404) == "unknown address; /docs lists all addresses"
     answer = ask("GET", "/v1/read")
     assert "/docs" in answer.json()["detail"]
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
@@ -597,14 +597,14 @@ def test_a_body_that_does_not_come_is_given_up():
 
     with Asked(create_app(Settings(threads=1, limits=Limits(arrival=0.3)))) as asked:
         detail = refused(asked.post("/v1/read", stuck()), 408)
-    assert detail == "the body paused for 0.3 s or came at less than 10,000 bytes a second; send it again"
+    assert detail == "the body paused for 0.3 s or arrived at less than 10,000 bytes per second; send it again"
 
 
 def test_too_many_files_and_images_are_refused(few):
     assert refused(few.files("/v1/read", *[("a", b"x")] * 3), 422) == "more than 2 files; send fewer at a time"
     four = np.zeros((4, 28, 28), np.uint8)
     for body in (npy(four), json.dumps({"images": four.tolist()}).encode()):
-        assert refused(few.post("/v1/classify", body), 422).startswith("4 images, at most 3 are classified")
+        assert refused(few.post("/v1/classify", body), 422).startswith("4 images, more than 3; send")
 
 
 @pytest.mark.parametrize(
@@ -675,7 +675,7 @@ def test_what_fails_inside_is_a_problem_and_tells_nobody_but_the_log(ask, monkey
         raise RuntimeError("secret of /home/somebody")
 
     monkeypatch.setattr(Reader, "read_page", fails)
-    assert refused(ask.post("/v1/read", png("30")), 500) == "something is wrong in the service; its log says what"
+    assert refused(ask.post("/v1/read", png("30")), 500) == "internal error; see the log of the service"
     assert "secret" in caplog.text
 
 
@@ -695,11 +695,11 @@ def test_with_a_token_only_who_names_it_is_answered(closed):
             ({}, "no token"),
             ({"authorization": "Bearer wrong"}, "the token is wrong"),
             ({"authorization": "Bearer"}, "the token is wrong"),
-            ({"authorization": "sésame".encode()}, "the Authorization header is not of the scheme Bearer"),
-            ({"authorization": "Basic czpz"}, "the Authorization header is not of the scheme Bearer"),
+            ({"authorization": "sésame".encode()}, "the Authorization header does not use the scheme Bearer"),
+            ({"authorization": "Basic czpz"}, "the Authorization header does not use the scheme Bearer"),
         ):
             answer = closed("GET", place, headers=head)
-            send = "send the token that this service was started with as: Authorization: Bearer TOKEN"
+            send = "send the token of this service as: Authorization: Bearer TOKEN"
             assert refused(answer, 401) == f"{fact}; {send}"
             assert answer.headers["www-authenticate"] == "Bearer"
     refused(closed.post("/v1/read", png("30")), 401)
@@ -852,7 +852,7 @@ def test_bound_wider_than_this_machine_without_a_token_one_is_warned(served):
         httpx.get(f"{address}/health/live", timeout=None, trust_env=False)  # it serves: signals are taken
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
-        assert err.startswith("Warning: everybody who reaches 0.0.0.0") == warned
+        assert err.startswith("Warning: everyone who can reach 0.0.0.0") == warned
         assert err.splitlines()[warned:] == ["Stopped."]
         assert process.returncode == 130
 
@@ -862,7 +862,7 @@ def test_what_keeps_it_from_starting_is_one_line(digitnet, monkeypatch):
         port = taken.getsockname()[1]
         code, out, err = digitnet("serve", "--port", port)
     assert (code, out) == (1, "")
-    assert err == f"Error: 127.0.0.1:{port}: Address already in use; name another --host or --port\n"
+    assert err == f"Error: 127.0.0.1:{port}: Address already in use; choose another --host or --port\n"
     assert digitnet("serve", "--model", "nosuch")[2].startswith("Error: model 'nosuch': choose one of")
     assert digitnet("serve", "--report", "nosuch")[2].startswith("Error: nosuch: has no scores.json that can be read")
     monkeypatch.setenv("DIGITNET_TOKEN", "")

@@ -61,7 +61,7 @@ def test_scores_show_their_confusion_matrix_as_a_table(drawn):
     table = scores._repr_html_()
     cells = [int(text.replace(",", "")) for text in re.findall(r"<td style[^>]*>([\d,]+)</td>", table)]
     assert np.array_equal(np.reshape(cells, (10, 10)), scores.confusion)
-    assert "<b>90.00 %</b> of 600 right" in table
+    assert "<b>90.00%</b> of 600 correct" in table
 
 
 def test_a_data_uri_holds_the_image(drawn):

@@ -100,7 +100,7 @@ def test_markdown_has_tables_of_equal_width_and_every_command(table):
         assert set(lines[1]) <= set("| -:")
     assert all(name.replace("_", " ") in tables[-1] for name in CORRUPTIONS)
     assert all(f"make best_1 {seed}\n" in text for seed in (0, 1))
-    assert "6,000 of the training digits only" in text
+    assert "only 6,000 of the training digits" in text
     assert "NOT FINISHED" not in text
 
 
@@ -116,7 +116,7 @@ def test_without_other_sets_there_are_no_tables_of_them(table):
 
     bare = replace(table, others=[], kinds=[])
     assert "Not a digit" not in to_markdown(bare)
-    assert "Other people" not in to_markdown(bare)
+    assert "other sources" not in to_markdown(bare)
     assert "tab:digitnet-transfer" not in to_latex(bare)
 
 

@@ -10,7 +10,7 @@ from digitnet.core.text import duration, percent
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(0, "0.00 %"), (0.5, "50.00 %"), (0.98765, "98.77 %"), (0.00004, "0.00 %"), (1, "100.00 %")],
+    [(0, "0.00%"), (0.5, "50.00%"), (0.98765, "98.77%"), (0.00004, "0.00%"), (1, "100.00%")],
 )
 def test_a_share_is_told_in_percent_with_two_places(share, text):
     assert percent(share) == text
@@ -18,7 +18,7 @@ def test_a_share_is_told_in_percent_with_two_places(share, text):
 
 @pytest.mark.parametrize("share", [0.99996, 0.9999999, 1 - 2**-53])
 def test_only_all_of_them_are_a_hundred_percent(share):
-    assert percent(share) == "99.99 %"
+    assert percent(share) == "99.99%"
 
 
 def test_results_go_to_standard_output_and_notes_to_standard_error(capsys):

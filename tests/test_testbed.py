@@ -68,9 +68,9 @@ def test_the_first_test_digits_are_spoilt_once(tmp_path, source, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"data": ("a/theirs.npz", "b/theirs.npz")}, "two are called 'theirs'"),
-        ({"data": ("a/theirs.npz",), "negatives": ("b/theirs.npz",)}, "two are called 'theirs'"),
-        ({"data": ("mnist",)}, "leave it out"),
+        ({"data": ("a/theirs.npz", "b/theirs.npz")}, "two have the name 'theirs'"),
+        ({"data": ("a/theirs.npz",), "negatives": ("b/theirs.npz",)}, "two have the name 'theirs'"),
+        ({"data": ("mnist",)}, "omit it"),
         ({"data": ("missing.npz",)}, "missing.npz: no such file"),
         ({"data": ("bare.npz",)}, "bare: has no labels"),
         ({"negatives": ("missing.npz",)}, "missing.npz: no such file"),

@@ -142,7 +142,7 @@ def test_a_run_that_kept_no_set_is_scored_without_one(run, drawn, tmp_path):
     assert scores.to_dict()["trained_on"] is None
     assert scores.unseen().n == scores.n
     (tmp_path / TRAINED_ON).write_bytes(b"damaged")
-    with pytest.raises(ModelError, match=rf"{TRAINED_ON}: damaged \(not whole gzip data"):
+    with pytest.raises(ModelError, match=rf"{TRAINED_ON}: damaged \(incomplete gzip data"):
         open_model(tmp_path)
 
 

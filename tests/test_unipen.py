@@ -257,7 +257,9 @@ def test_training_the_line_reader_without_it_says_so_and_leaves_nothing(tmp_path
 
 
 def test_the_set_is_not_images():
-    with pytest.raises(DataError, match=r"unipen: holds pen trajectories, .*; digitnet\.data\.unipen\.load\(\)"):
+    with pytest.raises(
+        DataError, match=r"unipen contains pen trajectories, .*; read them with digitnet\.data\.unipen\.load\(\)"
+    ):
         load("unipen")
 
 

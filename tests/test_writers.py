@@ -24,7 +24,7 @@ def test_styles_put_thin_pens_before_broad_ones_and_leave_no_digit_out():
 
 
 def test_styles_need_enough_of_every_digit():
-    with pytest.raises(ValueError, match="digits 0: at least 18 are needed"):
+    with pytest.raises(ValueError, match="digits 0, need at least 18"):
         styles(hands(100))
 
 

@@ -74,7 +74,7 @@ def test_a_line_reader_of_digits_alone_is_named(says, picture, digitnet):
     says(*"125", alphabet=DIGITS)
     code, out, err = digitnet("read", "one.png", "--single", "--written")
     assert (code, out) == (0, "125\n")
-    assert err == "The line reader says knows digits alone: numbers are printed without their signs\n"
+    assert err == "The line reader says knows only digits: numbers are printed without their signs\n"
 
 
 def test_json_and_csv_have_what_is_written_and_no_formula(says, picture, digitnet):
@@ -88,7 +88,7 @@ def test_json_and_csv_have_what_is_written_and_no_formula(says, picture, digitne
     assert float(row["written_confidence"]) == pytest.approx(number["written_confidence"], abs=1e-4)
     code, out, err = digitnet("read", "one.png", "--written", "--format", "csv")
     assert (code, out) == (1, "")
-    assert err == "Error: --written is for --format text; csv has the field written\n"
+    assert err == "Error: --written requires --format text; csv has the field written\n"
 
 
 def test_tables_have_what_is_written(says, picture, digitnet):

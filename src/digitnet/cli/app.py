@@ -49,7 +49,7 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     name="digitnet",
     cls=_Commands,
-    help="Handwritten digits: read them off pictures, train networks, score them, see what they confuse.",
+    help="Recognise handwritten digits and numbers in images, and train the models that do it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -71,7 +71,7 @@ app.command()(check)
 
 @app.callback(invoke_without_command=True)
 def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
         print(f"digitnet {__version__}")
@@ -86,7 +86,7 @@ class _Printable(logging.Formatter):
 
 
 def main() -> NoReturn:
-    """Run the command line; turn every error that a user can mend into one clear message and exit status 1."""
+    """Run the command line; turn every error that a user can fix into one clear message and exit status 1."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Printable("%(message)s"))
     logging.basicConfig(handlers=[handler])
@@ -105,7 +105,7 @@ def main() -> NoReturn:
     except RuntimeError as error:  # of expanduser, and of platformdirs
         if "home directory" not in str(error):
             raise
-        say("Error: the home folder is not known; set HOME, or give whole paths and --data-dir or DIGITNET_DATA")
+        say("Error: the home folder is unknown; set HOME, or use absolute paths and --data-dir or DIGITNET_DATA")
     except BrokenPipeError:
         sys.stderr.close()
     except OSError as error:

@@ -20,18 +20,20 @@ LISTED = 10
 
 
 def audit(
-    data: Annotated[str, typer.Option(help="A data set's name, or the path of your own.")] = "mnist",
-    folds: Annotated[int, typer.Option(min=2, help="Parts, each judged by a network that learnt from the others.")] = 5,
-    most: Annotated[int, typer.Option(min=1, help="Suspects on the page; the table has all of them.")] = 200,
-    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the folds and the networks.")] = 0,
+    data: Annotated[str, typer.Option(help="Name of a data set, or path of your own.")] = "mnist",
+    folds: Annotated[
+        int, typer.Option(min=2, help="Number of parts; each is judged by networks trained on the others.")
+    ] = 5,
+    most: Annotated[int, typer.Option(min=1, help="Maximum number of suspects on the page; the table has all.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Seed of the folds and the networks.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(show_default="run/audit-N", help="A folder for the table and the page.")
+        Path | None, typer.Option(show_default="run/audit-N", help="Folder for the table and the page.")
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Find labels that are probably wrong: a table and a page with pictures, the likeliest first.
+    """Find labels that are probably wrong: a table and a page of images, most probable first.
 
-    Every digit, of training and test part alike, is judged by a network that has never seen it.
+    Every digit of the training and test parts is judged by networks that have never seen it.
 
     Examples: digitnet audit; digitnet audit --data my-digits/ --out doubts; digitnet audit --data mine.csv --folds 10.
     """
@@ -63,7 +65,7 @@ def audit(
         print(f"fold {fold.number}/{fold.folds}  {len(fold.rows):,} digits  {left} left", flush=True)
     found = suspects(digits, probs)
     about = (
-        f"Each digit was judged by two networks that learnt from others alone, in {folds} folds each (seed {seed}), "
+        f"Each digit was judged by two networks trained only on other digits, in {folds} folds (seed {seed}), "
         "and confident learning estimated how many labels are wrong."
     )
     save(found, source, folder, about, most)
@@ -71,7 +73,7 @@ def audit(
     print(f"{len(found):,} suspect labels among {len(digits):,}; confident learning counts {wrong:,} of them as wrong")
     if found:
         _print_first(found, source)
-    say(f"Pictures: {folder / GALLERY}")
+    say(f"Images: {folder / GALLERY}")
     say(f"Table: {folder / TABLE}")
 
 
@@ -79,9 +81,9 @@ def _new_folder(out: Path | None, names: tuple[str, ...]) -> Path:
     """Return the folder to write to; it is not made yet."""
     if out is not None:
         if out.exists() and not out.is_dir():
-            raise DataError(f"{out}: is a file; name a folder by --out")
+            raise DataError(f"{out} is a file; name a folder with --out")
         if taken := [name for name in names if (out / name).exists()]:
-            raise DataError(f"{out / taken[0]}: exists already; name another --out")
+            raise DataError(f"{out / taken[0]} already exists; choose another --out")
         return out
     number = 1
     while (folder := Path("run") / f"audit-{number}").exists():

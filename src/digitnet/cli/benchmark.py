@@ -23,31 +23,35 @@ def benchmark(
         list[str] | None,
         typer.Option(
             show_default="the suite's",
-            help="A recipe to train with every seed, a built-in model, an .onnx file or a run; may be repeated.",
+            help="Recipe to train with every seed, built-in model, .onnx file or run folder (repeatable).",
         ),
     ] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, max=1000, show_default="the suite's", help="0 to N - 1.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, max=1000, show_default="the suite's", help="Number of seeds, from 0.")
+    ] = None,
     suite: Annotated[
         Literal["quick", "full"],
-        typer.Option(help="quick: on a part of the digits, in a minute or two. full: on all of them, an hour or more."),
+        typer.Option(help="quick: part of the digits, a minute or two. full: all of them, an hour or more."),
     ] = "quick",
     data: Annotated[
         list[str] | None,
-        typer.Option(show_default="what is here", help="Other people's digits, with labels; may be repeated."),
+        typer.Option(show_default="those on this machine", help="Labelled digits from other sources (repeatable)."),
     ] = None,
     negatives: Annotated[
         list[str] | None,
-        typer.Option(show_default="made here", help="Images without a digit; may be repeated."),
+        typer.Option(show_default="generated", help="Images that are not digits (repeatable)."),
     ] = None,
     inputs: Inputs = None,
-    out: Annotated[Path | None, typer.Option(show_default="run/benchmark-SUITE", help="A folder for it all.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(show_default="run/benchmark-SUITE", help="Folder for the results.")
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Measure models and classical baselines beside each other: the table for a paper, as Markdown, CSV and LaTeX.
+    """Measure models and classical baselines in the same way: a table for a paper, as Markdown, CSV and LaTeX.
 
     Examples: digitnet benchmark; digitnet benchmark --suite full --seeds 5 --model best --data usps.npz.
 
-    Every number is saved once it is measured. The same command goes on where it was stopped.
+    Every measurement is saved. After an interruption, the same command resumes.
     """
     from digitnet.experiments import benchmark as bench
     from digitnet.experiments.suite import SUITES, Plan, Sets
@@ -62,7 +66,9 @@ def benchmark(
     about = bench.begin(plan, sets, folder)
     expected = sum(plan.seeds if row.seeded else 1 for row in rows)
     if not sets.kinds or "fonts" not in sets.others:
-        say(f"Fonts are not here, so their digits and letters are left out; get them by: {program()} data get fonts")
+        say(
+            f"The fonts are missing, so their digits and letters are omitted; download them: {program()} data get fonts"
+        )
     say(f"Measuring {len(rows)} models, {expected} with their seeds, into {folder}")
 
     def write() -> Table:
@@ -76,7 +82,7 @@ def benchmark(
             current = row, seed
             say(f"{row.title}, seed {seed}: {name}" if row.seeded else f"{row.title}: {name}")
     except KeyboardInterrupt:
-        say("Stopped; what is measured is kept. The same command goes on with it")
+        say("Stopped; finished measurements are saved. Resume with the same command")
         raise typer.Exit(130) from None
     table = write()
     _print(table)

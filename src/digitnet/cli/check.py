@@ -6,7 +6,10 @@ import typer
 
 
 def check() -> None:
-    """Say what is installed and whether the built-in models answer as they should. Exit status 1 if not."""
+    """Check the installation: versions, extras, and integrity and accuracy of the built-in models.
+
+    The exit status is 1 if a check fails.
+    """
     from digitnet.evaluation.self_test import check as findings
 
     wrong = 0

@@ -13,15 +13,15 @@ from digitnet.core.terminal import put
 
 
 def compose(
-    out: Annotated[Path, typer.Option(help="A new folder for the pictures and truth.csv.")],
-    numbers: Annotated[int, typer.Option(min=1, max=1_000_000, help="Numbers to write.")] = 1000,
-    per_page: Annotated[int, typer.Option(min=1, max=500, help="Numbers on a page.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    out: Annotated[Path, typer.Option(help="New folder for the images and truth.csv.")],
+    numbers: Annotated[int, typer.Option(min=1, max=1_000_000, help="Total number of numbers.")] = 1000,
+    per_page: Annotated[int, typer.Option(min=1, max=500, help="Numbers per page.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed; the same seed produces the same bytes.")] = 0,
     data_dir: DataDir = None,
 ) -> None:
-    """Write pictures of numbers with truth, to test any reader by. Example: digitnet compose --out pages --per-page 20.
+    """Write images of numbers with ground truth, to test a reader. Example: digitnet compose --out pages --per-page 20.
 
-    The digits are MNIST's test digits and drawings of many countries' shapes, none of which the models learnt from.
+    The digits are MNIST's test digits and drawings of many countries' shapes; the models were not trained on them.
     """
     import cv2
 
@@ -31,7 +31,7 @@ def compose(
     from digitnet.data.synthesis.writers import inventions, styles
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ImageError(f"{out}: exists already and is not an empty folder; name another --out")
+        raise ImageError(f"{out} already exists and is not an empty folder; choose another --out")
     composer = Composer([(0.6, styles(load("mnist", "test", data_dir))), (0.4, inventions(100, 2**31))], (), seed)
     lines = ["file,digits"]
     while numbers:
@@ -44,4 +44,4 @@ def compose(
         lines.append(f"{name},{' '.join(texts)}")
     write_atomic(out / "truth.csv", "".join(line + "\n" for line in lines).encode())
     command = f"digitnet evaluate --read --data {out}" + (" --single" if per_page == 1 else "")
-    put(f"{out}: {len(lines) - 1:,} pictures and truth.csv; try: {command}")
+    put(f"{out}: {len(lines) - 1:,} images and truth.csv; try: {command}")

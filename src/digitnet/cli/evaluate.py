@@ -25,20 +25,20 @@ def evaluate(
         str | None,
         typer.Option(
             show_default="the newest run, else strong",
-            help="A built-in model (strong, digitnet), an .onnx file, a run's folder, or weights (.safetensors, .pt).",
+            help="Built-in model (strong, digitnet), .onnx file, run folder, or weights (.safetensors, .pt).",
         ),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(show_default="the model's own", help="A data set's name (its test part), or a path."),
+        typer.Option(show_default="the model's own", help="Name of a data set (its test part is scored), or a path."),
     ] = None,
     inputs: Inputs = None,
     corrupt: Annotated[
         str | None,
-        typer.Option(show_default=False, help="Score digits spoilt in this way, or in all fifteen: all."),
+        typer.Option(show_default=False, help="Apply an MNIST-C corruption before scoring; all runs all fifteen."),
     ] = None,
     read: Annotated[
-        bool, typer.Option("--read", help="Score reading whole pictures: --data is a folder with a truth.csv.")
+        bool, typer.Option("--read", help="Score the reading of whole images: --data is a folder with a truth.csv.")
     ] = False,
     single: options.Single = False,
     length: options.Length = None,
@@ -51,7 +51,7 @@ def evaluate(
     show: Annotated[bool, typer.Option("--show", help="Open the confusion matrix.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Score a model: accuracy, each digit, confusions, worst errors, how sure it is, and the confusion matrix.
+    """Score a model: accuracy, per-digit scores, worst errors, calibration, confusion matrix.
 
     Examples: digitnet evaluate; digitnet evaluate --model their.pt --data my-digits.csv --json; digitnet evaluate
     --model strong --corrupt all.
@@ -63,7 +63,7 @@ def evaluate(
 
     rules = from_options(length, lengths, value_range, checksum, kind, None, order)
     if read and inputs is not None:
-        raise ModelError("--input: is for networks of single digits; leave it out with --read")
+        raise ModelError("--input applies only to single-digit networks; omit it with --read")
     if read:
         evaluate_reading(model, data, single, rules, as_json)
         return
@@ -75,7 +75,7 @@ def evaluate(
         return
     done = score(opened, data, data_dir)
     if done.kept_back:
-        say(f"{opened.name} learnt from {done.source}; scoring only the {len(done.digits):,} digits kept back from it.")
+        say(f"{opened.name} was trained on {done.source}; scoring only the {len(done.digits):,} held-out digits.")
     if as_json:
         about = {"model": opened.name, "data": done.source, **_input(opened)}
         print(to_json(about | summary(done.scores, done.digits)))
@@ -85,16 +85,16 @@ def evaluate(
         print_scores("Accuracy", done.scores, done.digits)
         print_selection(done.scores)
         if done.refused is not None:
-            print(f"Refused as no digit: {percent(done.refused)}")
+            print(f"Rejected as not a digit: {percent(done.refused)}")
         if worst := done.scores.worst():
             print("Worst errors, by file:" if done.files else "Worst errors, by index in the data:")
         for error in worst:
             name = str(done.files[error.index]) if done.files else f"{error.index:>6}"
-            put(f"  {name}: a {error.true} read as {error.predicted}, {percent(error.probability)} sure")
+            put(f"  {name}: a {error.true} read as {error.predicted}, confidence {percent(error.probability)}")
         if done.picture.is_file():
             put(f"Confusion matrix: {done.picture}")
     if show and done.picture.is_file() and typer.launch(str(done.picture)):
-        say(f"No viewer could be opened; the picture is {done.picture}")
+        say(f"Cannot open a viewer; the image is {done.picture}")
 
 
 def _input(model: Model) -> dict[str, str]:
@@ -115,7 +115,7 @@ def _evaluate_corrupted(model: Model, name: str, data: str | None, data_dir: Pat
         shares = {name: scores.accuracy for name, scores in found.items()}
         print(to_json({"model": model.name, **_input(model), "accuracy": shares, "mean": mean}))
         return
-    table = Table("corruption", "right", "errors")
+    table = Table("corruption", "accuracy", "errors")
     for name, scores in found.items():
         table.add_row(name, percent(scores.accuracy), f"{scores.n - scores.correct:,}")
     console().print(table)
@@ -130,7 +130,7 @@ def evaluate_reading(model: str | None, data: str | None, single: bool, rules: R
     from digitnet.reading.reader import Reader
 
     if data is None:
-        raise DataError("--read needs --data, a folder with pictures and truth.csv (columns file and digits)")
+        raise DataError("--read requires --data: a folder with images and truth.csv (columns file and digits)")
     scores, files = score_reading(Reader(model or LINE), Path(data), single=single, rules=rules)
     if as_json:
         found = scores.to_dict()
@@ -138,10 +138,10 @@ def evaluate_reading(model: str | None, data: str | None, single: bool, rules: R
             wrong["file"] = files[wrong["index"]]
         print(to_json({"data": data, "rules": str(rules) if rules else None, **found}))
         return
-    kept = f", with the rules {rules}" if rules else ""
-    print_line_scores(f"Pictures of {data}{kept}", scores)
+    kept = f", with the constraints {rules}" if rules else ""
+    print_line_scores(f"Images of {data}{kept}", scores)
     if worst := scores.worst():
         print("Worst errors, by file:")
     for wrong in worst:
         true, said = (text or "nothing" for text in (wrong.true, wrong.read))
-        put(f"  {files[wrong.index]}: {true} read as {said}, {percent(wrong.confidence)} sure")
+        put(f"  {files[wrong.index]}: {true} read as {said}, confidence {percent(wrong.confidence)}")

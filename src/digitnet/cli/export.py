@@ -13,15 +13,15 @@ from digitnet.core.terminal import put
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A run's folder.")],
-    out: Annotated[Path, typer.Option(help="The .onnx file to write.")],
+    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    out: Annotated[Path, typer.Option(help=".onnx file to write.")],
     data: Annotated[
         str | None,
-        typer.Option(show_default="where they were", help="Where the digits that the run was trained on are now."),
+        typer.Option(show_default="where they were", help="Present path of the digits that the run was trained on."),
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Write a trained network as one .onnx file, calibrated, that answers without torch.
+    """Write a trained network as one calibrated .onnx file, which runs without PyTorch.
 
     Example: digitnet export run/best-1 --out mine.onnx; then: digitnet evaluate --model mine.onnx.
     """
@@ -29,23 +29,23 @@ def export(
     from digitnet.training.export import export_run
 
     if out.is_dir():
-        raise DataError(f"{out}: is a folder; name a file in it: --out {out / 'mine.onnx'}")
+        raise DataError(f"{out} is a folder; name a file in it: --out {out / 'mine.onnx'}")
     require_writable(out.parent)
     model = export_run(run, out, data_dir, data)
     put(f"{out}: {out.stat().st_size:,} bytes, sha256 {model.sha256}")
     refused = (
-        f", images with a digit-ness below {model.about['threshold']:g} refused" if "threshold" in model.about else ""
+        f", rejects images with a digitness below {model.about['threshold']:g}" if "threshold" in model.about else ""
     )
     print(f"temperature {model.about['temperature']:.3f}{refused}")
 
 
 def trust(
-    file: Annotated[Path, typer.Argument(help="An .onnx file that you exported yourself, or whose maker you trust.")],
+    file: Annotated[Path, typer.Argument(help=".onnx file that you exported yourself, or whose author you trust.")],
 ) -> None:
-    """Open a model file from now on although it holds more than digitnet's own models do.
+    """Trust a model file that contains operators beyond those of digitnet's own models.
 
-    digitnet opens model files of any origin, as long as they are built of what its own are built of. Your own networks
-    may hold more: on the machine where you exported them they are trusted already, elsewhere by this command.
+    digitnet opens model files of any origin if they consist of the operators of its own networks. Files of your own
+    networks may contain others: they are trusted on the machine that exported them, and elsewhere after this command.
     """
     from digitnet.models import trust as trusts
 

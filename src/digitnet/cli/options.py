@@ -68,7 +68,7 @@ def token(context: typer.Context) -> str | None:
 
 
 def warn_of_typos(context: typer.Context) -> None:
-    """Warn of variables that nearly have an option's name. Others may be anybody's, such as Kubernetes' own."""
+    """Warn about variables that nearly have an option's name. Other variables may belong to Kubernetes, for example."""
     from difflib import get_close_matches
 
     known = [_variable(param.name) for param in context.command.params] + [_variable(TOKEN), _variable("data")]
@@ -109,7 +109,7 @@ DataDir = Annotated[
     Path | None,
     typer.Option(
         show_default="DIGITNET_DATA, else the platform's cache folder",
-        help="Folder of named data sets.",
+        help="Folder of the named data sets.",
     ),
 ]
 
@@ -119,28 +119,31 @@ Inputs = Annotated[
     typer.Option(
         "--input",
         show_default="the best on validation digits",
-        help="What weights by others take: 0..1; mnist, normalised by 0.1307 and 0.3081; -1..1; or 0..255.",
+        help="Input scaling of weights from elsewhere: 0..1, mnist (mean 0.1307, std 0.3081), -1..1 or 0..255.",
     ),
 ]
 
 
-Length = Annotated[int | None, typer.Option(min=1, show_default=False, help="Digits that every number has.")]
+Length = Annotated[int | None, typer.Option(min=1, show_default=False, help="Number of digits of every number.")]
 
 
-Lengths = Annotated[str | None, typer.Option(show_default=False, help="Fewest and most digits, such as 4-6.")]
+Lengths = Annotated[
+    str | None, typer.Option(show_default=False, help="Minimum and maximum number of digits, such as 4-6.")
+]
 
 
 Checksum = Annotated[
-    str | None, typer.Option(show_default=False, help="luhn, isbn, ean, or iban-digits-de (any country of digits).")
+    str | None,
+    typer.Option(show_default=False, help="Check digit: luhn, isbn, ean, or iban-digits-XX, such as iban-digits-de."),
 ]
 
 
-Line = Annotated[str, typer.Option(help="What reads numbers: the built-in line, or an .onnx file.")]
+Line = Annotated[str, typer.Option(help='The line reader: the built-in "line" or an .onnx file.')]
 
 
 Range = Annotated[
-    str | None, typer.Option("--range", show_default=False, help="Least and greatest value, such as 0..100.")
+    str | None, typer.Option("--range", show_default=False, help="Minimum and maximum value, such as 0..100.")
 ]
 
 
-Single = Annotated[bool, typer.Option("--single", help="Each picture holds one number and nothing else.")]
+Single = Annotated[bool, typer.Option("--single", help="Each image contains one number and nothing else.")]

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
 KindOf = Annotated[
     Literal["digits", "decimal", "integer", "date", "time", "phone", "fraction"] | None,
-    typer.Option("--kind", show_default=False, help="What every number is; text prints its value, dates as ISO 8601."),
+    typer.Option("--kind", show_default=False, help="Kind of every number; text prints its value, dates as ISO 8601."),
 ]
 DecimalSign = Annotated[
-    Literal[".", ","] | None, typer.Option("--decimal", show_default="either", help="The sign before decimals.")
+    Literal[".", ","] | None, typer.Option("--decimal", show_default="either", help="Decimal separator.")
 ]
 Order = Annotated[
-    Literal["dmy", "mdy", "ymd"] | None, typer.Option("--order", show_default="any", help="Of a date's parts.")
+    Literal["dmy", "mdy", "ymd"] | None,
+    typer.Option("--order", show_default="any", help="Order of day, month and year in dates."),
 ]
 
 
@@ -36,16 +37,16 @@ def read(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="Pictures, PDFs, folders, patterns; - is standard input. For tables Parquet, addresses too. "
-            "Names that begin with a dash go after --."
+            help="Images, PDFs, folders, patterns; - is standard input. For tables also Parquet files and addresses. "
+            "Put names that begin with a dash after --."
         ),
     ],
     form: Annotated[
         Literal["text", "json", "jsonl", "csv", "parquet"] | None,
-        typer.Option("--format", show_default="text", help="How to give what was read; parquet: tables in a folder."),
+        typer.Option("--format", show_default="text", help="Output format; parquet writes tables into a folder."),
     ] = None,
     min_confidence: Annotated[
-        float, typer.Option(min=0, max=1, help="Numbers less sure than this are for a person: text prints a ?.")
+        float, typer.Option(min=0, max=1, help="Reject numbers below this confidence (0 to 1): text prints a ?.")
     ] = 0.0,
     single: Single = False,
     length: Length = None,
@@ -56,54 +57,54 @@ def read(
     decimal: DecimalSign = None,
     order: Order = None,
     written: Annotated[
-        bool, typer.Option("--written", help="In text: numbers as written, with their signs, such as 1.159,-.")
+        bool, typer.Option("--written", help="In text, print numbers as written, with their signs, such as 1.159,-.")
     ] = False,
     line: Line = "line",
     out: Annotated[
         str | None,
-        typer.Option(
-            show_default="standard output", help="A file for the results; for parquet a folder or an address."
-        ),
+        typer.Option(show_default="standard output", help="Output file; for parquet a folder or an address."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with --out where it was stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted --out.")] = False,
     overlay: Annotated[
-        Path | None, typer.Option(show_default=False, help="A folder for the pages with a box around every number.")
+        Path | None, typer.Option(show_default=False, help="Folder for the pages with a box around every number.")
     ] = None,
     explain: Annotated[
-        Path | None, typer.Option(show_default=False, help="A folder for pictures of the steps: page, ink, strips.")
+        Path | None, typer.Option(show_default=False, help="Folder for images of the steps: page, ink, strips.")
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, max=100_000, show_default="1; with ray all cores", help="Pages read at the same time."),
+        typer.Option(min=1, max=100_000, show_default="1; all cores with ray", help="Pages read at the same time."),
     ] = None,
     engine: Annotated[
-        Literal["local", "ray"], typer.Option(help="What reads: this machine, or a Ray cluster, into parquet.")
+        Literal["local", "ray"], typer.Option(help="Read on this machine, or on a Ray cluster (parquet only).")
     ] = "local",
     address: Annotated[
         str | None,
-        typer.Option(show_default="starts Ray on this machine", help="Of the Ray cluster; auto finds it."),
+        typer.Option(show_default="starts Ray on this machine", help="Address of the Ray cluster; auto finds it."),
     ] = None,
 ) -> None:
-    """Read the numbers on pictures: scans, photos, drawings.
+    """Read the numbers in images: scans, photos, drawings.
 
     Examples: digitnet read photo.jpg; digitnet read scans/ --format csv --out read.csv --jobs 2; digitnet read
     amount.png --single --lengths 3-5; digitnet read s3://bucket/scans/ --engine ray --out s3://bucket/read.
 
-    Exit status 2 where a file could not be read; the others are read all the same.
+    The exit status is 2 if a file could not be read; the others are still read.
     """
     from digitnet.reading.constraints import from_options
 
     rules = from_options(length, lengths, value_range, checksum, kind, decimal, order)
     form = form or ("parquet" if engine == "ray" else "text")
     if written and form != "text":
-        raise DataError(f"--written is for --format text; {form} has the field written")
+        raise DataError(f"--written requires --format text; {form} has the field written")
     if form == "parquet":
         if overlay or explain or min_confidence:
-            raise DataError("--overlay, --explain and --min-confidence are not for tables; choose by their columns")
+            raise DataError(
+                "--overlay, --explain and --min-confidence do not apply to tables; filter the tables by their columns"
+            )
         read_tables.read_tables(paths, out, resume, single, rules, engine, address, jobs, line)
         return
     if engine == "ray" or address or (jobs or 1) > read_tables.MAX_LOCAL_JOBS:
-        raise DataError(f"--format {form}: is for --engine local alone, with --jobs up to {read_tables.MAX_LOCAL_JOBS}")
+        raise DataError(f"--format {form} requires --engine local and --jobs of at most {read_tables.MAX_LOCAL_JOBS}")
     from digitnet.core.digits import DIGITS
     from digitnet.reading.batch import pictures, read_all
     from digitnet.reading.notes import note
@@ -115,13 +116,13 @@ def read(
     files = pictures(paths)
     jobs = jobs or 1
     if resume and (path is None or form not in ("jsonl", "csv")):
-        raise DataError("--resume goes on with lines or tables; name --out, with --format jsonl, csv or parquet")
+        raise DataError("--resume requires --out and --format jsonl, csv or parquet")
     done = go_on(path, form) if resume and path is not None and path.is_file() else set()
     if path is not None and path.is_file() and not resume:
-        raise DataError(f"{out}: exists already; go on with it by --resume, or name another --out")
+        raise DataError(f"{out} already exists; resume it with --resume, or choose another --out")
     left = [file for file in files if file not in done]
     if done:
-        say(f"{len(files) - len(left):,} of {len(files):,} files are in {out} already")
+        say(f"{len(files) - len(left):,} of {len(files):,} files are already in {out}")
     for folder in (overlay, explain):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -131,7 +132,7 @@ def read(
     explained: dict[Path, str] = {}
     shown = "written" if written else "value" if kind else "text"
     if written and reader.line.alphabet == DIGITS:
-        say(f"The line reader {reader.line.name} knows digits alone: numbers are printed without their signs")
+        say(f"The line reader {reader.line.name} knows only digits: numbers are printed without their signs")
     with writer(path, form, len(files) > 1, min_confidence, shown) as write, _bar(len(left)) as advance:
         for each in read_all(reader, left, single=single, rules=rules, jobs=jobs, opened=_opened):
             if each.reading is None:
@@ -180,7 +181,7 @@ def _save(folder: Path, each: Read, picture: Any, taken: dict[Path, str]) -> Non
     while taken.setdefault(path, each.file) != each.file:
         path, more = folder / place.with_name(f"{name}~{more}.png"), more + 1
     if path.resolve() == Path(each.file).resolve():
-        raise ImageError(f"{path}: is the picture itself; name another folder")
+        raise ImageError(f"{path} is the input image itself; choose another folder")
     packed = io.BytesIO()
     Image.fromarray(picture).save(packed, "PNG")
     write_atomic(path, packed.getvalue())

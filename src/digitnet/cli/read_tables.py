@@ -39,11 +39,11 @@ def read_tables(
 ) -> None:
     """Read into tables: what `digitnet read --format parquet` and `--engine ray` do."""
     if out is None:
-        raise DataError("tables need a folder; name it by --out")
+        raise DataError("tables need a folder; name it with --out")
     if address and engine != "ray":
-        raise DataError("--address is of a Ray cluster; add --engine ray")
+        raise DataError("--address applies only to --engine ray")
     if engine == "local" and (jobs or 1) > MAX_LOCAL_JOBS:
-        raise DataError(f"--jobs {jobs}: this machine reads up to {MAX_LOCAL_JOBS} pages at the same time")
+        raise DataError(f"--jobs {jobs}: at most {MAX_LOCAL_JOBS} on one machine; use --engine ray for more")
     import pyarrow  # noqa: F401
 
     if engine == "ray":
@@ -58,7 +58,7 @@ def read_tables(
     total = job.manifest.inputs
     done = total - sum(job.size(part) for part in job.left())
     if done:
-        say(f"{done:,} of {total:,} inputs are in {job.folder} already")
+        say(f"{done:,} of {total:,} inputs are already in {job.folder}")
     if engine == "ray":
         reading = read_on_ray(job, address, jobs, line)
     elif (jobs or 1) > 1 and total - done >= WORTH:
@@ -71,11 +71,11 @@ def read_tables(
                 advance(inputs)
         summary = job.finish()
     except KeyboardInterrupt:
-        say(f"Stopped; what is in {job.folder} is kept. Go on with the same command and --resume")
+        say(f"Stopped; the finished parts in {job.folder} are kept. Resume with the same command and --resume")
         raise typer.Exit(130) from None
     say(
         f"{summary.inputs:,} inputs: {summary.with_numbers:,} with {summary.numbers:,} numbers, {summary.without:,} "
-        f"without any, {summary.not_read:,} not read"
+        f"without numbers, {summary.not_read:,} not read"
         + (f"; see {job.folder}/failures.parquet" * bool(summary.not_read))
     )
     if summary.not_read:
@@ -111,6 +111,6 @@ def _count(done: int, total: int) -> Iterator[Callable[[int], None]]:
                 said = now
                 rate = (done - before) / (now - began)
                 left = duration((total - done) / rate if rate else 0)
-                say(f"{done:,} of {total:,} inputs, {rate:,.0f} a second, {left} left")
+                say(f"{done:,} of {total:,} inputs, {rate:,.0f} per second, {left} left")
 
         yield advance

@@ -18,31 +18,31 @@ def report(
         str | None,
         typer.Argument(
             show_default="the newest run, else strong",
-            help="A run's folder, a built-in model (strong, digitnet), an .onnx file, or weights (.safetensors, .pt).",
+            help="Run folder, built-in model (strong, digitnet), .onnx file, or weights (.safetensors, .pt).",
         ),
     ] = None,
     data: Annotated[
         list[str] | None,
         typer.Option(
             show_default="the model's own",
-            help="A data set's name, or a path; may be repeated: the first is the main one, the others show how the "
-            "model does elsewhere.",
+            help="Name of a data set, or a path (repeatable): the first is the subject, the others show how well the "
+            "model transfers.",
         ),
     ] = None,
     compare: Annotated[
-        str | None, typer.Option(show_default=False, help="Another model, to set beside it on the same digits.")
+        str | None, typer.Option(show_default=False, help="Another model to compare on the same digits.")
     ] = None,
     inputs: Inputs = None,
     out: Annotated[
-        Path | None, typer.Option(show_default="report.html, in the folder of a run", help="The file.")
+        Path | None, typer.Option(show_default="report.html, in the run's folder", help="File to write.")
     ] = None,
     figures: Annotated[
-        Path | None, typer.Option(show_default=False, help="A folder for every figure as PNG and its data as CSV.")
+        Path | None, typer.Option(show_default=False, help="Folder for every figure as PNG and its data as CSV.")
     ] = None,
-    open_it: Annotated[bool, typer.Option("--open", help="Open the report when it is done.")] = False,
+    open_it: Annotated[bool, typer.Option("--open", help="Open the finished report.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Write a model's report, one HTML file to look at, print or send: mistakes, trust, spoilt digits, what is inside.
+    """Write a model's report: one HTML file with its errors, calibration, robustness and internals.
 
     Examples: digitnet report; digitnet report run/best-1 --open; digitnet report strong --compare digitnet; digitnet
     report mine.onnx --data mnist --data my-digits/ --figures figures.
@@ -56,7 +56,7 @@ def report(
     if figures is not None:
         put(f"Figures: {figures}")
     if open_it and typer.launch(str(path)):
-        say(f"No viewer could be opened; the report is {path}")
+        say(f"Cannot open a viewer; the report is {path}")
 
 
 @contextmanager

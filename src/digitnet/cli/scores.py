@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def print_sending(scores: Answers, shares: Sequence[float]) -> None:
-    """Print the calibration, and what is gained by sending shares (0..1) of the least sure answers to a person."""
+    """Print the calibration, and the remaining error if shares (0..1) of the least confident answers are rejected."""
     from rich.table import Table
 
     print(f"Calibration: confidence and accuracy differ by {percent(scores.calibration_error)} (ECE, 15 bins)")
-    table = Table("sent to a person", "less sure than", "of the rest wrong", "errors")
+    table = Table("rejected", "confidence below", "error of the rest", "errors")
     for column in table.columns:
         column.justify = "right"
     for selection in map(scores.sending, shares):
@@ -35,7 +35,7 @@ def print_scores(heading: str, scores: Scores, digits: Digits) -> None:
     from digitnet.data.datasets import wrong_labels
 
     low, high = scores.interval
-    print(f"{heading} {percent(scores.accuracy)}  (95 % interval {percent(low)} to {percent(high)})")
+    print(f"{heading} {percent(scores.accuracy)}  (95% interval {percent(low)} to {percent(high)})")
     print(f"{scores.n - scores.correct:,} of {scores.n:,} digits read wrong")
     if wrong := wrong_labels(digits):
         rest = scores.without(wrong)
@@ -59,25 +59,25 @@ def print_scores(heading: str, scores: Scores, digits: Digits) -> None:
 
 
 def print_line_scores(heading: str, scores: LineScores) -> None:
-    """Print how many texts were read exactly, and what is gained by sending the least sure ones to a person."""
+    """Print how many texts were read exactly, and the remaining error if the least confident ones are rejected."""
     from digitnet.evaluation.line_metrics import LINE_SHARES
 
     low, high = scores.interval
-    put(f"{heading}: {percent(scores.accuracy)} read exactly  (95 % interval {percent(low)} to {percent(high)})")
+    put(f"{heading}: {percent(scores.accuracy)} read exactly  (95% interval {percent(low)} to {percent(high)})")
     characters = percent(scores.character_error_rate)
     print(f"{scores.n - scores.correct:,} of {scores.n:,} read wrong; {characters} of the characters")
     print_sending(scores, LINE_SHARES)
 
 
 def print_selection(scores: Scores) -> None:
-    """Print what is gained by sending the least sure digits to a person."""
+    """Print the remaining error if the least confident digits are rejected for manual review."""
     from digitnet.evaluation.metrics import SHARES
 
     print_sending(scores, SHARES)
     if (safe := scores.selection()) is None:
-        print("At most 0.1 % wrong, with 95 % certainty: these digits are too few or too often misread to show it")
+        print("At most 0.1% wrong, with 95% certainty: not achievable; the digits are too few or too often misread")
     else:
         print(
-            f"At most 0.1 % wrong, with 95 % certainty: send the {percent(safe.rejected)} that are less sure than "
-            f"{100 * safe.threshold:.4g} % to a person"
+            f"At most 0.1% wrong, with 95% certainty: reject the {percent(safe.rejected)} with a confidence below "
+            f"{100 * safe.threshold:.4g}% for manual review"
         )

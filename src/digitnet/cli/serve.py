@@ -19,15 +19,15 @@ from digitnet.core.terminal import say
 
 def serve(
     context: typer.Context,
-    host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0 is every one of this machine.")] = (
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 means all addresses of this machine.")] = (
         "127.0.0.1"
     ),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any free one.")] = 8000,
-    model: Annotated[str, typer.Option(help="A built-in model (strong, digitnet) or an .onnx file.")] = "strong",
-    line: Annotated[str, typer.Option(help="What reads numbers: the built-in line, or an .onnx file.")] = "line",
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes, each with models of its own.")] = 1,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 means any free port.")] = 8000,
+    model: Annotated[str, typer.Option(help="Single-digit model: strong, digitnet or an .onnx file.")] = "strong",
+    line: Annotated[str, typer.Option(help='The line reader: the built-in "line" or an .onnx file.')] = "line",
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Number of processes, each with its own models.")] = 1,
     report: Annotated[
-        Path | None, typer.Option(show_default=False, help="A run's folder: its errors are shown on the page.")
+        Path | None, typer.Option(show_default=False, help="Folder of a run whose errors the page shows.")
     ] = None,
     name: Annotated[
         list[str] | None,
@@ -35,19 +35,19 @@ def serve(
             show_default=False, help="Additional host name to accept, such as a reverse proxy's (repeatable)."
         ),
     ] = None,
-    access_log: Annotated[bool, typer.Option(help="Write a line of JSON for each request to standard output.")] = False,
+    access_log: Annotated[bool, typer.Option(help="Write one line of JSON per request to standard output.")] = False,
     config: Annotated[
         Path | None,
         typer.Option(
-            show_default=False, is_eager=True, callback=use_file, help="A TOML file of these options, and of the token."
+            show_default=False, is_eager=True, callback=use_file, help="TOML file with these options and the token."
         ),
     ] = None,
 ) -> None:
-    """Serve reading over HTTP, with a web page to draw, read and look inside.
+    """Serve a web page and an HTTP service for reading numbers.
 
     Examples: digitnet serve; digitnet serve --report run/best-1; DIGITNET_TOKEN=... digitnet serve --host 0.0.0.0.
 
-    The environment variable DIGITNET_TOKEN, if set, is what requests must name.
+    If the environment variable DIGITNET_TOKEN is set, requests must send this token.
 
     A flag takes precedence over a variable, and a variable over the file.
     """
@@ -62,7 +62,7 @@ def serve(
 
     def opened(listening: socket.socket) -> None:
         if not _is_local(host) and token is None:
-            say(f"Warning: everybody who reaches {host} may ask this service; set DIGITNET_TOKEN to let only some")
+            say(f"Warning: everyone who can reach {host} can use this service; set DIGITNET_TOKEN to require a token")
         shown = f"[{host}]" if ":" in host else {"0.0.0.0": "127.0.0.1"}.get(host, host)  # noqa: S104
         print(f"Open http://{shown}:{listening.getsockname()[1]} (stop with Ctrl+C)", flush=True, file=out)
 
@@ -87,6 +87,6 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.listen(2048)
     except OSError as error:
         listening.close()
-        raise DataError(f"{host}:{port}: {error.strerror}; name another --host or --port") from error
+        raise DataError(f"{host}:{port}: {error.strerror}; choose another --host or --port") from error
     listening.setblocking(False)
     return listening

@@ -42,7 +42,7 @@ def train(
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, show_default="the recipe's, more for few digits", help=described("epochs")),
+        typer.Option(min=1, show_default="the recipe's; more for small data sets", help=described("epochs")),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, show_default="the recipe's", help=described("batch_size"))
@@ -52,8 +52,8 @@ def train(
         DeviceName | None,
         typer.Option(show_default=TrainConfig.device, help=described("device")),
     ] = None,
-    out: Annotated[Path | None, typer.Option(show_default="run/RECIPE-N", help="A new folder for the run.")] = None,
-    resume: Annotated[Path | None, typer.Option(show_default=False, help="Go on with the run in this folder.")] = None,
+    out: Annotated[Path | None, typer.Option(show_default="run/RECIPE-N", help="New folder for the run.")] = None,
+    resume: Annotated[Path | None, typer.Option(show_default=False, help="Resume the run in this folder.")] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Train a network, then score it once on the test digits.
@@ -70,14 +70,14 @@ def train(
         if resume is None:
             config = RECIPES[recipe or RECIPE_OF[model or TrainConfig.model]]
             if model and config.model != model:
-                raise TrainingError(f"the recipe {recipe!r} trains {config.model}; leave out --model {model}")
+                raise TrainingError(f"recipe {recipe!r} trains {config.model}; omit --model {model}")
             run = start(replace(config, device=device or "auto", **asked), out, data_dir)
         else:
             others = {"model": model, "recipe": recipe, "out": out}
             asked.pop("data", None)
             if given := [*asked, *(name for name, value in others.items() if value)]:
                 flags = ", ".join("--" + name.replace("_", "-") for name in given)
-                raise TrainingError(f"--resume goes on with the settings of {resume}; leave out {flags}")
+                raise TrainingError(f"--resume uses the settings of {resume}; omit {flags}")
             run = reopen(resume, device, data_dir, data)
         _train(run, first)
     if first:
@@ -89,21 +89,21 @@ def _train(run: Run, first: bool) -> None:
     epochs = "1 epoch" if config.epochs == 1 else f"{config.epochs:,} epochs"
     source = f"{len(run.parts.train):,} digits of {config.data}"
     if config.lines:
-        source = f"{config.lines:,} lines an epoch, by pens, fonts, invented hands and {source}"
+        source = f"{config.lines:,} lines per epoch, from pen trajectories, fonts, synthetic handwriting and {source}"
     put(
-        f"Training {config.model} by the recipe {config.recipe!r} on {source},"
+        f"Training {config.model} with recipe {config.recipe!r} on {source},"
         f" {epochs} ({config.device}, {config.precision}) into {run.folder}"
     )
     if past := run.history():
         left = past[-1]["seconds"] * (config.epochs - len(past))
-        put(f"{len(past):,} of {epochs} are done; {duration(left)} left at the speed of the last")
+        put(f"{len(past):,} of {epochs} finished; {duration(left)} left at the speed of the last one")
     try:
         with _progress(config) as show:
             for epoch in run.train():
                 show(epoch)
     except KeyboardInterrupt:
         if first:
-            say(f"Stopped; every finished epoch is kept. Go on with: {program()} train --resume {run.folder}")
+            say(f"Stopped; every finished epoch is saved. Resume with: {program()} train --resume {run.folder}")
         raise typer.Exit(130) from None
 
 
@@ -126,11 +126,11 @@ def _finish(run: Run) -> None:
     put(f"  {evaluate} --show")
     print("      opens the confusion matrix and lists the worst errors")
     put(f"  {evaluate} --data PATH")
-    print("      scores the network on digits of your own")
+    print("      scores the network on your own digits")
     if run.config.recipe == "best":
-        print(f"  {program()} train --recipe quick\n      learns nearly as well in seconds")
+        print(f"  {program()} train --recipe quick\n      trains in seconds, to about 99%")
     else:
-        print(f"  {program()} train\n      learns better, in about two minutes for MNIST")
+        print(f"  {program()} train\n      trains a better network, in about two minutes for MNIST")
 
 
 def _report(run: Run, scores: Scores) -> Path | None:
@@ -140,7 +140,7 @@ def _report(run: Run, scores: Scores) -> Path | None:
     try:
         return report_run(run.evaluation(scores))
     except (OSError, ModuleNotFoundError, DigitNetError) as error:
-        say(f"no report was written ({error}); write it with: {program()} report {run.folder}")
+        say(f"the report was not written ({error}); write it with: {program()} report {run.folder}")
         return None
 
 

@@ -1,6 +1,6 @@
-"""The values that flow through digitnet, and the convention they keep.
+"""The common data types, and their convention.
 
-The MNIST convention: a digit is a (28, 28) uint8 image, 0 for paper and 255 for ink, upright and centred.
+The MNIST convention: a digit is a (28, 28) uint8 image, 0 for background and 255 for ink, upright and centred.
 Scaling to 0..1 happens inside the models, never outside.
 """
 
@@ -27,15 +27,15 @@ Classifier = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Digits:
-    """Handwritten digits as MNIST draws them: parallel columns, one row a digit.
+    """Handwritten digits in MNIST's format: parallel columns with one row per digit.
 
-    images: (n, 28, 28) uint8, 0 paper .. 255 ink.
-    labels: (n,) 0..9 of any integer type, kept as uint8: what a person says.
-    probs: (n, 10) floats in 0..1, kept as float32: what a model says.
-    boxes: (n, 4) integers, kept as int32: left, top, right, bottom on the page, pixels.
+    images: (n, 28, 28) uint8, 0 background .. 255 ink.
+    labels: (n,) 0..9 of any integer type, stored as uint8: the true digits.
+    probs: (n, 10) floats in 0..1, stored as float32: the predictions of a model.
+    boxes: (n, 4) integers, stored as int32: left, top, right, bottom on the page, pixels.
 
     An index, slice, mask or index array selects rows of every column: `digits[digits.labels == 7]`.
-    Raises DataError where a column has the wrong shape, type, length or range.
+    Raises DataError if a column has the wrong shape, type, length or range.
     """
 
     images: NDArray[np.uint8]
@@ -49,19 +49,19 @@ class Digits:
         if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE) or images.dtype != np.uint8:
             raise DataError(
                 f"images are {images.shape} {images.dtype}, expected (n, {SIDE}, {SIDE}) uint8 "
-                "with 0 for paper and 255 for ink"
+                "with 0 for background and 255 for ink"
             )
         object.__setattr__(self, "images", images)
         if self.labels is not None:
             labels = self._column("labels", self.labels, (), "iu")
             if len(labels) and not (labels.min() >= 0 and labels.max() <= 9):
                 wrong = int(np.flatnonzero((labels < 0) | (labels > 9))[0])
-                raise DataError(f"label {labels[wrong]} at index {wrong}: labels are the digits 0..9")
+                raise DataError(f"label {labels[wrong]} at index {wrong} is not a digit 0..9")
             object.__setattr__(self, "labels", labels.astype(np.uint8, copy=False))
         if self.probs is not None:
             probs = self._column("probs", self.probs, (10,), "f").astype(np.float32, copy=False)
             if len(probs) and not (probs.min() >= 0 and probs.max() <= 1 + 1e-5):  # NaN fails this too
-                raise DataError("probs hold values outside 0..1")
+                raise DataError("probs contain values outside 0..1")
             object.__setattr__(self, "probs", probs)
         if self.boxes is not None:
             boxes = self._column("boxes", self.boxes, (4,), "iu")
@@ -99,9 +99,9 @@ class Digits:
 
 
 def ensemble(members: Sequence[Classifier]) -> Classifier:
-    """Return a classifier that gives the mean of its members' probabilities."""
+    """Return a classifier that averages the probabilities of its members."""
     if not members:
-        raise ModelError("an ensemble needs at least one member")
+        raise ModelError("an ensemble needs at least one model")
 
     def mean(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         total: NDArray[np.float32] = sum((member(images) for member in members[1:]), members[0](images))

@@ -1,30 +1,30 @@
-"""What can go wrong, as one small family.
+"""The errors of digitnet.
 
     DigitNetError           everything below; the command line prints it as one line and exits with 1
-    |-- DataError           a data set is missing, damaged or not what it claims to be
-    |-- ImageError          a picture is missing, damaged, too large or of a kind that is not read
-    |-- ModelError          a model file is missing, damaged or of another shape
-    `-- TrainingError       training cannot start, go on or be resumed
+    |-- DataError           a data set is missing, damaged or invalid
+    |-- ImageError          an image is missing, damaged, too large or of an unsupported type
+    |-- ModelError          a model file is missing, damaged or incompatible
+    `-- TrainingError       training cannot start, continue or be resumed
 
 Every message names the thing, the fact and the next step.
 """
 
 
 class DigitNetError(Exception):
-    """Base of every error that a user can cause or mend."""
+    """Base class of every error that a user can cause or fix."""
 
 
 class DataError(DigitNetError):
-    """A data set is missing, damaged or not what it claims to be."""
+    """A data set is missing, damaged or invalid."""
 
 
 class ImageError(DigitNetError):
-    """A picture is missing, damaged, too large or of a kind that is not read."""
+    """An image is missing, damaged, too large or of an unsupported type."""
 
 
 class ModelError(DigitNetError):
-    """A model file is missing, damaged or of another shape."""
+    """A model file is missing, damaged or incompatible."""
 
 
 class TrainingError(DigitNetError):
-    """Training cannot start, go on or be resumed."""
+    """Training cannot start, continue or be resumed."""

@@ -61,7 +61,7 @@ def require_writable(folder: Path) -> None:
         write_atomic(folder / ".try", b"")
         (folder / ".try").unlink(missing_ok=True)
     except OSError as error:
-        raise DataError(f"{folder}: cannot be written ({error.strerror}); name another --out") from error
+        raise DataError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
 
 
 def to_json(value: Mapping[str, Any]) -> str:
@@ -110,7 +110,7 @@ def gunzip(data: bytes, limit: int) -> bytes:
     except EOFError as error:
         raise DataError("truncated gzip data") from error
     except (OSError, zlib.error) as error:
-        raise DataError(f"not whole gzip data ({error})") from error
+        raise DataError(f"incomplete gzip data ({error})") from error
     if len(unpacked) > limit:
         raise DataError(f"unpacks to more than {limit} bytes")
     return bytes(unpacked)

@@ -92,7 +92,7 @@ def read(path: Path, columns: Mapping[str, Column], limit: int) -> dict[str, NDA
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, column: Column, name: str, limit: int) -> NDArray[Any]:
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DataError(f"{name} is packed in a way that numpy does not write; save it with numpy.savez")
+        raise DataError(f"{name} uses a compression that numpy does not write; save it with numpy.savez")
     with archive.open(member) as opened:
         file = cast(BinaryIO, opened)
         start = io.BytesIO(fill(bytearray(), file, _HEADER))
@@ -110,5 +110,5 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, column: Column, na
         # One byte more would show an excess, and the end a wrong checksum.
         data = fill(bytearray(start.read()), file, size + 1) if fits else bytearray()
     if not fits or len(data) != size:
-        raise DataError(f"{name} is truncated or too long: its header {shape} says {size:,} bytes; copy it again")
+        raise DataError(f"{name} is truncated or too long: its header {shape} states {size:,} bytes; copy it again")
     return np.ndarray(shape, dtype, data, order="F" if fortran else "C")

@@ -7,20 +7,20 @@ from unicodedata import category
 
 
 def listed(names: Iterable[str], most: int = 20) -> str:
-    """Return names out of a file as a message may tell them: printable, and not endlessly many; "none" of none."""
+    """Return names out of a file as a message may list them: printable, at most `most`, or "none"."""
     known = list(names)
     shown = [printable(name[:80]) for name in known[:most]]
     return ", ".join(shown + [f"and {len(known) - most} more"] * (len(known) > most)) or "none"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return what to say of a name that is not known: the one that was probably meant, or else all that there are."""
+    """Return advice on an unknown name: the one that was probably meant, or else all known names."""
     from difflib import get_close_matches  # not needed where all goes well
 
     names = list(known)
     if close := get_close_matches(name[:80].lower(), names, 1):
         return f"did you mean {close[0]!r}?"
-    return f"choose one of {', '.join(names)}" if names else "leave it out"
+    return f"choose one of {', '.join(names)}" if names else "omit it"
 
 
 def printable(words: str, surrogates: bool = False) -> str:
@@ -36,8 +36,8 @@ def printable(words: str, surrogates: bool = False) -> str:
 
 def percent(share: float) -> str:
     """Return a share 0..1 as percent with two places; only 1 itself rounds to 100."""
-    text = f"{100 * share:.2f} %"
-    return "99.99 %" if text == "100.00 %" and share < 1 else text
+    text = f"{100 * share:.2f}%"
+    return "99.99%" if text == "100.00%" and share < 1 else text
 
 
 def reason(error: BaseException, most: int = 200) -> str:

@@ -1,4 +1,4 @@
-"""Digits spoilt in fifteen ways: `corrupt(digits, name, seed) -> Digits`.
+"""The fifteen corruptions of MNIST-C: `corrupt(digits, name, seed) -> Digits`.
 
 The corruptions, their order and their strength are those of MNIST-C (Mu and Gilmer, "MNIST-C: A Robustness Benchmark
 for Computer Vision", 2019, whose functions stand in github.com/google-research/mnist-c). They are written anew here
@@ -43,13 +43,13 @@ CENTRE = (SIDE - 1) / 2
 
 
 def corrupt(digits: Digits, name: str, seed: int = 0) -> Digits:
-    """Spoil every digit in the way called `name`, one of `CORRUPTIONS`.
+    """Corrupt every digit with the corruption `name`, one of `CORRUPTIONS`.
 
-    Labels and boxes are kept, probabilities are dropped, for they were said of other images. The same digits, name
-    and seed (0 or more) always give the same images. Raises DataError where there is no corruption of that name.
+    Labels and boxes are kept; probabilities are dropped, because they belong to the original images. The same digits,
+    name and seed (0 or more) always give the same images. Raises DataError if the name is unknown.
     """
     if name not in CORRUPTIONS:
-        raise DataError(f"no corruption is called {name!r}; choose one of {', '.join(CORRUPTIONS)}")
+        raise DataError(f"unknown corruption {name!r}; choose one of {', '.join(CORRUPTIONS)}")
     rng = np.random.default_rng([seed, *name.encode()])
     images = np.empty_like(digits.images)
     for start in range(0, len(images), BLOCK):

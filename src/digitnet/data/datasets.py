@@ -76,14 +76,14 @@ def find(
                 fault = str(error)
             if fault is None:
                 return path, data
-            log.warning("%s is passed over: %s", path, fault)
+            log.warning("skipping %s: %s", path, fault)
     return None
 
 
 def get(dataset: Dataset | FontSet, data_dir: str | Path | None = None) -> list[Path]:
-    """Make sure that a named set is here, fetching what is missing; return the path of each of its files.
+    """Download the missing files of a named data set; return the path of each of its files.
 
-    Raises DataError saying what was tried and what to put where.
+    Raises DataError with the attempted sources and the manual alternative.
     """
     return [path for path, _ in _files(dataset, dataset.files, data_dir)]
 
@@ -104,25 +104,25 @@ def _files(
             names = ", ".join(file.name for file in dataset.files[:4])
             names += f" and {len(dataset.files) - 4} more" if len(dataset.files) > 4 else ""
             raise DataError(
-                f"{error}. Without a network: put {names} (plain or .gz) into {folder}, "
-                "or name a folder that has them with --data-dir or DIGITNET_DATA."
+                f"{error}. Without a network, put {names} (plain or .gz) into {folder}, "
+                "or name a folder that contains them with --data-dir or DIGITNET_DATA."
             ) from error
         found |= {file: (folder / file.name, (folder / file.name).read_bytes()) for file in missing}
     return [hit for hit in found.values() if hit is not None]
 
 
 def load(name_or_path: str | Path, split: str = "test", data_dir: str | Path | None = None) -> Digits:
-    """Return the digits of a named set, fetched if need be, or of a file or folder of one's own.
+    """Load digits by the name of a data set, downloaded if necessary, or from a file or folder.
 
     name_or_path: a name of `DATASETS`; or an IDX file (plain or .gz), a CSV, a .npz, a Parquet file, a folder with a
-        subfolder of pictures per digit, or a folder with `train` and `test` parts of such files or subfolders.
-    split: "train", "test" or "all". A source without parts of its own gives all its digits, whichever is asked.
-    data_dir: the folder of named sets; see `data_folder`.
+        subfolder of images per digit, or a folder with `train` and `test` parts of such files or subfolders.
+    split: "train", "test" or "all". A source without these parts returns all its digits for any split.
+    data_dir: the folder of the named data sets; see `data_folder`.
 
-    Images are (n, 28, 28) uint8, 0 paper .. 255 ink; labels are None where the source has none. Warns (UserWarning)
-    where images by path look like dark ink on light paper or are blank, or where their rows and columns are swapped, as
-    in EMNIST's files: these are turned upright. What else is changed, such as values 0..1 or another size, is told in
-    the log. Raises DataError naming the file and its fault.
+    Images are (n, 28, 28) uint8, 0 background .. 255 ink; labels are None if the source has no labels. Warns
+    (UserWarning) if images from a path look like dark ink on light paper or are blank, or if their rows and columns are
+    swapped, as in EMNIST's files; these are transposed. Other conversions, such as values 0..1 or another size, are
+    logged. Raises DataError with the file and its fault.
     """
     if split not in SPLITS:
         raise DataError(f"split {split!r}: choose one of {', '.join(SPLITS)}")
@@ -137,7 +137,7 @@ def load(name_or_path: str | Path, split: str = "test", data_dir: str | Path | N
     except DataError as error:
         raise DataError(f"{name_or_path}: {error}") from error
     if not len(digits):
-        raise DataError(f"{name_or_path}: holds no digits")
+        raise DataError(f"{name_or_path}: contains no digits")
     if str(name_or_path) not in DATASETS:
         own_archive = own.is_digitnets_own(Path(name_or_path).expanduser())
         digits = upright(digits, name_or_path, refuse=not own_archive)
@@ -154,7 +154,9 @@ def _parts(name_or_path: str | Path, data_dir: str | Path | None) -> dict[str, C
     """Return the readers of a source's parts: of "train" and "test", or of "all"."""
     dataset = DATASETS.get(str(name_or_path))
     if str(name_or_path) == TRAJECTORIES:
-        raise DataError(f"{TRAJECTORIES}: holds pen trajectories, not images; digitnet.data.unipen.load() reads them")
+        raise DataError(
+            f"{TRAJECTORIES} contains pen trajectories, not images; read them with digitnet.data.unipen.load()"
+        )
     if isinstance(dataset, FontSet):
         return {
             "train": lambda: _drawn(dataset, "train", data_dir),
@@ -168,7 +170,7 @@ def _parts(name_or_path: str | Path, data_dir: str | Path | None) -> dict[str, C
     path = Path(name_or_path).expanduser()
     if not path.exists():
         known = ", ".join(DATASETS)
-        raise DataError(f"{name_or_path}: no such file or folder, and no data set of that name (known: {known})")
+        raise DataError(f"{name_or_path}: no such file, folder or data set (known data sets: {known})")
     return own.parts(path)
 
 
@@ -189,8 +191,8 @@ def _warn_of_surprises(digits: Digits, name: str | Path) -> None:
     dark = float((np.median(border, axis=1) > 127).mean())
     if dark > 0.5:
         warnings.warn(
-            f"{name}: {dark:.0%} of the images look like dark ink on light paper; digitnet expects 0 for paper "
-            "and 255 for ink. Invert them (255 - pixel) unless they are meant so.",
+            f"{name}: {dark:.0%} of the images look like dark ink on light paper; digitnet expects 0 for the "
+            "background and 255 for ink. Invert them (255 - pixel) unless this is intended.",
             stacklevel=3,
         )
     blocks = [digits.images[start : start + 10_000] for start in range(0, len(digits), 10_000)]
@@ -214,11 +216,11 @@ class Splits(NamedTuple):
 
 
 def splits(name_or_path: str | Path, data_dir: str | Path | None = None) -> Splits:
-    """Return the training, validation and test digits of a source, always the same ones.
+    """Return the training, validation and test digits of a source. The split is always the same.
 
-    A twelfth of the training digits (5,000 of MNIST's 60,000), stratified by label, becomes the validation set. A
-    source without a test part of its own first gives up a stratified sixth of its digits for testing.
-    Raises DataError where labels are missing or where there are fewer than 100 digits.
+    A twelfth of the training digits (5,000 of MNIST's 60,000), stratified by label, becomes the validation set. If
+    the source has no test part, a stratified sixth of its digits is first held out for testing.
+    Raises DataError if labels are missing or if there are fewer than 100 digits.
     """
     if "all" in _parts(name_or_path, data_dir):
         everything = load(name_or_path, "all", data_dir)
@@ -240,7 +242,7 @@ def splits(name_or_path: str | Path, data_dir: str | Path | None = None) -> Spli
 
 def _require_labels(digits: Digits, name: str | Path) -> None:
     if digits.labels is None:
-        raise DataError(f"{name}: has no labels; training and scoring need them")
+        raise DataError(f"{name}: has no labels; training and scoring require them")
 
 
 def held_out_rows(digits: Digits) -> NDArray[np.bool_]:

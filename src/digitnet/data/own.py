@@ -60,9 +60,7 @@ def _file(path: Path) -> dict[str, Read]:
         return {"all": lambda: formats.read_csv(path)}
     if "ubyte" in path.name or "idx" in path.name or start[:3] == b"\0\0\x08":
         return {"all": lambda: formats.read_idx(path)}
-    raise DataError(
-        f"{path}: unknown kind of file; digitnet reads .csv, .npz, .parquet, IDX (*-ubyte[.gz]) and folders"
-    )
+    raise DataError(f"{path}: unknown file type; digitnet reads .csv, .npz, .parquet, IDX (*-ubyte[.gz]) and folders")
 
 
 def _folder(path: Path, depth: int) -> dict[str, Read]:
@@ -80,7 +78,7 @@ def _folder(path: Path, depth: int) -> dict[str, Read]:
         return _folder(folders[0], depth + 1)
     raise DataError(
         f"{path}: no digits found (it has {listed([entry.name for entry in entries], 6)}); digitnet reads folders with "
-        "subfolders 0 to 9 of pictures, with train and test folders of those, or with train-* and t10k-* IDX files"
+        "subfolders 0 to 9 of images, with train and test folders like that, or with train-* and t10k-* IDX files"
     )
 
 

@@ -43,7 +43,7 @@ def column_of_pictures(schema: Any, source: object) -> str:
             found += [f"{field.name}.bytes"] * is_bytes(field.type.field("bytes").type)
     if len(found) != 1:
         columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
-        raise DataError(f"{source}: its columns are {columns[:300]}; expected one of bytes, a picture a row")
+        raise DataError(f"{source}: its columns are {columns[:300]}; expected one of bytes, with one image per row")
     return str(found[0])
 
 
@@ -56,7 +56,7 @@ def rows_together(group: Any, column: str) -> int:
     chunk = next(each for each in chunks if each.path_in_schema == column)
     size = int(chunk.total_uncompressed_size)
     if size > MOST_BYTES + MOST_UNPACKED * int(chunk.total_compressed_size):
-        raise DataError(f"pictures that unpack to more than {MOST_UNPACKED} times their size; write it uncompressed")
+        raise DataError(f"images that unpack to more than {MOST_UNPACKED} times their size; write it uncompressed")
     return max(1, min(64, MOST_BYTES // (8 * size + 1)))  # arrow keeps several copies
 
 
@@ -82,7 +82,9 @@ def _read(path: Path) -> Arrays:
             numbers = [name for name in names if name != label]
             size = sum(table.metadata.row_group(group).total_byte_size for group in range(table.num_row_groups))
             if max(size, table.metadata.num_rows * 8 * len(numbers)) > formats.MAX_BYTES:
-                raise DataError(f"{path}: holds more than {formats.MAX_BYTES >> 30} GiB; split it into smaller files")
+                raise DataError(
+                    f"{path}: contains more than {formats.MAX_BYTES >> 30} GiB; split it into smaller files"
+                )
             if len(numbers) > 2:  # pixels
                 images = to_images(np.column_stack([_values(table, name, path) for name in numbers]), path)
             else:
@@ -97,7 +99,7 @@ def _values(table: Any, name: str, path: Path) -> NDArray[Any]:
     if values.dtype.kind not in "biufO" or len(values) != table.metadata.num_rows:
         raise DataError(f"{path}: {listed([name])} is {values.dtype}, expected numbers")
     if values.dtype.kind == "O" and not all(isinstance(each, str) for each in values):
-        raise DataError(f"{path}: {listed([name])} holds missing values, expected numbers")
+        raise DataError(f"{path}: {listed([name])} has missing values, expected numbers")
     return values
 
 

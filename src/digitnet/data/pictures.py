@@ -34,7 +34,7 @@ def read_folder(path: Path) -> Arrays:
     """
     files = files_in(path)
     if not files:
-        raise DataError(f"{path}: no pictures in subfolders named 0 to 9 ({', '.join(sorted(IMAGE_SUFFIXES))})")
+        raise DataError(f"{path}: no images in subfolders named 0 to 9 ({', '.join(sorted(IMAGE_SUFFIXES))})")
     images = read_pictures(((file, file) for file in files), path)
     return images, np.array([int(file.parent.name) for file in files], np.uint8)
 
@@ -69,7 +69,7 @@ def read_pictures(sources: Iterable[tuple[Path | BinaryIO, object]], name: objec
             ink, framed = frame(ink), framed + 1
         images.append(ink)
     if framed:
-        log.info("%s: %s pictures of other sizes, framed to %dx%d as MNIST's", name, f"{framed:,}", SIDE, SIDE)
+        log.info("%s: %s images of other sizes, framed to %dx%d like MNIST's", name, f"{framed:,}", SIDE, SIDE)
     return np.stack(images) if images else np.empty((0, SIDE, SIDE), np.uint8)
 
 
@@ -80,10 +80,10 @@ def _read_picture(source: Path | BinaryIO, name: object) -> NDArray[np.uint8]:
         with Image.open(source, formats=_PICTURE_FORMATS) as picture:
             width, height = picture.size
             if width * height > MAX_PIXELS:
-                raise DataError(f"{name}: {width}x{height} pixels, a digit has at most {MAX_PIXELS:,}; cut it out")
+                raise DataError(f"{name}: {width}x{height} pixels, more than the {MAX_PIXELS:,} of a digit; crop it")
             if picture.mode.startswith(("I", "F")):
-                raise DataError(f"{name}: {picture.mode} pixels; save it with 8 bits a channel")
+                raise DataError(f"{name}: {picture.mode} pixels; save it with 8 bits per channel")
             paper = Image.new("RGBA", picture.size, "black")
             return np.asarray(Image.alpha_composite(paper, picture.convert("RGBA")).convert("L"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{name}: not a readable picture ({reason(error)})") from error
+        raise DataError(f"{name}: not a readable image ({reason(error)})") from error

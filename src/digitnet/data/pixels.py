@@ -53,16 +53,18 @@ def to_images(values: NDArray[Any], name: object) -> NDArray[np.uint8]:
     height, width = values.shape[1:3]
     ready = (height, width) == (SIDE, SIDE)
     if not ready and not (min(height, width) >= SMALLEST and max(height, width) <= LARGEST):
-        raise DataError(f"{name}: images of {width}x{height} pixels; expected 28x28, or {SMALLEST} to {LARGEST} a side")
+        raise DataError(
+            f"{name}: images of {width}x{height} pixels; expected 28x28, or {SMALLEST} to {LARGEST} per side"
+        )
     factor = _factor(values, name)
     if not len(values) or (ready and factor == 1 and values.dtype == np.uint8 and values.ndim == 3):
         return np.ascontiguousarray(values).reshape(-1, SIDE, SIDE)
     if values.ndim == 4:
-        log.info("%s: images in colour, taken as grey", name)
+        log.info("%s: colour images, converted to grey", name)
     if factor != 1:
         log.info("%s: values 0..%.3g, scaled to 0..255", name, 255 / factor)
     if not ready:
-        log.info("%s: images of %dx%d pixels, framed to %dx%d as MNIST's", name, width, height, SIDE, SIDE)
+        log.info("%s: images of %dx%d pixels, framed to %dx%d like MNIST's", name, width, height, SIDE, SIDE)
     images = np.empty((len(values), SIDE, SIDE), np.uint8)
     for start in range(0, len(values), _BLOCK):
         block = values[start : start + _BLOCK]
@@ -94,7 +96,7 @@ def _factor(values: NDArray[Any], name: object) -> float:
     if not (low >= 0 and high <= 255):  # NaN fails this too
         if not math.isfinite(low + high):
             raise DataError(f"{name}: has pixels that are not finite")
-        normalised = ", as after normalisation: save them before it" if low < 0 and high < 10 else ""
+        normalised = ", as if normalised: save them before normalisation" if low < 0 and high < 10 else ""
         raise DataError(f"{name}: pixels from {low:.3g} to {high:.3g}{normalised}; expected 0..255 or 0..1")
     if values.dtype.kind in "fb":
         return 255.0 if high <= 1 else 1.0
@@ -141,12 +143,12 @@ def upright(digits: Digits, name: object, refuse: bool = True) -> Digits:
             return digits
         raise DataError(
             f"{name}: {as_is.mean():.0%} of the images resemble their digit, and {other.mean():.0%} with rows and "
-            "columns swapped, so that it is not clear how they lie; look at some, and save them upright as arrays "
+            "columns swapped, so their orientation is unclear; inspect some, and save them upright as arrays "
             "images and labels in a .npz"
         )
     warnings.warn(
         f"{name}: rows and columns of the images are swapped, as in EMNIST's files (resembling their digit: "
-        f"{as_is.mean():.0%}, turned {other.mean():.0%}); they are turned upright",
+        f"{as_is.mean():.0%}, turned {other.mean():.0%}); they are transposed",
         stacklevel=4,
     )
     return Digits(np.ascontiguousarray(digits.images.transpose(0, 2, 1)), digits.labels)

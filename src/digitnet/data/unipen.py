@@ -131,9 +131,9 @@ def get(data_dir: str | Path | None = None) -> list[Path]:
     place = find(data_dir)
     if place is None:
         raise DataError(
-            f"{TRAJECTORIES}: not found, and digitnet knows no checksum to download it by: get "
+            f"{TRAJECTORIES}: not found, and not downloaded because digitnet does not know its checksum: get "
             "unipen-CDROM-train_r01_v07.tgz from https://doi.org/10.5281/zenodo.1195803, unpack it, and put its "
-            f"folder train_r01_v07 into {folder}, or name a folder that has it with --data-dir or DIGITNET_DATA"
+            f"folder train_r01_v07 into {folder}, or name a folder that contains it with --data-dir or DIGITNET_DATA"
         )
     if not _has_files(place):
         log.info("Reading the archive in %s: half a minute or more, once", place)
@@ -144,8 +144,7 @@ def get(data_dir: str | Path | None = None) -> list[Path]:
                 write_atomic(folder / name, _packed(rows[kind]))
             except OSError as error:
                 raise DataError(
-                    f"{folder / name}: cannot be written ({error.strerror}); "
-                    "put the archive into a folder that can be written"
+                    f"{folder / name}: cannot be written ({error.strerror}); put the archive into a writable folder"
                 ) from error
     return [place / name for name in FILES.values()]
 

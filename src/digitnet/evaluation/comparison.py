@@ -15,7 +15,7 @@ from digitnet.evaluation.metrics import Scores
 class Comparison:
     """Two classifiers' scores on the same digits, row by row.
 
-    one, other: the scores, of equal labels and index.
+    one, other: the scores, with equal labels and index.
     """
 
     one: Scores
@@ -25,26 +25,26 @@ class Comparison:
         """Refuse scores of different digits."""
         same = np.array_equal(self.one.index, self.other.index) and np.array_equal(self.one.labels, self.other.labels)
         if not same:
-            raise DataError("two models can be compared on the same digits alone; these were scored on different ones")
+            raise DataError("the models were scored on different digits; score both on the same ones to compare them")
 
     @property
     def only_one(self) -> NDArray[np.int64]:
-        """Rows that the first alone read right, (n,) int64, those first where both together were surest."""
+        """Rows that only the first read correctly, (n,) int64, highest joint confidence first."""
         return self._surest(self.one.right & ~self.other.right)
 
     @property
     def only_other(self) -> NDArray[np.int64]:
-        """Rows that the second alone read right, ordered alike."""
+        """Rows that only the second read correctly, in the same order."""
         return self._surest(self.other.right & ~self.one.right)
 
     @property
     def both_wrong(self) -> int:
-        """Number of digits that neither read right."""
+        """Number of digits that neither read correctly."""
         return int((~self.one.right & ~self.other.right).sum())
 
     @property
     def p(self) -> float:
-        """The p-value of `mcnemar`, 0..1: how often chance alone would part two equally good models so far."""
+        """The p-value of `mcnemar`, 0..1: the probability that chance alone separates equally good models this far."""
         return mcnemar(len(self.only_one), len(self.only_other))
 
     def _surest(self, rows: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -55,9 +55,9 @@ class Comparison:
 def mcnemar(only_one: int, only_other: int) -> float:
     """Return the two-sided p-value, 0..1, of McNemar's test in its exact form.
 
-    only_one, only_other: of the same digits, how many the first model alone and how many the second alone read right.
-    Were both equally good, each of these would fall to either side like a coin: a binomial distribution with 1/2, and
-    p is the probability of a split at least as uneven. (McNemar, "Note on the sampling error of the difference between
+    only_one, only_other: how many of the same digits only the first and only the second model read correctly.
+    If both were equally good, each of these would belong to either model with probability 1/2; p is the binomial
+    probability of a split at least as uneven. (McNemar, "Note on the sampling error of the difference between
     correlated proportions or percentages", Psychometrika 12, 1947, has the approximation by chi-squared; the exact sum
     serves any number of digits. Dietterich, "Approximate statistical tests for comparing supervised classification
     learning algorithms", Neural Computation 10, 1998, recommends the test for models trained once.)

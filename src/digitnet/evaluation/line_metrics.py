@@ -27,10 +27,10 @@ class WrongLine:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LineScores(Answers):
-    """Numbers read as wholes, and what is true of them.
+    """Readings of whole numbers, and the true numbers.
 
-    true, read: n strings of digits each; several numbers of one page are apart by spaces. confidence: (n,) float32 in
-    0..1, that all of `read` is right.
+    true, read: n strings of digits each; several numbers of one page are separated by spaces. confidence: (n,) float32
+    in 0..1, that all of `read` is right.
     """
 
     true: tuple[str, ...]
@@ -40,7 +40,7 @@ class LineScores(Answers):
     def __repr__(self) -> str:
         """Say the accuracy, its interval and the count."""
         low, high = self.interval
-        return f"<LineScores: {self.accuracy:.2%} of {self.n} read exactly, 95 % interval {low:.2%} to {high:.2%}>"
+        return f"<LineScores: {self.accuracy:.2%} of {self.n} read exactly, 95% interval {low:.2%} to {high:.2%}>"
 
     @cached_property
     def right(self) -> NDArray[np.bool_]:  # type: ignore[override]
@@ -54,11 +54,11 @@ class LineScores(Answers):
 
     @property
     def character_error_rate(self) -> float:
-        """Character errors by the number of true characters; above 1 where much is invented."""
+        """Character errors by the number of true characters; above 1 if many are invented."""
         return self.character_errors / max(1, sum(map(len, self.true)))
 
     def worst(self, most: int = 10) -> list[WrongLine]:
-        """Return the errors that the reader was surest of, surest first."""
+        """Return the errors with the highest confidence, most confident first."""
         rows = self.ranked_errors()[:most]
         return [WrongLine(int(i), self.true[i], self.read[i], float(self.confidence[i])) for i in rows]
 

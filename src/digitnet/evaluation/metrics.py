@@ -1,7 +1,7 @@
 """How good a classifier is: `evaluate(classifier, digits) -> Scores`.
 
-Everything is computed with numpy from two columns, what is true and what the classifier said; the tests check it
-against scikit-learn. Pictures of it are drawn in `style.py`.
+Everything is computed with numpy from two columns, the true digits and the predictions; the tests compare it with
+scikit-learn.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Selection:
-    """What is gained by sending the least sure digits to a person.
+    """The result of rejecting the least confident digits for manual review.
 
-    threshold: the confidence, 0..1, below which a digit is sent. rejected: the share sent, 0..1. n: digits kept.
-    errors: those of them that were read wrong.
+    threshold: the confidence, 0..1, below which a digit is rejected. rejected: the rejected share, 0..1. n: digits
+    accepted. errors: the misread digits among them.
     """
 
     threshold: float
@@ -61,7 +61,7 @@ class Selection:
 
     @property
     def error(self) -> float:
-        """Share of the kept digits that were read wrong, 0..1; 0 where none are kept."""
+        """Error rate of the accepted digits, 0..1; 0 if all are rejected."""
         return self.errors / self.n if self.n else 0.0
 
 
@@ -69,8 +69,8 @@ class Selection:
 class Bins:
     """Answers by their confidence.
 
-    n: how many each bin holds, (BINS,) int64. confidence: their mean; accuracy: the share of them that is right; each
-    (BINS,) 0..1, 0 where there are none.
+    n: number of answers per bin, (BINS,) int64. confidence: their mean confidence; accuracy: their accuracy; each
+    (BINS,) 0..1, 0 for empty bins.
     """
 
     n: NDArray[np.int64]
@@ -79,9 +79,9 @@ class Bins:
 
 
 def wilson_interval(correct: int, n: int) -> tuple[float, float]:
-    """Return the 95 % confidence interval of a share, low and high, 0..1: `correct` of `n`, at least 1.
+    """Return the 95% confidence interval of a share, low and high, 0..1: `correct` of `n`, at least 1.
 
-    Wilson's score interval (1927): unlike the normal approximation it holds near 100 % and for few answers.
+    Wilson's score interval (1927): unlike the normal approximation, it holds near 100% and for few answers.
     """
     z, p = NormalDist().inv_cdf(0.975), correct / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
@@ -91,7 +91,7 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
 
 
 class Answers:
-    """What follows from which answers were right and how sure each was, whatever was answered."""
+    """Scores that depend only on which answers are correct and on their confidence."""
 
     right: NDArray[np.bool_]
     confidence: NDArray[np.float32]
@@ -118,7 +118,7 @@ class Answers:
 
     @property
     def calibration_error(self) -> float:
-        """Expected calibration error, 0..1: how far confidence and accuracy lie apart, over `BINS` equal bins.
+        """Expected calibration error, 0..1: how far confidence and accuracy differ, over `BINS` equal bins.
 
         The mean over all answers of |accuracy - mean confidence| of their bin (Naeini et al. 2015, Guo et al. 2017).
         """
@@ -139,15 +139,15 @@ class Answers:
         return wrong[np.argsort(-self.confidence[wrong], kind="stable")]
 
     def sending(self, share: float) -> Selection:
-        """Return what is gained by sending a share (0..1) of the answers, the least sure ones, to a person."""
+        """Return the result of rejecting a share (0..1) of the answers, the least confident ones."""
         return self._keeping(self.n - round(share * self.n))
 
     def selection(self, error: float = 0.001, certainty: float = 0.95) -> Selection | None:
         """Return the largest selection whose error rate is at most `error` with `certainty` (both 0..1).
 
-        Certain is meant as Clopper and Pearson (1934) do: were the true rate higher than `error`, so few errors would
-        be seen with a probability of at most 1 - certainty. Answers of equal confidence go together. None where even
-        the surest prove no such rate.
+        Certainty is meant as by Clopper and Pearson (1934): if the true rate were higher than `error`, so few errors
+        would occur with a probability of at most 1 - certainty. Answers of equal confidence stay together. None if no
+        selection achieves this.
         """
         order = np.argsort(-self.confidence, kind="stable")
         errors = np.cumsum(~self.right[order])
@@ -184,9 +184,9 @@ class Answers:
 class Scores(Answers):
     """A classifier's answers on labelled digits, and what follows from them.
 
-    labels: (n,) uint8 0..9, what is true. probs: (n, 10) float32, what the classifier said.
-    index: (n,) int64, each digit's place in the data scored; 0 .. n-1 unless some were left out.
-    seen: (n,) bool, which digits the classifier was trained or validated on; None where that is not known.
+    labels: (n,) uint8 0..9, the true digits. probs: (n, 10) float32, the predictions.
+    index: (n,) int64, each digit's position in the scored data; 0 .. n-1 unless some were left out.
+    seen: (n,) bool, which digits the classifier was trained or validated on; None if unknown.
     """
 
     labels: NDArray[np.uint8]
@@ -197,7 +197,7 @@ class Scores(Answers):
     def __repr__(self) -> str:
         """Say the accuracy, its interval and the count."""
         low, high = self.interval
-        return f"<Scores: {self.accuracy:.2%} of {self.n} right, 95 % interval {low:.2%} to {high:.2%}>"
+        return f"<Scores: {self.accuracy:.2%} of {self.n} correct, 95% interval {low:.2%} to {high:.2%}>"
 
     def _repr_html_(self) -> str:
         """Show accuracy and confusion matrix as a table in a notebook."""
@@ -212,7 +212,7 @@ class Scores(Answers):
 
     @cached_property
     def right(self) -> NDArray[np.bool_]:  # type: ignore[override]
-        """Which digits were read right, (n,) bool."""
+        """Which digits were read correctly, (n,) bool."""
         right: NDArray[np.bool_] = self.predicted == self.labels
         return right
 
@@ -224,17 +224,17 @@ class Scores(Answers):
 
     @property
     def precision(self) -> NDArray[np.float64]:
-        """Of all answers of a digit, the share that was right, (10,) 0..1; 0 where it was never the answer."""
+        """The share of correct predictions among all predictions of a digit, (10,) 0..1; 0 if there are none."""
         return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=0))
 
     @property
     def recall(self) -> NDArray[np.float64]:
-        """Of all images of a digit, the share that was read right, (10,) 0..1; 0 where there are none."""
+        """The share of correct predictions among all images of a digit, (10,) 0..1; 0 without images."""
         return _ratio(self.confusion.diagonal(), self.confusion.sum(axis=1))
 
     @property
     def f1(self) -> NDArray[np.float64]:
-        """Harmonic mean of precision and recall, (10,) 0..1; 0 where both are."""
+        """Harmonic mean of precision and recall, (10,) 0..1; 0 if both are 0."""
         return _ratio(2 * self.confusion.diagonal(), self.confusion.sum(axis=0) + self.confusion.sum(axis=1))
 
     def confused(self, most: int = 5) -> list[Confusion]:
@@ -245,7 +245,7 @@ class Scores(Answers):
         return [Confusion(t, p, int(counts[t, p])) for t, p in cells if counts[t, p]]
 
     def worst(self, most: int = 10) -> list[Misread]:
-        """Return the errors that the classifier was surest of, surest first."""
+        """Return the errors with the highest confidence, most confident first."""
         return [
             Misread(int(self.index[i]), int(self.labels[i]), int(self.predicted[i]), float(self.confidence[i]))
             for i in self.ranked_errors()[:most]
@@ -264,7 +264,7 @@ class Scores(Answers):
         return Scores(self.labels[keep], self.probs[keep], self.index[keep], seen)
 
     def unseen(self) -> Scores | None:
-        """Return the scores on the digits that the classifier was not trained on; None where there are none."""
+        """Return the scores on the digits that the classifier was not trained on; None if there are none."""
         rest = self if self.seen is None else self.without(self.index[self.seen])
         return rest if rest.n else None
 
@@ -291,10 +291,10 @@ class Scores(Answers):
 def evaluate(classifier: Classifier, digits: Digits) -> Scores:
     """Score a classifier on labelled digits.
 
-    classifier: any function (n, 28, 28) uint8 -> (n, 10) probabilities; it is called once. Where it has an attribute
-        `trained_on`, as built-in models and runs do, digits that it was trained on are counted, with a warning.
-    Raises DataError where the digits have no labels or there are none, or where the classifier's answers are not
-    probabilities (n, 10).
+    classifier: any function (n, 28, 28) uint8 -> (n, 10) probabilities; it is called once. If it has an attribute
+        `trained_on`, as built-in models and runs do, digits that it was trained on cause a warning with their number.
+    Raises DataError if the digits are empty or have no labels, or if the classifier does not return probabilities
+    (n, 10).
     """
     _require_labels(digits)
     return scored(np.asarray(classifier(digits.images)), digits, getattr(classifier, "trained_on", None))
@@ -308,7 +308,7 @@ def scored(probs: NDArray[np.float32], digits: Digits, trained_on: ImageSet | No
     _require_labels(digits)
     answered = Digits(digits.images, digits.labels, probs)
     if answered.probs is None or answered.labels is None:
-        raise DataError("the classifier gave no probabilities")
+        raise DataError("the classifier returned no probabilities")
     seen = None
     if trained_on is not None:
         seen = trained_on.has(digits.images)
@@ -351,10 +351,10 @@ def scores_html(scores: Scores) -> str:
         for digit, row in enumerate(scores.confusion.tolist())
     )
     return (
-        f"<p><b>{percent(scores.accuracy)}</b> of {scores.n:,} right, 95 % interval {percent(low)} to {percent(high)}; "
-        f"{scores.n - scores.correct:,} wrong</p>"
-        f'<table style="font-variant-numeric:tabular-nums"><caption style="text-align:left">Rows: what it is. Columns: '
-        f"what was read.</caption><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<p><b>{percent(scores.accuracy)}</b> of {scores.n:,} correct, 95% interval {percent(low)} to {percent(high)},"
+        f" {scores.n - scores.correct:,} wrong</p>"
+        f'<table style="font-variant-numeric:tabular-nums"><caption style="text-align:left">True digits in rows, '
+        f"predicted digits in columns.</caption><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>"
     )
 
 

@@ -60,10 +60,10 @@ def load_report(folder: Path) -> dict[str, Any]:
     try:
         scores = json.loads((folder / SCORES).read_text(encoding="utf-8"))
         if "confusion" not in scores:
-            raise DataError(f"{folder}: its scores have no confusion matrix; name a run of a network of single digits")
+            raise DataError(f"{folder}: its scores have no confusion matrix; choose a run of a single-digit network")
         kept = _errors(folder / ERRORS) if (folder / ERRORS).is_file() else None
     except OSError as error:
-        raise DataError(f"{folder}: has no {SCORES} that can be read ({error.strerror}); {again}") from error
+        raise DataError(f"{folder}: {SCORES} cannot be read ({error.strerror}); {again}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: {SCORES} or {ERRORS} is damaged; {again}") from error
     return {"run": folder.resolve().name, **scores, "wrong": kept}

@@ -38,7 +38,7 @@ def truth(folder: Path) -> dict[str, str]:
         if not file or set(digits) - set("0123456789 "):
             raise DataError(f"{path}: line {number}: expected a file and its digits, got {file!r} and {digits!r}")
         if file in said:
-            raise DataError(f"{path}: line {number}: {file} is there twice; one line a file")
+            raise DataError(f"{path}: line {number}: {file} occurs twice; use one line per file")
         said[file] = digits
     return said
 
@@ -56,7 +56,7 @@ def score_reading(
         if each.reading is None:
             raise ImageError(each.error)
         if each.page > 1:
-            raise ImageError(f"{each.file}: has several pages; {TRUTH} is about pictures of one")
+            raise ImageError(f"{each.file}: has several pages; {TRUTH} supports only images with one page")
         read.append(" ".join(number.text for number in each.reading.numbers))
         sure.append(each.reading.confidence if each.reading.numbers else 0.0)
     return LineScores(tuple(said.values()), tuple(read), np.array(sure, np.float32)), list(said)

@@ -56,11 +56,13 @@ def score(model: Model, source: str | None = None, data_dir: str | Path | None =
     try:
         picture(done.scores, done.picture, Path(model.name).name, done.source)
     except OSError as error:
-        log.warning("%s: cannot be written (%s); the scores come without their picture", done.picture, error.strerror)
+        log.warning(
+            "%s: cannot be written (%s); the scores are printed without the image", done.picture, error.strerror
+        )
     except ModuleNotFoundError as error:
         if (told := extras.missing(error.name)) is None:
             raise
-        log.warning("no picture of the confusion matrix: %s", told)
+        log.warning("no image of the confusion matrix: %s", told)
     return done
 
 
@@ -120,7 +122,7 @@ def _to_score(model: Model, source: str, data_dir: str | Path | None) -> tuple[D
     """Return a source's digits that the model has not learnt from, their rows, and whether some were left out."""
     if learnt_whole(model.about, source):
         raise DataError(
-            f"{source}: {model.name} has learnt from all of them, so that a score would say nothing; name other data"
+            f"{source}: {model.name} was trained on all of these digits, so a score is meaningless; choose other data"
         )
     digits = load(source, "test", data_dir)
     if digits.labels is None:
@@ -135,7 +137,7 @@ def picture(scores: Scores, path: Path, model: str, source: str) -> None:
     """Save a confusion matrix with a title that says whose it is."""
     from digitnet.evaluation.confusion import save_confusion
 
-    title = f"{model} on {Path(source).name}: {scores.correct:,} of {scores.n:,} right ({scores.accuracy:.2%})"
+    title = f"{model} on {Path(source).name}: {scores.correct:,} of {scores.n:,} correct ({scores.accuracy:.2%})"
     save_confusion(scores, path, title)
 
 

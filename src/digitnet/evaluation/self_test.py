@@ -76,7 +76,7 @@ def check() -> Iterator[Finding]:
         right = float((model(digits.images).argmax(axis=1) == digits.labels).mean())
         refused = float((model.digitness(nothing) < model.threshold).mean())
         told = (
-            f"{name}: reads {right:.0%} of {DRAWN} drawn digits, refuses {refused:.0%} of {len(nothing)} empty images"
+            f"{name}: reads {right:.0%} of {DRAWN} drawn digits, rejects {refused:.0%} of {len(nothing)} empty images"
         )
         yield Finding(right >= MIN_ACCURACY and refused == 1, told)
     if onnx_models.LINE in expected:

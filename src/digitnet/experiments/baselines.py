@@ -69,7 +69,7 @@ BASELINES = {
 def fit(name: str, digits: Digits, seed: int) -> Any:
     """Return a baseline fitted to labelled digits, an estimator of scikit-learn's."""
     if digits.labels is None or len(np.unique(digits.labels)) < 2:
-        raise DataError("the baselines learn from labelled digits of two kinds or more")
+        raise DataError("the baselines need labelled digits with two or more different labels")
     return BASELINES[name].make(seed).fit(_pixels(digits.images), digits.labels)
 
 

@@ -78,9 +78,7 @@ def entries(models: tuple[str, ...], inputs: str | None = None) -> list[Entry]:
     Raises ModelError where there is no such model, or where `inputs` is given and none of them is a file of weights.
     """
     if inputs is not None and (inputs not in INPUTS or not any(map(is_weights, models))):
-        raise ModelError(
-            f"--input {inputs}: choose one of {', '.join(INPUTS)}, with a --model that is a file of weights"
-        )
+        raise ModelError(f"--input {inputs}: choose one of {', '.join(INPUTS)}, and name a weights file with --model")
     rows = []
     for name in dict.fromkeys(name for name in (*models, TUTORIAL) if name not in BASELINES):
         recipe = RECIPES.get(name)
@@ -144,11 +142,11 @@ def begin(plan: Plan, sets: Sets, folder: Path) -> dict[str, Any]:
         kept: dict[str, Any] = {"input": None} | json.loads(path.read_text(encoding="utf-8"))
         differ = [name for name, value in wanted.items() if kept[name] != value]
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: damaged; name another --out") from error
+        raise DataError(f"{path}: damaged; choose another --out") from error
     if differ:
         said = "; ".join(_difference(name, kept[name], wanted[name]) for name in differ)
         raise DataError(
-            f"{folder}: holds a benchmark with other settings ({said}); ask for the same, or name another --out"
+            f"{folder}: contains a benchmark with other settings ({said}); use the same, or choose another --out"
         )
     return kept
 
@@ -255,7 +253,7 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
     except (ValueError, TypeError) as error:
-        raise DataError(f"{path}: damaged; delete it, and it is measured anew") from error
+        raise DataError(f"{path}: damaged; delete it to measure it again") from error
 
 
 def _difference(name: str, kept: Any, wanted: Any) -> str:

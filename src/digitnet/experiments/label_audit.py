@@ -111,7 +111,7 @@ def open_source(name: str, data_dir: str | Path | None = None) -> Source:
     loaded = [load(name, part, data_dir) for part in names]
     labels = [part.labels for part in loaded if part.labels is not None]
     if len(labels) < len(loaded):
-        raise DataError(f"{name}: has no labels, and an audit looks for wrong ones; name labelled digits")
+        raise DataError(f"{name}: has no labels; an audit requires labelled digits")
     digits = Digits(np.concatenate([part.images for part in loaded]), np.concatenate(labels))
     parts = [("" if part == "all" else part, len(one)) for part, one in zip(names, loaded, strict=True)]
     return Source(
@@ -157,11 +157,11 @@ def folds_of(digits: Digits, folds: int = FOLDS, seed: int = 0) -> NDArray[np.in
     labels = given[first]
     present, counts = np.unique(labels, return_counts=True)
     if len(present) < 2:
-        raise DataError(f"all labels are {labels[0]}; an audit compares digits of two labels or more")
+        raise DataError(f"all labels are {labels[0]}; an audit needs digits with two or more different labels")
     for digit, count in zip(present, counts, strict=True):
         if count < folds:
             raise DataError(
-                f"label {digit}: {count} different images, and each of {folds} folds needs one; add some, or take "
+                f"label {digit}: {count} different images, but each of {folds} folds needs one; add some, or use "
                 "fewer --folds"
             )
     fold = np.empty(len(labels), np.int64)

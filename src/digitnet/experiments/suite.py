@@ -88,13 +88,13 @@ class Sets:
         given = dict.fromkeys((*plan.data, FONTS.name) if here else plan.data)
         names = [_name(path) for path in (*given, *dict.fromkeys(plan.negatives))] + [MADE] * here
         if twice := [name for name, count in Counter(names).items() if count > 1]:
-            raise DataError(f"--data and --negatives: two are called {twice[0]!r}; rename one")
+            raise DataError(f"--data and --negatives: two have the name {twice[0]!r}; rename one")
         if SOURCE in given:
-            raise DataError(f"--data {SOURCE}: is what the models learn from and are tested on anyway; leave it out")
+            raise DataError(f"--data {SOURCE} is already used for training and testing; omit it")
         self.others = {_name(path): load(path, "test", plan.data_dir) for path in given}
         for name, digits in self.others.items():
             if digits.labels is None:
-                raise DataError(f"--data {name}: has no labels to score by; images without a digit go to --negatives")
+                raise DataError(f"--data {name}: has no labels; name images that are not digits with --negatives")
         self._negatives = {_name(path): load(path, "test", plan.data_dir).images for path in plan.negatives}
         self.kinds = names[len(given) :]
         self._spoilt: dict[str, Digits] = {}
@@ -137,7 +137,7 @@ class Sets:
             return
         if (folder.parent / SETTINGS).is_file():
             raise DataError(
-                f"{folder.parent}: holds a benchmark of another suite, or without its data; name another --out"
+                f"{folder.parent}: contains a benchmark of another suite, or lacks its data; choose another --out"
             )
         train, test = load(SOURCE, "train", self.plan.data_dir), load(SOURCE, "test", self.plan.data_dir)
         chosen = train[stratified(train, min(count, len(train)))]

@@ -40,8 +40,8 @@ HEADLINE = (
     Column(("test", "corrected"), "labels corrected, %"),
     Column(("spoilt", "accuracy"), "fifteen corruptions, %"),
     Column(("test", "calibration"), "calibration error, %"),
-    Column(("test", "kept"), f"surest {100 - 100 * SENT:.0f} %, %"),
-    Column(("test", "sent"), "to a person, %"),
+    Column(("test", "kept"), f"most confident {100 - 100 * SENT:.0f}%, %"),
+    Column(("test", "sent"), "rejected, %"),
 )
 """What is said of every model first."""
 
@@ -49,7 +49,7 @@ COST = (
     Column(("training", "wall"), "training, s", 1, None),
     Column(("training", "cpu"), "training, CPU s", 1, None),
     Column(("training", "bytes"), "size, MB", 1e-6, None),
-    Column(("speed", "rate"), "images a CPU second", 1, None),
+    Column(("speed", "rate"), "images per CPU second", 1, None),
     Column(("speed", "ratio"), "times built-in digitnet", 1, None),
 )
 """What a model costs."""
@@ -91,11 +91,11 @@ class Table:
             for kind in self.kinds
             for column in (
                 Column((f"no-digit/{kind}", "auroc"), f"{kind}: AUROC, %"),
-                Column((f"no-digit/{kind}", "refused"), f"{kind}: refused, %"),
+                Column((f"no-digit/{kind}", "refused"), f"{kind}: rejected, %"),
             )
         ]
         if self.kinds:
-            none.append(Column((f"no-digit/{self.kinds[0]}", "test"), "test digits refused, %"))
+            none.append(Column((f"no-digit/{self.kinds[0]}", "test"), "test digits rejected, %"))
         return {
             "headline": HEADLINE,
             "corruptions": tuple(
@@ -187,12 +187,12 @@ def to_latex(table: Table) -> str:
     sections = [
         (
             "headline",
-            "Accuracy on MNIST's test digits, on them corrupted in fifteen ways, calibration, and selection",
+            "Accuracy on MNIST's test digits and their fifteen corruptions, calibration, and rejection",
             False,
         ),
         ("corruptions", "Accuracy on each corruption, \\%", True),
-        ("transfer", "Accuracy on other people's digits, \\%", False),
-        ("no digit", "Images without a digit told from digits", False),
+        ("transfer", "Accuracy on digits from other sources, \\%", False),
+        ("no digit", "Rejection of images that are not digits", False),
         ("cost", "Training, size and throughput", False),
     ]
     parts = [f"% {line}" for line in _facts(table)]
@@ -257,16 +257,16 @@ def to_markdown(table: Table) -> str:
     groups = table.columns()
     lines = ["# Benchmark", "", f"Made by `{table.command}`.", "", *(f"- {line}" for line in _facts(table)), ""]
     lines += ["## Accuracy", "", *_markdown(table.rows, groups["headline"]), "", *_HEADLINE_NOTES.splitlines(), ""]
-    lines += ["## What it costs", "", *_markdown(table.rows, groups["cost"]), "", *_COST_NOTES.splitlines(), ""]
+    lines += ["## Cost", "", *_markdown(table.rows, groups["cost"]), "", *_COST_NOTES.splitlines(), ""]
     if table.others:
-        lines += ["## Other people's digits", "", "Accuracy; nothing was trained or chosen on them.", ""]
+        lines += ["## Digits from other sources", "", "Accuracy; not used for training or for choices.", ""]
         lines += [*_markdown(table.rows, groups["transfer"]), ""]
-        lines += ["The same digits' expected calibration error:", ""]
+        lines += ["Expected calibration error on the same digits:", ""]
         lines += [*_markdown(table.rows, groups["transfer calibration"]), "", *_fonts_note(table)]
     if table.kinds:
         lines += ["## Not a digit", "", *_markdown(table.rows, groups["no digit"]), "", *_NO_DIGIT_NOTES.splitlines()]
         lines += [*(_MADE_NOTES.splitlines() if MADE in table.kinds else []), ""]
-    lines += ["## Each corruption", "", "Accuracy, %, on the test digits corrupted as in MNIST-C.", ""]
+    lines += ["## Corruptions", "", "Accuracy, %, on the test digits corrupted as in MNIST-C.", ""]
     lines += [*_turned(table.rows, groups["corruptions"]), ""]
     lines += ["## Commands", "", *_BASELINE_NOTES.splitlines(), ""]
     lines += [f"- {each.title}: `{each.about}`" for each in BASELINES.values()]
@@ -278,18 +278,18 @@ def to_markdown(table: Table) -> str:
 def _facts(table: Table) -> list[str]:
     about, suite = table.about, SUITES[table.about["suite"]]
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    learnt = "all training digits" if suite.learnt is None else f"{suite.learnt:,} of the training digits only"
+    learnt = "all training digits" if suite.learnt is None else f"only {suite.learnt:,} of the training digits"
     spoilt = "all test digits" if suite.spoilt is None else f"the first {suite.spoilt:,} test digits"
     revision = f", revision {about['revision'][:7]}" if about.get("revision") else ""
     facts = [
         f"{about['begun']}, {about['processor']}, {about['cores']} cores; threads for training: {about['threads']}",
         f"{versions}, Python {about['python']}{revision}",
-        f"Data: {SOURCE}; suite {about['suite']}: learnt from {learnt}, a twelfth of them kept for validation; "
+        f"Data: {SOURCE}; suite {about['suite']}: trained on {learnt}, a twelfth of them held out for validation; "
         f"corruptions on {spoilt}",
-        f"Seeds: {about['seeds']}; what no seed changes is measured once and has no spread",
+        f"Seeds: {about['seeds']}; what does not depend on the seed is measured once, without a spread",
     ]
     if table.done < table.expected:
-        facts.append(f"NOT FINISHED: {table.done} of {table.expected} models times seeds are measured")
+        facts.append(f"NOT FINISHED: {table.done} of {table.expected} models times seeds measured")
     return facts
 
 
@@ -310,41 +310,42 @@ def _pipes(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _fonts_note(table: Table) -> list[str]:
-    note = "`fonts`: digits of handwriting fonts that are kept for testing; a - where a model has learnt from them."
+    note = "`fonts`: held-out digits of handwriting fonts; - if a model was trained on them."
     return [note, ""] if "fonts" in table.others else []
 
 
 _HEADLINE_NOTES = f"""\
-- Mean ± standard deviation over seeds. Sampling alone has a standard deviation of 0.06 points near 99.6 % of 10,000
-  digits: smaller differences say nothing.
+- Mean ± standard deviation over seeds. Sampling alone has a standard deviation of 0.06 points near 99.6% of 10,000
+  digits: smaller differences mean nothing.
 - *Labels corrected*: without the fifteen test digits whose labels are known to be wrong.
 - *Calibration error*: expected calibration error over 15 bins. Every model is calibrated on the validation digits, the
-  networks as `digitnet export` does it, the baselines by scikit-learn's temperature scaling.
-- *Surest {100 - 100 * SENT:.0f} %*: accuracy once the {100 * SENT:.0f} % that the model is least sure of
-  are sent to a person.
-- *To a person*: least share to send so that at most 0.1 % of the rest is wrong with 95 % certainty; a - where no share
-  can be shown to do."""
+  networks as in `digitnet export`, the baselines by scikit-learn's temperature scaling.
+- *Most confident {100 - 100 * SENT:.0f}%*: accuracy if the {100 * SENT:.0f}% with the lowest confidence are
+  rejected for manual review.
+- *Rejected*: smallest share to reject so that at most 0.1% of the rest is wrong with 95% certainty; - if no share
+  achieves this."""
 
 _COST_NOTES = f"""\
-- *Training* is fitting alone, without loading, calibrating and testing; of networks the CPU seconds hold the scoring
-  of the validation digits after every epoch, too. CPU seconds are those of all threads: on a machine that does other
-  work they say more than the clock.
-- *Size*: of the model's file, or what it takes pickled.
-- *Images a CPU second*: in batches of {A_BATCH} on one thread, median of {TURNS} turns, each beside the built-in
-  `digitnet`, which the last column compares with."""
+- *Training* is fitting without loading, calibrating and testing; for networks, the CPU seconds include scoring
+  the validation digits after every epoch. CPU seconds are summed over all threads: on a machine with other
+  work they are more reliable than wall-clock time.
+- *Size*: of the model's file, or of the pickled model.
+- *Images per CPU second*: in batches of {A_BATCH} on one thread, median of {TURNS} turns that alternate with the
+  built-in `digitnet`, the reference of the last column."""
 
 _NO_DIGIT_NOTES = f"""\
-- *AUROC*: the chance that a test digit looks more like a digit than such an image, ties half.
-- *Refused*: share below what {100 * REJECTED:.0f} % of the validation digits are; beside it the test digits below it.
-- How much an image looks like a digit is digit-ness (see the model card) for digitnet's files, and the highest
-  probability for the baselines. Where neighbours vote many are equal, and fewer than {100 * REJECTED:.0f} % refused."""
+- *AUROC*: the probability that a test digit scores higher than such an image, ties count half.
+- *Rejected*: share below the threshold that rejects {100 * REJECTED:.0f}% of the validation digits; beside it the same
+  share of the test digits.
+- The score is digitness (see the model card) for digitnet's files, and the highest probability for the baselines.
+  The votes of neighbours have many ties, so fewer than {100 * REJECTED:.0f}% are rejected."""
 
 _MADE_NOTES = f"""\
-- `{MADE}`: {MADE_COUNT:,} images made here: letters of fonts, test digits in twos, over one another and in pieces,
-  scribbles, shapes and textures. The recipes `thorough` and `transfer`, and so the built-in models, have learnt from
-  images of these kinds, letters of the same fonts among them: for them this is no test of the unknown. `--negatives`
+- `{MADE}`: {MADE_COUNT:,} generated images: letters of fonts, pairs, overlays and pieces of test digits,
+  scribbles, shapes and textures. The recipes `thorough` and `transfer`, and so the built-in models, were trained on
+  images of these kinds, including letters of the same fonts: for them this does not test unknown images. `--negatives`
   takes real ones."""
 
 _BASELINE_NOTES = """\
-What makes each row again and measures it alone. Baselines take pixels / 255; the benchmark alone fits and measures
+The commands that reproduce each row. Baselines take pixels / 255; only the benchmark fits and measures
 them. Their settings were chosen on validation digits."""

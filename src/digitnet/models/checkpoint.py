@@ -48,13 +48,13 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         content = path.read_bytes()  # safetensors itself opens no file whose name is not UTF-8
         if (size := int.from_bytes(content[:8], "little")) > MAX_HEADER:
-            raise ModelError(f"{path}: not a whole safetensors file (a header of {size:,} bytes)")
+            raise ModelError(f"{path}: not a complete safetensors file (a header of {size:,} bytes)")
         tensors = safetensors_load(content)
         header = json.loads(content[8 : 8 + size])
         about = json.loads(header.get("__metadata__", {}).get("digitnet", "{}"))
         return tensors, dict(about)
     except (SafetensorError, OSError, ValueError, TypeError, RecursionError, MemoryError) as error:
-        raise ModelError(f"{path}: not a whole safetensors file ({reason(error)})") from error
+        raise ModelError(f"{path}: not a complete safetensors file ({reason(error)})") from error
 
 
 def load_images(run: Path) -> ImageSet | None:
@@ -83,7 +83,9 @@ def load_network(path: str | Path) -> nn.Module:
     path = Path(path).expanduser()
     if path.is_dir():
         if not (path / WEIGHTS).is_file():
-            raise ModelError(f"{path}: no {WEIGHTS} in it; is it a run's folder, with an epoch done?")
+            raise ModelError(
+                f"{path}: contains no {WEIGHTS}; name the folder of a run with at least one finished epoch"
+            )
         path = path / WEIGHTS
     if not path.is_file():
         raise ModelError(f"{path}: no such run or file; train one with: digitnet train")
@@ -93,7 +95,7 @@ def load_network(path: str | Path) -> nn.Module:
     else:
         tensors, name = _load_pickled(path), "digitnet"
     if name not in MODELS:
-        raise ModelError(f"{path}: holds a model named {name!r}; this version knows {', '.join(MODELS)}")
+        raise ModelError(f"{path}: contains a model named {name!r}; this version knows {', '.join(MODELS)}")
     network = MODELS[name]()
     _check_shapes(path, tensors, network.state_dict())
     network.load_state_dict(tensors)
@@ -113,8 +115,8 @@ def _load_pickled(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # torch.load raises nearly anything on a damaged file
         if any(word in str(error) for word in _MORE):
             raise ModelError(
-                f"{path}: holds more than weights, and digitnet does not execute what is in a file. "
-                "Save the weights alone: torch.save(model.state_dict(), PATH)"
+                f"{path}: contains more than weights, and digitnet does not execute code from files. "
+                "Save only the weights: torch.save(model.state_dict(), PATH)"
             ) from error
         raise ModelError(
             f"{path}: not a file of PyTorch weights; expected what torch.save(model.state_dict(), PATH) writes"
@@ -136,7 +138,7 @@ def _check_shapes(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[s
             got, wanted = tuple(tensors[name].shape), tuple(weight.shape)
             raise ModelError(f"{path}: {name} is {got}, expected {wanted}")
         if not tensors[name].isfinite().all():
-            raise ModelError(f"{path}: {name} holds values that are not finite; train it again")
+            raise ModelError(f"{path}: {name} has values that are not finite; train again")
     if more := sorted(set(tensors) - set(expected)):
         raise ModelError(f"{path}: has weights that the network lacks: {listed(more)}")
 

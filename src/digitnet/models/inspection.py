@@ -1,4 +1,4 @@
-"""What a network makes of one digit, without torch: its layers' maps, its hidden units, and which ink it needs."""
+"""How a network processes one digit, without PyTorch: its layers' maps, its hidden units, and which ink it needs."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ STEP = 2
 
 @dataclass(frozen=True, eq=False)
 class Inside:
-    """What a network makes of one digit.
+    """How a network processes one digit.
 
     image: (28, 28) uint8. probs: (10,) float32, summing to 1. digitness: 0..1. accepted: whether digitness reaches the
     model's threshold. layers: the maps after each pooling, first to last, each (channels, h, w) float32, 0 where a
-    channel's feature is not there. hidden: (units,) float32, 0 or more: the last layer weighs these to tell the digits.
+    channel's feature is not there. hidden: (units,) float32, 0 or more: the input of the last layer.
 
     occlusion: (28, 28) float32 in -1..1: how much the probability of the most probable digit falls when the
-    `WINDOW` x `WINDOW` pixels around a place are paper (Zeiler and Fergus, "Visualizing and Understanding
-    Convolutional Networks", 2014); below 0 where it rises. It shows which ink was needed, and not why; ink that has a
-    double elsewhere shows as not needed; and paper is never inked, so that what had to stay empty does not show.
+    `WINDOW` x `WINDOW` pixels around a place are blank (Zeiler and Fergus, "Visualizing and Understanding
+    Convolutional Networks", 2014); below 0 if it rises. It shows which ink was needed, but not why; ink that is
+    present twice appears unnecessary; ink is never added, so areas that had to stay empty do not appear.
     Places come in blocks of `STEP` x `STEP` pixels, those at the edge as the window nearest to them.
     """
 
@@ -45,7 +45,7 @@ class Inside:
         """Return it as plain values, ready for JSON.
 
         Pixels are lists of integers, row after row. image: 0..255. occlusion: -255..255, where 255 is a fall by 1.
-        layers: each with its channels, height, width, `maximum` and `maps`, one list a channel, in which 255 stands for
+        layers: each with its channels, height, width, `maximum` and `maps`, one list per channel, in which 255 is
         that maximum, the largest value of the whole layer. hidden: how many `units` there are, and the index and value
         of those above 0, the strongest first.
         """
@@ -66,10 +66,9 @@ class Inside:
 
 
 def inside(classifier: OnnxClassifier, image: NDArray[np.uint8]) -> Inside:
-    """Look at what a network makes of one image, (28, 28) uint8 as `frame` makes them.
+    """Inspect how a network processes one image, (28, 28) uint8 as returned by `frame`.
 
-    Raises ModelError where the model file does not name its layers, DataError where the image is of another shape or
-    type.
+    Raises ModelError if the model file does not name its layers, DataError if the image has another shape or type.
     """
     image = np.asarray(image)
     probs, digitness = classifier.classify(image[None])

@@ -39,17 +39,18 @@ def classifier(
 ) -> onnx_models.OnnxClassifier | TorchClassifier:
     """Return a built-in model by its name, or the model in an `.onnx` file, a run's folder or a file of weights.
 
-    A run and weights (`.safetensors`, `.pt`) need PyTorch, and give a `TorchClassifier`: probabilities that are not
-    calibrated, and no digit-ness; `digitnet export` makes a file of a run that has both.
-    threads: of an `OnnxClassifier` for one batch, 0 for as many as there are cores; PyTorch has its own setting.
-    inputs: what weights by others take, a name of `loading.INPUTS`; without it the best on validation digits, see
-    `loading.open_model`.
-    Raises ModelError where there is no such model, or where it needs PyTorch and that is not installed.
+    A run and weights (`.safetensors`, `.pt`) need PyTorch and give a `TorchClassifier`, whose probabilities are not
+    calibrated and which has no digitness; export the run with `digitnet export` to get both.
+    threads: number of threads of an `OnnxClassifier` for one batch, 0 for the number of cores; PyTorch has its own
+    setting.
+    inputs: the input scaling of weights from elsewhere, a name of `loading.INPUTS`; by default the best one on
+    validation digits, see `loading.open_model`.
+    Raises ModelError if the model does not exist, or if it needs PyTorch and that is not installed.
     """
     path = Path(name_or_path)
     if str(name_or_path) in onnx_models.built_in() or _is_onnx(path):
         if inputs is not None:
-            raise ModelError(f"{path}: itself says what its inputs are; leave out inputs={inputs!r}")
+            raise ModelError(f"{path}: defines its input scaling itself; omit inputs={inputs!r}")
         return onnx_models.classifier(name_or_path, threads)
 
     try:
@@ -58,7 +59,7 @@ def classifier(
         if extras.missing(error.name) is None:
             raise
         raise ModelError(
-            f"{path}: needs PyTorch; {extras.missing(error.name)}. What digitnet export writes needs none"
+            f"{path}: needs PyTorch; {extras.missing(error.name)}. Files written by digitnet export do not"
         ) from error
 
 
@@ -83,8 +84,8 @@ INPUTS = {"0..1": (0.0, 1.0), "mnist": (0.1307, 0.3081), "-1..1": (0.5, 0.5), "0
 class Model:
     """A model opened for scoring.
 
-    name: what the user calls it. classifier: what answers. about: its run's configuration or its file's metadata;
-    empty where there is none. home: the run's folder, or the current one.
+    name: as given by the user. classifier: the model itself. about: its run's configuration or its file's metadata;
+    may be empty. home: the run's folder, or the current one.
     """
 
     name: str
@@ -112,7 +113,7 @@ def is_weights(model: str | Path | None) -> bool:
 def open_model(model: str | Path | None = None, inputs: str | None = None, data_dir: str | Path | None = None) -> Model:
     """Open a built-in model by its name, an `.onnx` file, a run's folder, or a file of weights.
 
-    model: by default the newest run in `RUNS`, and where there is none the built-in `onnx_models.DEFAULT`. inputs: what
+    model: by default the newest run in `RUNS`, or else the built-in `onnx_models.DEFAULT`. inputs: what
     a file of weights takes, a name of `INPUTS`; by default the one of them by which it reads most of MNIST's validation
     digits, which the log tells and `about` keeps as "input". data_dir: the folder of named data sets.
     Raises ModelError where there is no such model, where MNIST is needed for that and cannot be had, or where `inputs`
@@ -133,7 +134,7 @@ def open_model(model: str | Path | None = None, inputs: str | None = None, data_
     path = latest_run(RUNS) if model is None else Path(model)
     network = checkpoint.load_network(path)
     if isinstance(network, LineNet):
-        raise ModelError(f"{path}: reads whole numbers; score it with: digitnet evaluate --read, once it is exported")
+        raise ModelError(f"{path}: reads whole numbers; export it, then score it with: digitnet evaluate --read")
     about = load_json(path / CONFIG) if (path / CONFIG).is_file() else {}
     if is_weights(path):
         candidates = {name: TorchClassifier(Normalised(network, *INPUTS[name])) for name in INPUTS}
@@ -158,7 +159,7 @@ def open_models(
 
 def _refuse(inputs: str | None, model: str | Path) -> None:
     if inputs is not None:
-        raise ModelError(f"--input {inputs}: {model} itself says what it takes; leave it out")
+        raise ModelError(f"--input {inputs}: {model} defines its input scaling itself; omit --input")
 
 
 def _best_input(path: Path, candidates: Mapping[str, Classifier], data_dir: str | Path | None) -> str:
@@ -167,8 +168,8 @@ def _best_input(path: Path, candidates: Mapping[str, Classifier], data_dir: str 
         digits = splits("mnist", data_dir).valid
     except DataError as error:
         raise ModelError(
-            f"{path}: does not say how pixels become its inputs, and MNIST's validation digits, on which to try it, "
-            f"cannot be had; name one with --input ({', '.join(INPUTS)})\n{error}"
+            f"{path}: its input scaling is unknown, and MNIST's validation digits, which could determine it, are not "
+            f"available; name it with --input ({', '.join(INPUTS)})\n{error}"
         ) from error
     right = {
         name: float(np.mean(classifier(digits.images).argmax(1) == digits.labels))
@@ -177,7 +178,7 @@ def _best_input(path: Path, candidates: Mapping[str, Classifier], data_dir: str 
     best = max(right, key=lambda name: right[name])
     others = ", ".join(f"{name} {share:.2%}" for name, share in right.items() if name != best)
     log.info(
-        f"{path}: taken to have inputs as by --input {best}, which reads {right[best]:.2%} of {len(digits)} validation "
-        f"digits ({others})"
+        f"{path}: assuming --input {best}, which reads {right[best]:.2%} of {len(digits)} validation digits correctly "
+        f"({others})"
     )
     return best

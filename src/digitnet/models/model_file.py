@@ -77,21 +77,21 @@ def open_model(
         if INPUT in expected and STRIPS not in has:  # a line reader has no threshold, and is told below
             about["threshold"] = float(about["threshold"])
     except KeyError as error:
-        raise ModelError(f"{path}: an ONNX file, but none that digitnet exported (no {error.args[0]})") from error
+        raise ModelError(f"{path}: an ONNX file that was not exported by digitnet (no {error.args[0]})") from error
     # ONNX Runtime's errors have no common parent but Exception.
     except Exception as error:
         raise _unfit(path) from error
     if INPUT in expected and STRIPS in has:
-        raise ModelError(f"{path}: reads whole numbers; score it with: digitnet evaluate --read --data PICTURES")
+        raise ModelError(f"{path}: reads whole numbers; score it with: digitnet evaluate --read --data FOLDER")
     if not set(expected) <= has:
         raise ModelError(f"{path}: has {listed(sorted(has))}; expected {', '.join(expected)}")
     if not about["name"].isprintable() or not 0 < len(about["name"]) <= 200:
-        raise ModelError(f"{path}: its name is none that can be printed in a line; export it again")
+        raise ModelError(f"{path}: the model name in its metadata is empty, too long or not printable; export it again")
     if INPUT in expected and not 0 <= about["threshold"] <= 1:
         raise ModelError(f"{path}: its threshold is {about['threshold']:g}, not between 0 and 1; export it again")
     alphabet = about.get(ALPHABET, DIGITS)
     if not isinstance(alphabet, str) or not alphabet.startswith(DIGITS) or len(set(alphabet)) < len(alphabet):
-        raise ModelError(f"{path}: its alphabet is not the ten digits and signs, each once; export it again")
+        raise ModelError(f"{path}: its alphabet must consist of the ten digits and signs, each once; export it again")
     if foreign:
         _try(path, session, expected, len(alphabet) + 1)
         try:
@@ -136,9 +136,9 @@ def answer_of(session: Any, name: str, outputs: Sequence[str], given: Mapping[st
     try:
         answers = session.run(outputs, given, _NEEDED)
     except Exception as error:
-        raise ModelError(f"model {name}: fails at what it was given; export it again") from error
+        raise ModelError(f"model {name}: fails on its input; export it again") from error
     if not all(np.isfinite(answer).all() for answer in answers):
-        raise ModelError(f"model {name}: answers with values that are not finite; train and export it again")
+        raise ModelError(f"model {name}: returns values that are not finite; train and export it again")
     return answers  # type: ignore[no-any-return]
 
 
@@ -154,10 +154,10 @@ def session_of(content: bytes, threads: int) -> Any:
 def content_of(path: Path) -> bytes:
     """Return the bytes of a model file. Raises ModelError where it cannot be read or is too large."""
     if path.is_dir():
-        raise ModelError(f"{path}: a run's folder; write it as a file first: digitnet export {path} --out FILE.onnx")
+        raise ModelError(f"{path} is the folder of a run; export it first: digitnet export {path} --out FILE.onnx")
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise ModelError(f"{path}: more than {MAX_FILE_BYTES:,} bytes; no model of digitnet's is so large")
+            raise ModelError(f"{path}: more than {MAX_FILE_BYTES:,} bytes; digitnet's own models are smaller")
         content = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error

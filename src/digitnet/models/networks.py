@@ -277,7 +277,7 @@ class TorchClassifier:
         for module in self.network.modules():
             if isinstance(module, nn.Conv2d):
                 return module.weight.detach()[:, 0].float().cpu().numpy()
-        raise ModelError(f"{type(self.network).__name__}: has no convolution of images")
+        raise ModelError(f"{type(self.network).__name__}: has no convolution over images")
 
     def _look(self, images: NDArray[np.uint8]) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
         """Return the maps after each pooling, and after the normalisation and activation that follow it, and the input
@@ -302,5 +302,5 @@ class TorchClassifier:
             for hook in hooks:
                 hook.remove()
         if not hidden:
-            raise ModelError(f"{type(self.network).__name__}: has no linear layer to look into")
+            raise ModelError(f"{type(self.network).__name__}: has no linear layer to inspect")
         return [each.float().cpu().numpy() for each in maps], hidden[0].float().cpu().numpy()

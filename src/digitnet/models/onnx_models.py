@@ -63,14 +63,14 @@ class OnnxClassifier:
     """A model file as a `Classifier`: (n, 28, 28) uint8 -> (n, 10) float32 probabilities, any n.
 
     about: the file's metadata: name, recipe, data and their SHA-256, scores, temperature, threshold, versions.
-    threshold: images whose `digitness` is lower are to be refused as no digit, 0..1.
+    threshold: images with a lower `digitness` should be rejected as not a digit, 0..1.
     sha256: of the file.
     """
 
     def __init__(self, path: Path, threads: int = 0) -> None:
-        """Load a model file; threads: for one batch, 0 for as many as there are cores.
+        """Load a model file; threads: for one batch, 0 for the number of cores.
 
-        Raises ModelError where it cannot be read or is no model of digitnet's.
+        Raises ModelError if it cannot be read or was not exported by digitnet.
         """
         self._session, self.about, self._content = open_model(
             path, threads, (INPUT, PROBABILITIES, DIGITNESS), hashes().values()
@@ -89,29 +89,31 @@ class OnnxClassifier:
         return self._run([PROBABILITIES], images)[0].reshape(-1, 10)
 
     def digitness(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return how digit-like each image is, (n,) float32 in 0..1."""
+        """Return how much each image looks like a digit, (n,) float32 in 0..1."""
         return self._run([DIGITNESS], images)[0]
 
     def classify(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return probabilities and digit-ness together, at the price of one."""
+        """Return probabilities and digitness together, at the cost of one of them."""
         probs, digitness = self._run([PROBABILITIES, DIGITNESS], images)
         return probs.reshape(-1, 10), digitness
 
     @cached_property
     def trained_on(self) -> ImageSet | None:
-        """The images that it was trained on; None where they are not known. Raises ModelError where that is damaged."""
+        """The images that it was trained on; None if unknown. Raises ModelError if this metadata is damaged."""
         return trained_on_by_file(self.name, self.about, self._session.get_modelmeta().custom_metadata_map)
 
     def layers(self, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        """Return what each layer makes of one image (28, 28) uint8: the maps after every pooling, first to last, each
+        """Return the output of each layer for one image (28, 28) uint8: the maps after every pooling, in order, each
         (channels, h, w) float32; then the hidden units before the last linear layer, (units,) float32.
 
-        Raises ModelError where the file does not name its layers, as one exported by an older digitnet.
+        Raises ModelError if the file does not name its layers, because an older digitnet exported it.
         """
         session = self._looking  # tells names that are no list of names
         found = self._run(self.about[LAYERS], np.asarray(image)[None], session)
         if [layer.ndim for layer in found] != [4] * (len(found) - 1) + [2] or any(len(layer) != 1 for layer in found):
-            raise ModelError(f"model {self.name}: its layers {listed(self.about[LAYERS])} are of other shapes{AGAIN}")
+            raise ModelError(
+                f"model {self.name}: its layers {listed(self.about[LAYERS])} have unexpected shapes{AGAIN}"
+            )
         return [layer[0] for layer in found]
 
     def hidden(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -122,8 +124,8 @@ class OnnxClassifier:
     def filters(self) -> NDArray[np.float32]:
         """Return the weights of the first convolution, (channels, h, w) float32.
 
-        This reads the file with the package onnx, of the extra `train`. Raises ModelError where there is
-        no convolution of images.
+        This reads the file with the package onnx, of the extra `train`. Raises ModelError if it has no
+        convolution over images.
         """
         import onnx
 
@@ -135,7 +137,7 @@ class OnnxClassifier:
                 if kernel.ndim == 4 and kernel.shape[1] == 1:
                     return kernel[:, 0]
                 break
-        raise ModelError(f"model {self.name}: its first layer is no convolution of images")
+        raise ModelError(f"model {self.name}: its first layer is not a convolution over images")
 
     @cached_property
     def _looking(self) -> Any:
@@ -162,7 +164,7 @@ class OnnxClassifier:
         if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE) or images.dtype != np.uint8:
             raise DataError(
                 f"images are {images.shape} {images.dtype}, expected (n, {SIDE}, {SIDE}) uint8; "
-                "digitnet.frame() makes such an image of one digit's ink"
+                "digitnet.frame() produces such an image from a digit's ink"
             )
         if not len(images):
             return [np.zeros(0, np.float32) for _ in outputs]
@@ -211,9 +213,9 @@ class LineReader:
     """
 
     def __init__(self, path: Path, threads: int = 0) -> None:
-        """Load a model file; threads: for many strips, 0 for as many as there are cores.
+        """Load a model file; threads: for several strips, 0 for the number of cores.
 
-        Raises ModelError where it cannot be read or is no line reader of digitnet's.
+        Raises ModelError if it cannot be read or is not a line reader exported by digitnet.
         """
         self._session, self.about, content = open_model(
             path, 1, (STRIPS, LOG_PROBS, REACH, PRESENCE), hashes().values()
@@ -259,7 +261,7 @@ def padded(strips: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 
 def line_reader(name_or_path: str | Path = LINE, threads: int = 0) -> LineReader:
-    """Return the built-in line reader, or the one in an `.onnx` file. Raises ModelError where there is none."""
+    """Return the built-in line reader, or the one in an `.onnx` file. Raises ModelError if it does not exist."""
     path = WEIGHTS / f"{LINE}.onnx" if str(name_or_path) == LINE else Path(name_or_path)
     return LineReader(path, threads)
 

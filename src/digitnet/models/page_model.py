@@ -59,7 +59,7 @@ def _validate(path: Path, content: bytes) -> None:
     session = vetting.careful(content)
     has = {node.name for node in (*session.get_inputs(), *session.get_outputs())}
     if not {PAGES, FINE, COARSE} <= has:
-        raise ModelError(f"{path}: an ONNX file, but it does not find numbers on pages; name another")
+        raise ModelError(f"{path}: an ONNX file, but not a page network; choose another")
     pages = [{PAGES: np.full((1, 3, side, side), 0.9, np.float32)} for side in TRIED]
     answers = vetting.trial(session, (FINE, COARSE), pages)
     for side in TRIED:

@@ -60,5 +60,7 @@ def latest_run(folder: Path) -> Path:
     """Return the run in `folder` whose weights are newest. Raises ModelError where there is none."""
     runs = sorted(folder.glob(f"*/{WEIGHTS}"), key=lambda path: path.stat().st_mtime)
     if not runs:
-        raise ModelError(f"no run in {folder.resolve()}; train one with: digitnet train, or name one with --model")
+        raise ModelError(
+            f"{folder.resolve()}: contains no run; train one with: digitnet train, or name one with --model"
+        )
     return runs[-1].parent

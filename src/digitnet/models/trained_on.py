@@ -79,7 +79,7 @@ def unpacked(data: bytes) -> ImageSet:
     """Return the set that `ImageSet.packed` wrote. Raises DataError where the bytes are damaged."""
     planes = gunzip(data, _BYTES * MAX_IMAGES)
     if len(planes) % _BYTES:
-        raise DataError("not a whole set of images")
+        raise DataError("not a complete set of images")
     gaps = np.zeros((len(planes) // _BYTES, 8), np.uint8)
     gaps[:, :_BYTES] = np.frombuffer(planes, np.uint8).reshape(_BYTES, -1).T
     return ImageSet(np.cumsum(gaps.view("<u8").ravel(), dtype=np.uint64))

@@ -54,7 +54,7 @@ def trust(path: str | Path) -> str:
             file.write(f"{sha256}  {printable(str(path.absolute()))}\n")
     except OSError as error:
         raise ModelError(
-            f"{place}: cannot be written ({error.strerror}), so that {path} is not trusted; name another list by {LIST}"
+            f"{place}: cannot be written ({error.strerror}), so {path} is not trusted; name another list with {LIST}"
         ) from error
     return sha256
 

@@ -89,20 +89,20 @@ def _check(content: bytes, what: str, left: list[int], operators: Container[int 
     for number, value in _fields(content):
         left[0] -= 1
         if left[0] < 0:
-            raise _FaultError(f"has more than {MAX_FIELDS:,} parts; no model of digitnet's has so many")
+            raise _FaultError(f"has more than {MAX_FIELDS:,} parts; digitnet's own models have fewer")
         if (below := _BELOW.get(what, {}).get(number)) is not None:
             if not isinstance(value, bytes):
                 raise _FaultError(f"{_NO_MODEL} (damaged); copy it again")
             _check(value, below, left, operators)
         elif (what == _TENSOR and number == 13) or (what == _TENSOR and number == 14 and value):
-            raise _FaultError("keeps its weights in other files; export it again as one file")
+            raise _FaultError("stores its weights in other files; export it again as one file")
         elif what == _MODEL and number == 14 and _long_metadata(value):
             raise _FaultError(f"has metadata of more than {MAX_METADATA:,} bytes; export it again")
         elif number not in _PLAIN[what]:
-            raise _FaultError(f"has {what} with what digitnet never writes (field {number}); export it again")
+            raise _FaultError(f"has {what} with a field that digitnet does not write ({number}); export it again")
         elif what == _NODE and number == 4 and value not in operators:
             shown = ascii(value[:40].decode("utf-8", "replace") if isinstance(value, bytes) else value)
-            raise _FaultError(f"has the operator {shown}, which no model of digitnet's needs; it is not run")
+            raise _FaultError(f"has the operator {shown}, which digitnet's own models do not need; it is not run")
         elif what == _NODE and number == 7 and value not in (b"", b"ai.onnx"):
             raise _FaultError("has operators that are not ONNX's own; they are not run")
         elif what == _ATTRIBUTE and number in (3, 8):
@@ -111,7 +111,7 @@ def _check(content: bytes, what: str, left: list[int], operators: Container[int 
         elif what == _TENSOR and number == 1:
             dims += _integers(value)
         elif what == _TENSOR and number == 2 and value not in KINDS:
-            raise _FaultError("has a tensor that is not of numbers; export it again")
+            raise _FaultError("has a tensor that does not contain numbers; export it again")
     if what == _TENSOR and (min(dims, default=0) < 0 or math.prod(dims) > len(content)):
         raise _FaultError(f"has a tensor {tuple(dims[:8])} in {len(content):,} bytes; copy it again")
 

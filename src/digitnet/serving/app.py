@@ -45,9 +45,9 @@ LARGE = 100_000
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Return the service as an ASGI application; opening the models takes some 0.2 s.
+    """Return the service as an ASGI application; opening the models takes about 0.2 s.
 
-    Raises ModelError where there is no such model, DataError where the report's folder holds none.
+    Raises ModelError if a model does not exist, DataError if the report's folder contains no report.
     """
     settings = settings or Settings()
     service, limits = Service(settings), settings.limits
@@ -72,7 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(
         title="digitnet",
         version=__version__,
-        description="Reads handwritten numbers off pictures, and classifies and explains single digits.",
+        description="Reads handwritten numbers in images, and classifies and explains single digits.",
         openapi_tags=TAGS,
         dependencies=[Depends(_only_known)],
         docs_url=None,
@@ -90,7 +90,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     _tell_problems(app)
     model_of = Annotated[
-        str, Query(description="The network to ask.", json_schema_extra={"enum": [*service.models.by_name]})
+        str, Query(description="The network to use.", json_schema_extra={"enum": [*service.models.by_name]})
     ]
 
     def known(model: str) -> str:
@@ -101,35 +101,39 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @app.post("/v1/read", **ROUTES["read"])
     async def read(
         request: Request,
-        single: Annotated[bool, Query(description="Each picture holds one number and nothing else.")] = False,
-        length: Annotated[int | None, Query(ge=1, le=999, description="Digits that every number has.")] = None,
+        single: Annotated[bool, Query(description="Each image contains one number and nothing else.")] = False,
+        length: Annotated[int | None, Query(ge=1, le=999, description="Number of digits of every number.")] = None,
         lengths: Annotated[
             str | None,
-            Query(pattern=r"^([0-9]{1,3}(-[0-9]{1,3})?)?$", description="Fewest and most digits, such as 4-6."),
+            Query(
+                pattern=r"^([0-9]{1,3}(-[0-9]{1,3})?)?$",
+                description="Minimum and maximum number of digits, such as 4-6.",
+            ),
         ] = None,
         value_range: Annotated[
             str | None,
             Query(
                 alias="range",
                 pattern=r"^([0-9]{0,30}\.\.[0-9]{0,30})?$",
-                description="Least and greatest value, such as 0..100.",
+                description="Minimum and maximum value, such as 0..100.",
             ),
         ] = None,
         checksum: Annotated[
-            str | None, Query(description="A check digit's rule.", json_schema_extra={"enum": [*CHECKSUMS, ""]})
+            str | None, Query(description="Check digit.", json_schema_extra={"enum": [*CHECKSUMS, ""]})
         ] = None,
         number_kind: Annotated[
             str | None,
-            Query(alias="kind", description="What a number is.", json_schema_extra={"enum": [*KINDS, ""]}),
+            Query(alias="kind", description="Kind of every number.", json_schema_extra={"enum": [*KINDS, ""]}),
         ] = None,
         decimal: Annotated[
-            str | None, Query(description="The sign before decimals.", json_schema_extra={"enum": [".", ",", ""]})
+            str | None, Query(description="Decimal separator.", json_schema_extra={"enum": [".", ",", ""]})
         ] = None,
         order: Annotated[
-            str | None, Query(description="Of a date's parts.", json_schema_extra={"enum": [*ORDERS, ""]})
+            str | None,
+            Query(description="Order of day, month and year in dates.", json_schema_extra={"enum": [*ORDERS, ""]}),
         ] = None,
         min_confidence: Annotated[
-            float, Query(ge=0, le=1, description="Numbers less sure than this are not `accepted`.")
+            float, Query(ge=0, le=1, description="Numbers below this confidence are not `accepted`.")
         ] = 0.0,
     ) -> Response:
         asked = Asked(single, min_confidence, length, lengths, value_range, checksum, number_kind, decimal, order)
@@ -176,7 +180,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @app.get("/health/ready", **ROUTES["ready"])
     async def ready() -> Response:
         if not service.warm:
-            raise ProblemError(503, "still opening the models; ask again in a second", {"Retry-After": "1"})
+            raise ProblemError(503, "still opening the models; try again in a second", {"Retry-After": "1"})
         return _json('{"status": "ready"}')
 
     @app.get("/metrics", **ROUTES["metrics"])
@@ -194,7 +198,7 @@ async def _only_known(request: Request) -> None:
     given = [name for name, _ in request.query_params.multi_items()]
     for name in given:
         if name not in known:
-            raise ProblemError(422, f"query parameter {name[:50]!r} is not known; {nearest(name, known)}")
+            raise ProblemError(422, f"unknown query parameter {name[:50]!r}; {nearest(name, known)}")
         if given.count(name) > 1:
             raise ProblemError(422, f"query parameter {name!r} is given {given.count(name)} times; give it once")
 
@@ -218,14 +222,14 @@ def _as_problem(error: Exception) -> ProblemError:
         case BusyError():
             return busy()
         case LateError():
-            return ProblemError(503, "waited too long for its turn; try again in a second", {"Retry-After": "1"})
+            return ProblemError(503, "waited too long in the queue; try again in a second", {"Retry-After": "1"})
         case RequestValidationError():
             wrong = (f"{each['loc'][-1]}: {each['msg'][:1].lower()}{each['msg'][1:]}" for each in error.errors())
             return ProblemError(422, "; ".join(wrong))
         case HTTPException(status_code=404):
-            return ProblemError(404, "nothing is here; /docs lists what there is")
+            return ProblemError(404, "unknown address; /docs lists all addresses")
         case HTTPException(status_code=405):
-            return ProblemError(405, "this address does not take that method; /docs says which", error.headers)
+            return ProblemError(405, "method not allowed; /docs lists the methods of this address", error.headers)
         case HTTPException():
             return ProblemError(error.status_code, str(error.detail), error.headers)
         case _:

@@ -120,7 +120,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP."""
-        self._refuse(400, "not an HTTP/1.1 request; for HTTPS, ask the proxy in front of the service")
+        self._refuse(400, "not an HTTP/1.1 request; for HTTPS, use the proxy in front of the service")
 
     def _await_head(self) -> None:
         self._waiting = self.loop.call_later(self._gate.limits.headers, self._drop_head)

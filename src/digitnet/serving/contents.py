@@ -41,7 +41,7 @@ class File:
         found = self.given()
         if isinstance(found, bytes):
             return found
-        raise DataError(f'"image" is an array; /v1/classify takes these, here send a picture, a PDF or "{_URL}"')
+        raise DataError(f'"image" is an array, which only /v1/classify accepts; send an image, a PDF or "{_URL}"')
 
     def given(self) -> bytes | NDArray[np.uint8]:
         """Return one picture as `picture` does, or one image (28, 28) uint8 of JSON {"image": [...]}."""
@@ -56,7 +56,7 @@ class File:
         if _is_url(content):
             return _decoded(content)
         if _BASE64.fullmatch(content[:1000]):
-            raise ImageError(f"base64 without its head; send {_URL}, or the file itself")
+            raise ImageError(f"base64 without the head of a data URL; send {_URL}, or the file itself")
         if self.kind == CURL:
             _check_curl(content)
         return content
@@ -81,10 +81,10 @@ def _decoded(url: bytes) -> bytes:
 def _check_curl(content: bytes) -> None:
     """Raise ImageError for what `curl -d` makes of a file or form: without line breaks a picture is damaged."""
     if re.match(rb"[\w-]{1,50}=", content):
-        raise ImageError("a form as curl -d sends it; send files by curl -F file=@page.png")
+        raise ImageError("a form as sent by curl -d; send files with curl -F file=@page.png")
     if b"\n" not in content and b"\r" not in content and not content.isascii():
-        fact = "the body has not a single line break, as if sent by curl -d, which removes them from files"
-        raise ImageError(f"{fact}; send it by curl --data-binary @page.png -H 'Content-Type: image/png'")
+        fact = "the body contains no line break, as if sent by curl -d, which removes them from files"
+        raise ImageError(f"{fact}; send it with curl --data-binary @page.png -H 'Content-Type: image/png'")
 
 
 def images(content: bytes, most: int) -> NDArray[np.uint8]:
@@ -96,7 +96,7 @@ def images(content: bytes, most: int) -> NDArray[np.uint8]:
         return _of_npy(content, most)
     rows = _of_json(content, "images")
     if not isinstance(rows, list):
-        raise DataError(f"images are no list of images, each {SIDE} rows of {SIDE} integers 0..255")
+        raise DataError(f'"images" must be a list of {SIDE} x {SIDE} arrays of integers 0..255')
     _count(len(rows), most)
     return np.array([_square(image) for image in rows], np.uint8).reshape(-1, SIDE, SIDE)
 
@@ -110,13 +110,15 @@ def _of_npy(content: bytes, most: int) -> NDArray[np.uint8]:
         shape, fortran, dtype = read(file)
     # numpy's parser of headers raises whatever Python's does.
     except Exception as error:
-        raise DataError("not a whole .npy file; write it with numpy.save") from error
+        raise DataError("not a complete .npy file; write it with numpy.save") from error
     if dtype != np.uint8 or len(shape) != 3 or shape[1:] != (SIDE, SIDE):
         raise DataError(f"images are {shape} {dtype}, expected (n, {SIDE}, {SIDE}) uint8")
     _count(shape[0], most)
     expected, found = shape[0] * SIDE * SIDE, len(content) - file.tell()
     if found != expected:
-        raise DataError(f"the .npy file holds {found:,} bytes, its header says {expected:,}; write it with numpy.save")
+        raise DataError(
+            f"the .npy file contains {found:,} bytes, but its header states {expected:,}; write it with numpy.save"
+        )
     array = np.frombuffer(content, np.uint8, offset=file.tell())
     return np.ascontiguousarray(array.reshape(shape, order="F" if fortran else "C"))
 
@@ -140,10 +142,10 @@ def _square(rows: Any) -> NDArray[np.uint8]:
             if ((values >= 0) & (values <= 255) & (values == np.floor(values))).all():
                 return values.astype(np.uint8)
     if isinstance(rows, str):
-        raise DataError(f"an image is text, not {SIDE} rows of integers; /v1/read and /v1/inside take pictures")
+        raise DataError(f"an image is text, not {SIDE} rows of integers; send image files to /v1/read or /v1/inside")
     raise DataError(f"an image is not {SIDE} rows of {SIDE} integers 0..255")
 
 
 def _count(count: int, most: int) -> None:
     if count > most:
-        raise ProblemError(422, f"{count:,} images, at most {most:,} are classified; send fewer at a time")
+        raise ProblemError(422, f"{count:,} images, more than {most:,}; send fewer at a time")

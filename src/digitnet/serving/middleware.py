@@ -53,10 +53,10 @@ class Metrics:
             "digitnet_request_seconds", "Time to answer a request", ["route"], registry=registry, buckets=SECONDS
         )
         self.refusals = Counter("digitnet_refusals", "Requests refused", ["reason"], registry=registry)
-        self.waiting = Gauge("digitnet_queue_depth", "Pieces of work that wait for a thread", registry=registry)
+        self.waiting = Gauge("digitnet_queue_depth", "Work items waiting for a thread", registry=registry)
         self.batch = Histogram(
             "digitnet_batch_size",
-            "Pages or images worked on together",
+            "Pages or images processed together",
             registry=registry,
             buckets=(1, 2, 4, 8, 16, 32, 64, 128),
         )
@@ -132,7 +132,7 @@ class Guard:
             if status:  # the answer has begun: the server can only break it off
                 raise
             log.exception("%s %s failed, request %s", method, scope["path"], name)
-            failed = ProblemError(500, "something is wrong in the service; its log says what")
+            failed = ProblemError(500, "internal error; see the log of the service")
             await answer(failed)(scope, receive, send_more)
         finally:
             seconds = time.perf_counter() - began
@@ -147,11 +147,11 @@ class Guard:
         host = headers.get("host", "").lower()
         if self.hosts is not None and not _safe(host, self.hosts):
             # A name that anybody may point to this machine: so a web page elsewhere could read what we answer.
-            raise ProblemError(403, "addressed to a name that is not this service's; start it with --name NAME")
+            raise ProblemError(403, "unknown host name; to accept it, start the service with --name NAME")
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             site, origin = headers.get("sec-fetch-site", "none"), headers.get("origin")
             if site not in ("same-origin", "none") or (origin is not None and _netloc(origin) != host):
-                raise ProblemError(403, "sent by a web page of another site; only this service's own page may ask it")
+                raise ProblemError(403, "sent by a web page of another site; only this service's own page may use it")
         if self.token is not None and needs_token(scope["path"]):
             _check_token(headers.get("authorization"), self.token)
 
@@ -176,8 +176,8 @@ def _check_token(given: str | None, token: str) -> None:
     elif kind.lower() == b"bearer":
         fact = "the token is wrong"
     else:
-        fact = "the Authorization header is not of the scheme Bearer"
-    detail = f"{fact}; send the token that this service was started with as: Authorization: Bearer TOKEN"
+        fact = "the Authorization header does not use the scheme Bearer"
+    detail = f"{fact}; send the token of this service as: Authorization: Bearer TOKEN"
     raise ProblemError(401, detail, {"WWW-Authenticate": "Bearer"})
 
 

@@ -18,10 +18,10 @@ from digitnet.serving.service import Service
 
 TAGS = [
     {"name": "digits", "description": "Read numbers, classify and explain single digits."},
-    {"name": "service", "description": "Which models answer, and how the service is."},
+    {"name": "service", "description": "The models, and the state of the service."},
 ]
 
-SECURITY = {"token": {"type": "http", "scheme": "bearer", "description": "What DIGITNET_TOKEN is set to, if it is."}}
+SECURITY = {"token": {"type": "http", "scheme": "bearer", "description": "The value of DIGITNET_TOKEN, if it is set."}}
 """How requests name the token."""
 
 Schema = dict[str, Any]
@@ -65,7 +65,7 @@ _IMAGE = _named(
 _FLAT = _named("Pixels", _list(_WHOLE, minItems=SIDE * SIDE, maxItems=SIDE * SIDE, description="pixels, row after row"))
 _URL = _named(
     "DataURL",
-    {"type": "string", "format": "data-url", "description": "a picture or PDF as data:image/png;base64,..."},
+    {"type": "string", "format": "data-url", "description": "an image or PDF as data:image/png;base64,..."},
 )
 _MODEL = _named("Model", _object(name=_TEXT, sha256=_TEXT))
 _PROBLEM = _named("Problem", _object(type=_TEXT, title=_TEXT, status=_WHOLE, detail=_TEXT))
@@ -89,11 +89,11 @@ _NUMBER = _named(
         reasons=_list(_object(code=_TEXT, advice=_TEXT)),
         seen=_PERHAPS,
         status={"type": "string", "enum": [*STATUSES]},
-        rules_applied={"type": ["boolean", "null"], "description": "null without rules"},
-        written=_TEXT | {"description": "the number as written, with its signs; ? is a mark of another kind"},
+        rules_applied={"type": ["boolean", "null"], "description": "null without constraints"},
+        written=_TEXT | {"description": "the number as written, with its signs; ? stands for any other sign"},
         written_confidence=_SHARE,
-        value=_PERHAPS | {"description": "what written stands for; null where no_value says why"},
-        values=_list(_TEXT, description="all that written can stand for"),
+        value=_PERHAPS | {"description": "the value of the written number; null for the reason in no_value"},
+        values=_list(_TEXT, description="all possible values of the written number"),
         no_value={"oneOf": [_object(code=_TEXT, advice=_TEXT), {"type": "null"}]},
         accepted=_YES,
     ),
@@ -107,7 +107,8 @@ _PAGE = _named(
         height=_WHOLE,
         rules=_PERHAPS,
         left_out=_WHOLE | {"description": "places with ink that were not taken for numbers"},
-        limits=_list(_object(code=_TEXT, advice=_TEXT)) | {"description": "why the page was read only in part"},
+        limits=_list(_object(code=_TEXT, advice=_TEXT))
+        | {"description": "limits that were reached, if the page was read only in part"},
         numbers=_list(_NUMBER),
     ),
 )
@@ -140,8 +141,8 @@ _REPORT = _named(
         interval=_list(_SHARE, minItems=2, maxItems=2),
         n=_WHOLE,
         errors=_WHOLE,
-        confusion=_list(_list(_WHOLE), description="rows true digits, columns predicted ones"),
-        wrong={"type": ["array", "null"], "items": _WRONG, "description": "null where the run kept no pictures"},
+        confusion=_list(_list(_WHOLE), description="true digits in rows, predicted digits in columns"),
+        wrong={"type": ["array", "null"], "items": _WRONG, "description": "null if the run stored no images"},
     ),
 )
 _MODELS = _named("ModelsAnswer", _object(reading=_object(), models=_list(_MODEL)))
@@ -157,14 +158,14 @@ _BODIES = {media: {"schema": _FILE} for media in _PICTURES} | {"text/plain": {"s
 
 _WORDS = {
     400: "The form is damaged.",
-    401: "The token is missing or wrong, where the service asks for one.",
+    401: "The token is missing or wrong, if the service requires one.",
     403: "Sent by a web page of another site.",
-    404: "There is no report.",
-    408: "The body came too slowly.",
+    404: "The service was started without a report.",
+    408: "The body arrived too slowly.",
     413: "Too many bytes.",
-    422: "What was sent or asked for cannot be read, or is too much; the detail says why.",
-    429: "Busy: all places are taken. Retry-After says when to try again.",
-    503: "Waited too long for its turn, or not ready yet.",
+    422: "The request is invalid, unreadable or over a limit; see the detail.",
+    429: "Busy: the queue is full. Try again after Retry-After.",
+    503: "Waited too long in the queue, or the service is not ready yet.",
 }
 
 
@@ -182,7 +183,7 @@ _GUARDED = (401, 403, 422)
 
 ROUTES: dict[str, dict[str, Any]] = {
     "read": _route(
-        "Read the numbers on pictures and PDFs",
+        "Read the numbers in images and PDFs",
         _READ,
         _WORK,
         {"multipart/form-data": {"schema": _FORM}}
@@ -190,22 +191,22 @@ ROUTES: dict[str, dict[str, Any]] = {
         | {"application/pdf": {"schema": _FILE}, "application/json": {"schema": _READ_BODY}},
     ),
     "classify": _route(
-        "Classify images of 28 x 28 pixels, a digit each",
+        "Classify images of 28 x 28 pixels with one digit each",
         _CLASSIFIED,
         _WORK,
         {"application/json": {"schema": _CLASSIFY_BODY}} | {"application/x-npy": {"schema": _FILE}},
     ),
     "inside": _route(
-        "Look at what a network makes of one digit",
+        "Inspect how a network processes one digit",
         _INSIDE,
         _WORK,
         _BODIES | {"application/json": {"schema": _INSIDE_BODY}},
     ),
-    "models": _route("Which models answer", _MODELS, _GUARDED),
-    "report": _route("How well a trained network does, and what it got wrong", _REPORT, (*_GUARDED, 404)),
+    "models": _route("List the models", _MODELS, _GUARDED),
+    "report": _route("The scores and errors of a trained network", _REPORT, (*_GUARDED, 404)),
     "live": _route("Whether the service runs", _STATUS, (403, 422)),
     "ready": _route("Whether it is ready for work", _STATUS, (403, 422, 503)),
-    "metrics": _route("Counts, as Prometheus reads them", _STATUS, _GUARDED),
+    "metrics": _route("Metrics for Prometheus", _STATUS, _GUARDED),
 }
 ROUTES["metrics"]["responses"][200]["content"] = {"text/plain": {"schema": _TEXT}}
 

@@ -33,6 +33,6 @@ def answer(error: ProblemError) -> Response:
     return Response(content, error.status, error.headers, PROBLEM)
 
 
-def busy(what: str = "all places are taken") -> ProblemError:
+def busy(what: str = "the queue is full") -> ProblemError:
     """Return the refusal of a request that may be sent again in a second."""
     return ProblemError(429, f"busy: {what}; try again in a second", {"Retry-After": "1"})

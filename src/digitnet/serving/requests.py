@@ -25,15 +25,15 @@ FIELD = "file"
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may bring, and how many may come at a time.
+    """Limits on one request and on all requests together.
 
     body: bytes. headers: seconds within which a request's headers must be complete. arrival: seconds that a body may
-    pause, and that reading an answer may take; rate: bytes a second that either must reach beyond these seconds.
-    files: of a form. pixels: of a page. pages: of a TIFF or PDF. images: to classify. deadline: seconds that a piece of
-    work waits at most. waiting: requests that wait beside those worked on. standing: those of them that wait where more
-    come than can be answered, and not just for a moment; with it 99 of 100 answers are in time. memory: bytes that all
-    bodies may take together while they arrive, wait and are worked on, half of them for one client; it holds at least
-    two bodies. connections: that may be open. per_client: those of one client's address.
+    pause, and that reading a response may take; rate: bytes per second that both must reach beyond these seconds.
+    files: per form. pixels: per page. pages: per TIFF or PDF. images: per request to classify. deadline: maximum
+    seconds in the queue. waiting: requests that may wait, besides those in progress. standing: requests that may wait
+    under lasting overload, so that 99 of 100 responses are in time. memory: bytes of all bodies together while they
+    arrive, wait and are processed, half of them for one client; at least two bodies fit. connections: maximum number of
+    open connections. per_client: the same for one client's address.
     """
 
     body: int = 32_000_000
@@ -82,7 +82,7 @@ class Intake:
         if kind(request) != "multipart/form-data":
             async with self.body(request) as content:
                 if not content:
-                    raise ProblemError(422, "the body is empty; send a picture or PDF in it, or a form with files")
+                    raise ProblemError(422, "the body is empty; send an image or PDF in it, or a form with files")
                 yield [File(None, content, kind(request))]
             return
         try:
@@ -90,7 +90,7 @@ class Intake:
             async with self._received(request, form.write):
                 yield form.files()
         except FormParserError as error:
-            raise ProblemError(400, "not a form as multipart/form-data has it; let your client write it") from error
+            raise ProblemError(400, "not valid multipart/form-data; let your HTTP client encode the form") from error
 
     @asynccontextmanager
     async def _received(self, request: Request, write: Callable[[bytes], Any]) -> AsyncIterator[None]:
@@ -121,7 +121,7 @@ async def _timely(request: Request, limits: Limits) -> AsyncIterator[bytes]:
             async with asyncio.timeout_at(min(now() + limits.arrival, slowest)):
                 chunk = await anext(stream, None)
         except TimeoutError:
-            fact = f"the body paused for {limits.arrival:g} s or came at less than {limits.rate:,} bytes a second"
+            fact = f"the body paused for {limits.arrival:g} s or arrived at less than {limits.rate:,} bytes per second"
             raise ProblemError(408, f"{fact}; send it again") from None
         if chunk is None:
             return
@@ -151,7 +151,7 @@ class _Form:
         if not self._ended:
             raise ProblemError(400, "the form is cut short; send it again")
         if not self._files:
-            raise ProblemError(422, f"the form holds no files; send each in a field named {FIELD!r}")
+            raise ProblemError(422, f"the form contains no files; send each in a field named {FIELD!r}")
         return [File(name, bytes(content)) for name, content in self._files]
 
     def _part_begin(self) -> None:
@@ -173,7 +173,7 @@ class _Form:
         options = parse_options_header(self._disposition.decode("latin-1"))[1]
         field, name = options.get(b"name", b"").decode("utf-8", "replace"), options.get(b"filename")
         if field != FIELD:
-            raise ProblemError(422, f"the form's field {field[:50]!r} is not known; send each file as {FIELD!r}")
+            raise ProblemError(422, f"unknown form field {field[:50]!r}; send each file as {FIELD!r}")
         if len(self._files) == self._most:
             raise ProblemError(422, f"more than {self._most} files; send fewer at a time")
         self._files.append((None if name is None else name.decode("utf-8", "replace"), bytearray()))

@@ -49,13 +49,12 @@ ABOUT = ("recipe", "temperature", "threshold", "test", "digitnet", "revision")
 
 @dataclass(frozen=True)
 class Settings:
-    """How to serve.
+    """Settings of the service.
 
-    model: a built-in name or an `.onnx` file, for reading and where a request names none. line: what reads numbers, the
+    model: a built-in name or an `.onnx` file, for reading and as the default of requests. line: the line reader, a
     built-in name or an `.onnx` file. report: a run's folder.
-    token: what requests must name, see `middleware.Guard`. hosts: names that requests may be addressed to, None for
-    any. threads: pages or batches worked on at a time, 0 for as many as there are cores. access_log: write an
-    `AccessLog`.
+    token: the token that requests must send, see `middleware.Guard`. hosts: accepted host names, None for any.
+    threads: pages or batches processed at the same time, 0 for the number of cores. access_log: write an `AccessLog`.
     """
 
     model: str = DEFAULT
@@ -166,10 +165,10 @@ class Service:
         try:
             self.models = await asyncio.to_thread(Models, self._settings)
         except DigitNetError as error:
-            say(f"Error: {error}; the service keeps the models it has")
+            say(f"Error: {error}; the service keeps its present models")
             return
         await self.warm_up()
-        say("Opened the models again.")
+        say("Reopened the models.")
 
     async def warm_up(self) -> None:
         """Do everything once, since the first time takes longer; keep what was sent and answered as examples."""

@@ -1,6 +1,6 @@
-"""What decides how a network learns: a `TrainConfig`, and the ones that are known to work, `RECIPES`.
+"""The settings of a training, `TrainConfig`, and those that are known to work, `RECIPES`.
 
-It needs neither PyTorch nor numpy, so that the command line can offer what is here without loading them.
+This module needs neither PyTorch nor numpy, so the command line can use it without loading them.
 """
 
 from __future__ import annotations
@@ -24,31 +24,33 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides what is learnt; two runs with equal configurations give equal weights on a CPU."""
+    """All settings of a training; two runs with equal configurations give equal weights on a CPU."""
 
     data: Annotated[str, "a named data set, or a path"] = "mnist"
-    model: Annotated[str, "the tutorial's network, a stronger one, or the one that reads whole numbers"] = "digitnet"
-    recipe: Annotated[str, "the name these settings go by"] = "best"
-    epochs: Annotated[int, "passes over the training digits; 0: `passes`, or more where digits are few"] = 0
-    passes: Annotated[int, "epochs on as many digits as MNIST has"] = 30
+    model: Annotated[str, "digitnet (the tutorial's network), strong (deeper), or line (reads whole numbers)"] = (
+        "digitnet"
+    )
+    recipe: Annotated[str, "the name of these settings"] = "best"
+    epochs: Annotated[int, "passes over the training digits; 0: `passes`, or more for small data sets"] = 0
+    passes: Annotated[int, "epochs on a data set of MNIST's size"] = 30
     steps: Annotated[int, "optimizer steps below which `epochs` 0 adds passes"] = 0
-    batch_size: Annotated[int, "digits per optimizer step, of all processes"] = 256
-    seed: Annotated[int, "seed of the first weights, the order and the augmentation"] = 0
-    device: Annotated[str, "where to train; auto: on the fastest device that is there"] = "auto"
-    precision: Annotated[str, "float32, bfloat16, or auto: bfloat16 where the device computes in it"] = "auto"
+    batch_size: Annotated[int, "digits per optimizer step, over all processes"] = 256
+    seed: Annotated[int, "seed of the initial weights, the order and the augmentation"] = 0
+    device: Annotated[str, "device to train on; auto: the fastest one available"] = "auto"
+    precision: Annotated[str, "float32, bfloat16, or auto: bfloat16 if the device supports it"] = "auto"
     optimizer: Annotated[str, "adam, or muon: Muon for the hidden layers and Adam for the others"] = "muon"
     lr: Annotated[float, "Adam's highest learning rate"] = 1e-2
     muon_lr: Annotated[float, "Muon's highest learning rate"] = 0.06
-    warmup: Annotated[float, "share of all steps in which the rate climbs before it falls to 0; 0: constant"] = 0.15
-    cooldown: Annotated[float, "share of all steps, the last ones, in which it falls; 1: from the warm-up on"] = 1.0
-    weight_decay: Annotated[float, "share of Adam's weights that each step of rate 1 takes away; AdamW"] = 0.0
+    warmup: Annotated[float, "share of all steps in which the rate rises before it falls to 0; 0: constant"] = 0.15
+    cooldown: Annotated[float, "share of all steps, at the end, in which it falls; 1: from the warm-up on"] = 1.0
+    weight_decay: Annotated[float, "weight decay of AdamW: share of the weights removed by each step at rate 1"] = 0.0
     label_smoothing: Annotated[float, "share of the target spread over all ten digits, 0..1"] = 0.05
-    average: Annotated[float, "decay per step of the running average of the weights; 0: none"] = 0.0
-    fonts: Annotated[int, "times that the digits of handwriting fonts are added to the training digits"] = 0
-    hands: Annotated[int, "digits drawn in the shapes of other countries' hands, added to the training digits"] = 0
-    negatives: Annotated[float, "images that are no digit in a batch, as a share of its digits, 0..1"] = 0.0
+    average: Annotated[float, "decay per step of the moving average of the weights; 0: none"] = 0.0
+    fonts: Annotated[int, "how many times the digits of handwriting fonts are added to the training digits"] = 0
+    hands: Annotated[int, "number of digits drawn in the shapes of other countries, added to the training digits"] = 0
+    negatives: Annotated[float, "images that are not digits per batch, as a share of its digits, 0..1"] = 0.0
     lines: Annotated[int, "numbers composed for every epoch, for the model that reads whole numbers"] = 0
-    augment: Annotated[str, "how digits are written anew every epoch"] = "none"
+    augment: Annotated[str, "the augmentation of every epoch"] = "none"
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
@@ -136,9 +138,9 @@ DESCRIPTIONS = {
     "tutorial": "the tutorial's settings",
     "quick": "99% in seconds",
     "best": "about two minutes on two cores",
-    "thorough": "twice as long; also learns to reject what is not a digit",
+    "thorough": "twice as long; also learns to reject non-digits",
     "accurate": "for MNIST alone",
-    "transfer": "for digits from anywhere",
+    "transfer": "for digits from any source",
     "line": "numbers composed for every epoch",
 }
 """The recipes in a few words each."""

@@ -86,10 +86,10 @@ def warn_of_few(name: str, digits: Digits) -> None:
     """Warn where there are too few digits to learn to read well, in all or of one label."""
     counts = np.bincount(np.asarray(digits.labels), minlength=10)
     if missing := [str(digit) for digit in np.flatnonzero(counts == 0)]:
-        log.warning("%s: no training digit is labelled %s; the network cannot read it", name, " or ".join(missing))
+        log.warning("%s: no training digit has the label %s; the network cannot learn it", name, " or ".join(missing))
     rarest = int(counts[counts > 0].min())
     if len(digits) < MIN_DIGITS or rarest < MIN_OF_A_LABEL:
         log.warning(
-            f"{name}: only {len(digits)} training digits, {rarest} with the rarest label; expect more errors, and add "
-            f"digits if you can ({MIN_DIGITS} or more, {MIN_OF_A_LABEL} of each)"
+            f"{name}: only {len(digits)} training digits, {rarest} with the rarest label; expect more errors; add "
+            f"digits if possible ({MIN_DIGITS} or more, {MIN_OF_A_LABEL} of each)"
         )

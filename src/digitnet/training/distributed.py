@@ -61,7 +61,7 @@ def joined(device: str) -> Iterator[bool]:
         yield True
         return
     if not dist.is_available() or not dist.is_gloo_available():
-        raise TrainingError("this build of PyTorch cannot train over several processes; leave out torchrun")
+        raise TrainingError("this build of PyTorch cannot train in several processes; run without torchrun")
     from torch.distributed.rendezvous import rendezvous
 
     try:
@@ -93,7 +93,7 @@ class EndedError(RuntimeError):
 
 
 def _end(*_: object) -> None:
-    raise EndedError("told so by torchrun")
+    raise EndedError("requested by torchrun")
 
 
 @contextlib.contextmanager
@@ -108,7 +108,7 @@ def needing_peers(advice: str) -> Iterator[None]:
             raise
         minutes = PATIENCE.seconds // 60
         raise TrainingError(
-            f"another process of this training ended, or was silent for {minutes} minutes; {advice}"
+            f"another process of this training ended, or did not respond for {minutes} minutes; {advice}"
         ) from error
 
 
@@ -169,11 +169,11 @@ def average_statistics(network: nn.Module) -> None:
 
 def _take_gpu(device: str) -> None:
     if device == "mps":
-        raise TrainingError("device 'mps' trains in one process alone; use --device cpu, or leave out torchrun")
+        raise TrainingError("device 'mps' trains in one process only; use --device cpu, or run without torchrun")
     if device in ("auto", "cuda") and torch.cuda.is_available():
         place, here = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if place >= here:
-            raise TrainingError(f"{here} GPUs for {os.environ['LOCAL_WORLD_SIZE']} processes: give each its own")
+            raise TrainingError(f"{here} GPUs for {os.environ['LOCAL_WORLD_SIZE']} processes; give each its own")
         torch.cuda.set_device(place)
 
 

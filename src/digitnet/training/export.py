@@ -144,8 +144,8 @@ def export_run(
 ) -> OnnxClassifier | LineReader:
     """Export a run: its weights, calibrated on its own validation digits, with its settings and scores as metadata.
 
-    data: where the run's digits are now, if they have moved. Raises ModelError where `folder` is no run or the file
-    would not equal torch, DataError where the run's data cannot be had or is no longer what it was.
+    data: the present path of the run's digits, if they have moved. Raises ModelError if `folder` is not a run or the
+    file does not equal PyTorch, DataError if the run's data is not available or has changed.
     """
     network = checkpoint.load_network(folder)
     valid, config = valid_of_run(folder, data_dir, data)
@@ -166,8 +166,8 @@ def valid_of_run(
     """Return a run's validation digits and its configuration. Takes `data` and raises as `export_run` does."""
     if not (folder / CONFIG).is_file():
         raise ModelError(
-            f"{folder}: no {CONFIG} in it, which says what it was trained on; `digitnet train` and "
-            "digitnet.training.run.start make whole runs"
+            f"{folder}: contains no {CONFIG}, which records its training data; `digitnet train` and "
+            "digitnet.training.run.start create complete runs"
         )
     config = load_json(folder / CONFIG)
     if not {"data", "data_sha256"} <= config.keys():
@@ -186,12 +186,12 @@ def valid_of_run(
 def export(network: nn.Module, digits: Digits, about: dict[str, Any], path: Path) -> OnnxClassifier:
     """Calibrate a network on validation digits and write it as one ONNX file, atomically.
 
-    network: any `nn.Module` from (n, 1, 28, 28) floats in 0..1 to (n, 10) logits; it is left as it was. A file that
-        digitnet would refuse from anybody else is put on this user's list of trusted files, see `trust`.
+    network: any `nn.Module` from (n, 1, 28, 28) floats in 0..1 to (n, 10) logits; it is not changed. A file with
+        operators beyond digitnet's own is added to this user's list of trusted files, see `trust`.
     about: goes into the metadata, with temperature, threshold and versions added; must have a `name`. Under
         `trained_on.IMAGES` it may have the images that the network was trained on, see `ImageSet.to_text`.
-    Returns the file as a classifier. Raises ModelError, and writes nothing, where PyTorch cannot write the network as
-    ONNX, or where the file's answers differ from torch's by more than `TOLERANCE` at any of `BATCHES`.
+    Returns the file as a classifier. Raises ModelError, and writes nothing, if PyTorch cannot convert the network to
+    ONNX, or if the file's outputs differ from PyTorch's by more than `TOLERANCE` at any of `BATCHES`.
     """
     network = copied(network)
     model = Calibrated(network, calibrate(network, digits)).eval()

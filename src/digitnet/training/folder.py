@@ -25,7 +25,7 @@ def new_folder(out: Path | None, recipe: str, about: Mapping[str, Any]) -> Path:
     folder = _free_folder(recipe) if out is None else out
     if out is not None:
         if folder.exists() and not folder.is_dir():
-            raise TrainingError(f"{folder}: is no folder; name another --out")
+            raise TrainingError(f"{folder}: is not a folder; choose another --out")
         folder.mkdir(parents=True, exist_ok=True)
 
     def is_new() -> bool:
@@ -34,7 +34,7 @@ def new_folder(out: Path | None, recipe: str, about: Mapping[str, Any]) -> Path:
             return True
         if distributed.restarts() and _is_run_of(folder, about):
             return False
-        raise TrainingError(f"{folder}: exists already; go on with it by --resume {folder}, or name another --out")
+        raise TrainingError(f"{folder}: already exists; resume it with --resume {folder}, or choose another --out")
 
     if is_new():
         with alone(folder):
@@ -75,7 +75,9 @@ def alone(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        raise TrainingError(f"{folder}: another process is training into it; wait for it, or name another") from None
+        raise TrainingError(
+            f"{folder}: another process is training into it; wait for it, or choose another folder"
+        ) from None
     try:
         yield
     finally:
@@ -85,7 +87,7 @@ def alone(folder: Path) -> Iterator[None]:
 def require_unfinished(folder: Path) -> None:
     """Raise TrainingError where the run in a folder is done."""
     if (folder / SCORES).is_file() and not (folder / STATE).is_file():  # which goes last
-        raise TrainingError(f"{folder}: is done; see it with: digitnet evaluate --model {folder}")
+        raise TrainingError(f"{folder}: already finished; evaluate it with: digitnet evaluate --model {folder}")
 
 
 def mark_finished(folder: Path) -> None:

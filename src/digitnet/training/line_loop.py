@@ -129,7 +129,9 @@ def train_lines(
     teach: gives the scribe of the epoch of that seed. valid: lines that decide nothing and are only scored.
     """
     if not config.lines or not valid:
-        raise TrainingError("training to read numbers needs `lines` to write for an epoch, and some to validate on")
+        raise TrainingError(
+            "training a line reader needs `lines`, the number of lines per epoch, and lines for validation"
+        )
     config = with_epochs(settle(config), config.lines)
     device = torch.device(config.device)
     steps = -(-config.lines // config.batch_size)

@@ -46,11 +46,10 @@ NO_DIGIT = 10
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the training digits, done and saved.
+    """One finished and saved pass over the training digits.
 
     number: 1-based, of `epochs`. loss: mean over the epoch's digits, label smoothing included. lr: the learning rate
-    of the last step. seconds: training alone. scores: on the validation digits or numbers, with the weights that are
-    kept.
+    of the last step. seconds: training time only. scores: on the validation digits or numbers, with the saved weights.
     """
 
     number: int
@@ -86,24 +85,24 @@ def train(
 ) -> Iterator[Epoch]:
     """Train a network and yield each epoch after saving it to the run's folder `out`.
 
-    network: any `nn.Module` from (n, 1, 28, 28) floats in 0..1 to (n, 10) logits; `new_network` makes digitnet's. Its
+    network: any `nn.Module` from (n, 1, 28, 28) floats in 0..1 to (n, 10) logits; `new_network` creates digitnet's. Its
         weights are trained in place; its memory format, modes and `requires_grad` stay as they are. It is on the
-        configuration's device while it trains and returns to its own at the end. Where the recipe keeps a running
-        average of the weights, that is what is saved and scored, and `network` itself holds the latest ones.
-    digits, valid: labelled; valid decides nothing, it is only scored.
-    letters: images that are no digit, for recipes with negatives.
-    resume: go on after the last epoch saved in `out`; on a CPU with as many threads the weights become those of an
-        uninterrupted run, bit for bit.
+        configuration's device during training and returns to its own at the end. If the recipe keeps a moving average
+        of the weights, the average is saved and scored, and `network` itself has the latest weights.
+    digits, valid: labelled; valid is only scored and does not influence the training.
+    letters: images that are not digits, for recipes with negatives.
+    resume: continue after the last epoch saved in `out`; on a CPU with the same number of threads, the weights become
+        those of an uninterrupted run, bit for bit.
 
-    Only the weights, the history and the state for resuming are saved in `out`; `run.start` makes a whole run.
+    Only the weights, the history and the state for resuming are saved in `out`; `run.start` creates a complete run.
 
-    Nothing runs until iterated. Raises ModelError where the network does not give logits (n, 10), TrainingError where
-    loss or weights are no longer finite; the last good epoch stays.
+    Training starts with the first iteration. Raises ModelError if the network does not return logits (n, 10),
+    TrainingError if loss or weights are no longer finite; the last good epoch is kept.
     """
     if digits.labels is None or not len(digits) or valid.labels is None or not len(valid):
-        raise TrainingError("training needs labelled digits to learn from and to validate on")
+        raise TrainingError("training needs labelled digits for training and for validation")
     if config.negatives and (letters is None or not len(letters)):
-        raise TrainingError(f"the recipe {config.recipe!r} learns what is no digit as well; give it letters")
+        raise TrainingError(f"recipe {config.recipe!r} also trains on images that are not digits; pass `letters`")
     config = with_epochs(settle(config), len(digits))
     device = torch.device(config.device)
     logits_of(network, digits.images[:2])
@@ -193,10 +192,10 @@ def _epochs(
             loss, lr = learn(pupil, number)
         seconds = time.perf_counter() - began
         if not (math.isfinite(loss) and all(weight.isfinite().all() for weight in network.parameters())):
-            kept = f"{out} keeps epoch {number - 1}" if number > 1 else "nothing was kept"
+            kept = f"{out} contains epoch {number - 1}" if number > 1 else "no epoch was saved"
             raise TrainingError(
-                f"the loss or the weights ran away in epoch {number} (loss {loss}, learning rate {lr:.3g}); {kept}. "
-                "Another --seed or --recipe tutorial may train; if not, look at the data"
+                f"training diverged in epoch {number} (loss {loss}, learning rate {lr:.3g}); {kept}. "
+                "Try another --seed or --recipe tutorial; if it still diverges, check the data"
             )
         epoch = Epoch(number, config.epochs, loss, lr, seconds, count / seconds, judge(average))
         history.append(json.dumps(epoch.to_dict()))
@@ -245,7 +244,7 @@ def _optimizers(network: nn.Module, config: TrainConfig) -> list[Optimizer]:
     """Return Adam, and after it Muon for the weights between first and last layer where the recipe has it."""
     weights = list(network.parameters())
     if not any(weight.requires_grad for weight in weights):
-        raise TrainingError(f"{type(network).__name__}: has no weights to train (none requires a gradient)")
+        raise TrainingError(f"{type(network).__name__}: has no weights to train: no parameter requires a gradient")
     matrices = [weight for weight in weights if weight.ndim > 1]
     hidden = {id(weight) for weight in matrices[1:-1]} if config.optimizer == "muon" else set()
     fused = weights[0].device.type in ("cpu", "cuda")
@@ -294,7 +293,7 @@ def pick_device(name: str) -> torch.device:
     if name not in there:
         raise TrainingError(f"device {name!r}: choose one of auto, {', '.join(there)}")
     if not there[name]:
-        raise TrainingError(f"device {name!r} is not there on this machine; use --device auto")
+        raise TrainingError(f"device {name!r} is not available on this machine; use --device auto")
     return torch.device(name)
 
 
@@ -315,7 +314,7 @@ def settle(config: TrainConfig) -> TrainConfig:
     """
     processes = distributed.size()
     if processes > 1 and config.lines:
-        raise TrainingError(f"the recipe {config.recipe!r} composes its numbers in one process; leave out torchrun")
+        raise TrainingError(f"recipe {config.recipe!r} composes its numbers in one process; run without torchrun")
     if processes > 1 and config.batch_size < 2 * processes:
         raise TrainingError(f"batch size {config.batch_size} for {processes} processes: choose {2 * processes} or more")
     device = pick_device(config.device)

@@ -64,7 +64,7 @@ def write_onnx(
             )
         except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
             raise ModelError(
-                f"{path}: not written, for PyTorch cannot write the network as ONNX ({reason(error)})"
+                f"{path}: not written, because PyTorch cannot convert the network to ONNX ({reason(error)})"
             ) from error
     proto = onnx.load(trial)
     if INPUT in inputs:
@@ -117,17 +117,17 @@ def told_of(path: Path, trial: Path) -> Iterator[None]:
         yield
     except ModelError as error:
         fault = str(error).removeprefix(f"{trial}: ")
-        raise ModelError(f"{path}: not written, for {fault}") from error
+        raise ModelError(f"{path}: not written, because {fault}") from error
 
 
 def keep(trial: Path, path: Path, difference: float, strange: bool) -> None:
     """Write the file that was on trial to its place, if it answers as torch; trust it where it is strange."""
     if not difference <= TOLERANCE:
-        raise ModelError(f"{path}: not written, for its answers differ from torch's by {difference:.2g}")
+        raise ModelError(f"{path}: not written, because its outputs differ from PyTorch's by {difference:.2g}")
     write_atomic(path, trial.read_bytes())
     if strange:
         try:
             trust(path)
-            log.info("%s: is more than digitnet opens of unknown origin; trusted, as your own, for this user", path)
+            log.info("%s: contains operators beyond digitnet's own; added to your list of trusted files", path)
         except ModelError as error:
-            log.warning("%s; it can be opened in this process alone", error)
+            log.warning("%s; it can only be opened in this process", error)

@@ -40,7 +40,7 @@ from digitnet.training.loop import Epoch, new_network, settle, train
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder, its configuration, settled for this machine, and what it learns from."""
+    """A run: its folder, its configuration with all automatic settings resolved, and its data set."""
 
     folder: Path
     config: TrainConfig
@@ -54,9 +54,9 @@ class Run:
     def train(self) -> Iterator[Epoch]:
         """Train from the first epoch that is not saved yet; see `loop.train` and `line_loop.train_lines`.
 
-        Raises TrainingError where another process trains into the same folder or has finished the run.
+        Raises TrainingError if another process trains into the same folder or has finished the run.
         """
-        advice = f"every finished epoch is kept: go on with: digitnet train --resume {self.folder}"
+        advice = f"every finished epoch is saved; resume with: digitnet train --resume {self.folder}"
         with alone(self.folder), distributed.needing_peers(advice):
             require_unfinished(self.folder)
             try:
@@ -65,7 +65,7 @@ class Run:
                 raise TrainingError(f"{error.filename or self.folder}: {error.strerror}; {advice}") from error
 
     def history(self) -> list[dict[str, Any]]:
-        """Return the epochs that are done and saved, as `Epoch.to_dict` has them."""
+        """Return the finished epochs, each as returned by `Epoch.to_dict`."""
         path = self.folder / HISTORY
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
 
@@ -119,20 +119,20 @@ class Run:
 
 
 def start(config: TrainConfig, out: Path | None = None, data_dir: str | Path | None = None) -> Run:
-    """Make a new run: load its digits, make its folder and write down everything its numbers depend on.
+    """Create a new run: load its digits, create its folder and record all settings.
 
-    out: a folder that is new or empty; by default the first of run/RECIPE-1, -2, ... that is free. Under torchrun
-    --max-restarts it must be named, and a run with the same settings in it is gone on with: processes that are
-    started again are started with the same words.
-    Raises DataError where the digits cannot be had, TrainingError where `out` is in use.
+    out: a new or empty folder; by default the first free one of run/RECIPE-1, -2, ... Under torchrun --max-restarts it
+    is required, and a run with the same settings in it is resumed, because processes are restarted with the same
+    arguments.
+    Raises DataError if the digits are not available, TrainingError if `out` is in use.
     """
     if out is None and distributed.restarts():
-        raise TrainingError("torchrun --max-restarts: name the run's folder with --out, so that it is found again")
+        raise TrainingError("torchrun --max-restarts requires --out, so that a restart finds the run's folder")
     config = settle(config)
     if learnt_whole(asdict(config), config.data):
         raise DataError(
-            f"{config.data}: the recipe {config.recipe} learns from all of them, so that none is left to score it on; "
-            "name other data or another recipe"
+            f"{config.data}: recipe {config.recipe} trains on the whole data set, so no test data is left; "
+            "choose other data or another recipe"
         )
     parts = own_parts(config, data_dir)
     config = replace(with_epochs(config, len(parts.train)), data=_anywhere(config.data))
@@ -149,10 +149,10 @@ def _anywhere(data: str) -> str:
 
 
 def reopen(folder: Path, device: str | None = None, data_dir: str | Path | None = None, data: str | None = None) -> Run:
-    """Open an unfinished run to go on with it, on another device if one is named.
+    """Open an unfinished run to resume it, optionally on another device.
 
-    data: where the run's digits are now, if they have moved; the configuration is updated.
-    Raises ModelError where `folder` is no run, TrainingError where it is finished or its data has changed.
+    data: the present path of the run's digits, if they have moved; the configuration is updated.
+    Raises ModelError if `folder` is not a run, TrainingError if it is finished or its data has changed.
     """
     require_unfinished(folder)
     saved = load_json(folder / CONFIG)
@@ -164,7 +164,7 @@ def reopen(folder: Path, device: str | None = None, data_dir: str | Path | None 
     config = settle(replace(config, device=device or config.device, data=_anywhere(data or config.data)))
     parts = splits(config.data, data_dir)
     if saved.get("data_sha256") != parts.sha256:
-        raise TrainingError(f"{config.data}: not the digits that {folder} was trained on; name those by --data")
+        raise TrainingError(f"{config.data}: not the digits that {folder} was trained on; name those with --data")
     if config.data != saved["data"]:
         save_json(folder / CONFIG, saved | {"data": config.data})
     return Run(folder, config, assemble(config, parts, data_dir))

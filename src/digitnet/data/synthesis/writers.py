@@ -36,7 +36,7 @@ def styles(digits: Digits, pens: int = 6, slants: int = 3) -> list[Writer]:
     for value in range(10):
         rows = np.flatnonzero(digits.labels == value)
         if len(rows) < pens * slants:
-            raise ValueError(f"{len(rows)} digits {value}: at least {pens * slants} are needed")
+            raise ValueError(f"{len(rows)} digits {value}, need at least {pens * slants}")
         by_pen = np.array_split(rows[np.argsort(thickness[rows], kind="stable")], pens)
         for pen, some in enumerate(by_pen):
             by_slant = np.array_split(some[np.argsort(slant[some], kind="stable")], slants)

@@ -51,15 +51,15 @@ def report(
     data_dir: str | Path | None = None,
     tell: Callable[[str], None] = lambda what: None,
 ) -> Path:
-    """Measure a model and write its report; return where.
+    """Measure a model and write its report; return its path.
 
-    model: as `loading.open_model` takes it. sources: labelled data, the first one the report's main, by default the
-    data that the model was trained on; the others, and the named sets that are here, show how it does elsewhere.
-    compare: another model. inputs: what weights by others among the two take, as `loading.open_model` has it. out: the
-    file, by default report.html in the run's folder (report-NAME.html, where the main data is not its own), or here.
-    figures: a folder for every figure as PNG and its data as CSV. tell: is told what is being measured.
-    Raises ModelError and DataError as scoring does, DataError where `out` is something else than a report, and
-    ModuleNotFoundError where matplotlib, scikit-learn or Jinja2 are missing; nothing is written then.
+    model: as `loading.open_model` takes it. sources: labelled data; the first is the subject of the report, by default
+    the data that the model was trained on; the others, and the named data sets on this machine, show how it transfers.
+    compare: another model. inputs: the input scaling of weights from elsewhere, as in `loading.open_model`. out: the
+    file, by default report.html in the run's folder (report-NAME.html for other data), or in the current folder.
+    figures: a folder for every figure as PNG and its data as CSV. tell: called with the name of each step.
+    Raises ModelError and DataError as scoring does, DataError if `out` is a file other than a report, and
+    ModuleNotFoundError if matplotlib, scikit-learn or Jinja2 are missing; nothing is written then.
     """
     import jinja2  # noqa: F401
     import matplotlib  # noqa: F401
@@ -67,7 +67,7 @@ def report(
 
     for name in (model, compare):
         if str(name) == LINE and not Path(LINE).exists():
-            raise ModelError(f"{LINE}: reads whole numbers; score it with: digitnet evaluate --read --data PICTURES")
+            raise ModelError(f"{LINE} reads whole numbers; score it with: digitnet evaluate --read --data FOLDER")
     opened, *rivals = open_models([model] if compare is None else [model, compare], inputs, data_dir)
     first, *more = sources or [own_data(opened)]
     out = out or _usual_place(opened, first)
@@ -75,7 +75,7 @@ def report(
     tell(f"{opened.name} on {short(first)}")
     done = judge(opened, first, data_dir)
     others = [judge(opened, source, data_dir) for source in more]
-    tell("data sets that are here")
+    tell("data sets on this machine")
     others += elsewhere(opened, [done, *others], data_dir)
     against = judge(rivals[0], first, data_dir) if rivals else None
     found = measure(done, others=others, rival=against, tell=tell)
@@ -114,7 +114,7 @@ def check_place(out: Path, figures: Path | None = None) -> None:
     if out.exists():
         with out.open("rb") as file:
             if MARK.encode() not in file.read(2000):
-                raise DataError(f"{out}: exists and is no report of digitnet; name another --out")
+                raise DataError(f"{out}: exists and is not a digitnet report; choose another --out")
     if figures is not None and figures.exists() and not figures.is_dir():
         raise DataError(f"{figures}: is a file; name a folder for the figures")
     for folder in (out.parent, figures):
@@ -132,7 +132,7 @@ def page(found: Findings, drawn: dict[str, Drawing], command: str) -> str:
     )
     environment.filters |= {"percent": percent, "image": as_uri, "count": count}
     done, scores = found.done, found.scores
-    text = environment.get_template("report.html").render(
+    return environment.get_template("report.html").render(
         mark=f"{MARK} {__version__}",
         model=short(done.model.name),
         source=short(done.source),
@@ -154,7 +154,6 @@ def page(found: Findings, drawn: dict[str, Drawing], command: str) -> str:
         settings={name: value for name, value in done.model.about.items() if not isinstance(value, dict | list)},
         facts=found.facts,
     )
-    return text.replace(" %", "\N{NO-BREAK SPACE}%")  # no line begins with a percent sign
 
 
 def as_uri(image: NDArray[np.uint8]) -> str:
@@ -215,7 +214,7 @@ def _matrices(scores: Scores) -> list[dict[str, Any]]:
     return [
         {
             "name": "counts",
-            "title": "How many",
+            "title": "Counts",
             "rows": [[cell(np.log1p(counts[t, p]) / most, f"{counts[t, p]:,}", t, p) for p in grid] for t in grid],
         },
         {
@@ -257,20 +256,20 @@ def _cards(found: Findings) -> list[tuple[str, str, str]]:
         cards.append((percent(rest.accuracy), "without wrong labels", f"the {len(wrong)} of MNIST known to be wrong"))
     cards.append((percent(scores.calibration_error), "calibration error", "between confidence and accuracy"))
     if done.refused is not None:
-        cards.append((percent(done.refused), "refused", "of these digits, as no digit"))
+        cards.append((percent(done.refused), "rejected", "of these digits, as not a digit"))
     seed = f", seed\N{NO-BREAK SPACE}{about['seed']}" if "seed" in about else ""
     if found.history:
         seconds = sum(epoch["seconds"] for epoch in found.history)
         how = f"{count(len(found.history), 'epoch')} on {about.get('device', 'cpu')}{seed}"
         cards.append((_time(seconds), "of training", how))
     elif "epochs" in about:
-        cards.append((str(about["epochs"]), "epochs of training", f"recipe {about.get('recipe', 'not known')}{seed}"))
-    cards.append((f"{found.rate:,.0f}", "digits a second", "here, the best of three"))
+        cards.append((str(about["epochs"]), "epochs of training", f"recipe {about.get('recipe', 'unknown')}{seed}"))
+    cards.append((f"{found.rate:,.0f}", "digits per second", "on this machine, best of three"))
     path = weights_path(done.model)
     if path is not None:
         cards.append((f"{path.stat().st_size / 1e6:.2f} MB", "of weights", path.name))
     if len(found.seeds) > 1:
-        cards.append((seeds_told(found.seeds), f"mean of {len(found.seeds)} runs", "that differ in their seed alone"))
+        cards.append((seeds_told(found.seeds), f"mean of {len(found.seeds)} runs", "that differ only in their seed"))
     return cards
 
 
@@ -294,17 +293,17 @@ def _comparison(found: Findings) -> dict[str, Any] | None:
         "verdict": verdict(comparison, *names),
         "p": comparison.p,
         "table": [
-            ("read right", *(percent(scores.accuracy) for scores in pair)),
-            ("95 % interval", *(f"{low.removesuffix(' %')} to {high}" for low, high in low_high)),
-            ("read wrong", *(f"{scores.n - scores.correct:,}" for scores in pair)),
-            ("right where the other is wrong", f"{len(comparison.only_one):,}", f"{len(comparison.only_other):,}"),
+            ("accuracy", *(percent(scores.accuracy) for scores in pair)),
+            ("95% interval", *(f"{low.removesuffix('%')} to {high}" for low, high in low_high)),
+            ("errors", *(f"{scores.n - scores.correct:,}" for scores in pair)),
+            ("correct where the other is wrong", f"{len(comparison.only_one):,}", f"{len(comparison.only_other):,}"),
             ("both wrong", *(f"{comparison.both_wrong:,}",) * 2),
             ("calibration error", *(percent(scores.calibration_error) for scores in pair)),
-            ("to a person, for 0.1 % errors", *("-" if each is None else percent(each.rejected) for each in chosen)),
+            ("rejected, for 0.1% errors", *("-" if each is None else percent(each.rejected) for each in chosen)),
         ],
         "sides": [
             {
-                "title": f"{mine} right, {theirs} wrong",
+                "title": f"{mine} correct, {theirs} wrong",
                 "n": len(rows),
                 "tiles": [(tile(found.done, int(row)), tile(rival, int(row))) for row in rows[:MAX_ERRORS_SHOWN]],
             }
@@ -323,11 +322,11 @@ def _commands(found: Findings, command: str) -> list[tuple[str, str]]:
     if "recipe" in about and "seed" in about:
         options = ("data", "model", "recipe", "epochs", "batch_size", "seed", "device")
         words = [f"--{key.replace('_', '-')} {shlex.quote(str(about[key]))}" for key in options if key in about]
-        commands.append(("Train it", " ".join(["digitnet train", *words])))
+        commands.append(("Train", " ".join(["digitnet train", *words])))
     model, data = shlex.quote(name), shlex.quote(source)
     given = f" --input {about['input']}" if "input" in about else ""
     scored = f"digitnet evaluate --model {model}{given} --data {data}"
-    commands.append(("Score it", scored))
+    commands.append(("Evaluate", scored))
     if found.spoilt:
-        commands.append(("Score it on all digits, spoilt", f"{scored} --corrupt all"))
+        commands.append(("Evaluate on all corrupted digits", f"{scored} --corrupt all"))
     return [*commands, ("Write this report", command)]

@@ -44,8 +44,8 @@ def _errors(found: Findings) -> Iterator[Drawing]:
     yield Drawing(
         "confusion",
         "Confusion matrix",
-        lambda: confusion.confusion_figure(scores, f"{title}: {scores.correct:,} of {scores.n:,} right"),
-        "Rows are what the digits are, columns what they were read as. Off the diagonal lie the mistakes.",
+        lambda: confusion.confusion_figure(scores, f"{title}: {scores.correct:,} of {scores.n:,} correct"),
+        "True digits in rows, predicted digits in columns. Errors are off the diagonal.",
         f"Confusion matrix: {scores.correct:,} of {scores.n:,} digits lie on the diagonal.",
         [["true", *map(str, range(10))], *([row, *counts] for row, counts in enumerate(scores.confusion.tolist()))],
     )
@@ -53,7 +53,7 @@ def _errors(found: Findings) -> Iterator[Drawing]:
         "shares",
         "Shares of each digit",
         lambda: confusion.shares_figure(scores, f"{title}: % of each true digit"),
-        "The same as percent of each row: a row's diagonal is that digit's recall.",
+        "The same as percent of each row: the diagonal shows the recall of each digit.",
         "The confusion matrix as percent of each true digit.",
         [["true", *map(str, range(10))], *([row, *cells] for row, cells in enumerate(shares.tolist()))],
     )
@@ -64,7 +64,7 @@ def _errors(found: Findings) -> Iterator[Drawing]:
             "pairs",
             "The most confused pairs",
             lambda: plots.confusions_figure(scores),
-            "How often one digit was taken for another, the ten most frequent. Bars of one or two digits are chance.",
+            "The ten most frequent confusions. Bars of one or two digits may be chance.",
             f"Bars: {most.true} was read as {most.predicted} most often, {most.count} times.",
             [["true", "read as", "digits"], *([pair.true, pair.predicted, pair.count] for pair in pairs)],
         )
@@ -74,19 +74,19 @@ def _curves(found: Findings) -> Drawing:
     names = ("number", "loss", "valid_accuracy", "lr", "seconds")
     last = found.history[-1]
     if len(found.history) == 1:
-        see = "A single epoch leaves a point instead of a curve; a recipe of more epochs draws one."
+        see = "A single epoch gives a point instead of a curve; recipes with more epochs give a curve."
     else:
         see = (
-            "The loss, with label smoothing where the recipe has it, should fall and level off. Were validation "
-            "accuracy to fall while the loss still does, the network would be learning its training digits by heart."
+            "The loss (with label smoothing, if the recipe uses it) should fall and level off. If the validation "
+            "accuracy fell while the loss still does, the network would be overfitting."
         )
     return Drawing(
         "curves",
-        "While it learnt",
+        "Training",
         lambda: plots.curves_figure(found.history),
-        see + " The learning rate is that of an epoch's last step.",
+        see + " The learning rate is that of the last step of each epoch.",
         f"Loss, validation accuracy and learning rate over {len(found.history)} epochs; at the end the loss is "
-        f"{last['loss']:.3f} and {percent(last['valid_accuracy'])} of the validation digits are read right.",
+        f"{last['loss']:.3f} and {percent(last['valid_accuracy'])} of the validation digits are read correctly.",
         [names, *([epoch[name] for name in names] for epoch in found.history)],
     )
 
@@ -103,28 +103,29 @@ def _trust(found: Findings) -> Iterator[Drawing]:
     ]
     yield Drawing(
         "reliability",
-        "Can its confidence be believed?",
+        "Is its confidence reliable?",
         lambda: plots.reliability_figure(scores),
-        "On the dashed line, of what it is 80 % sure of 80 % are right. Above it the model is too modest, below it too "
-        "sure of itself. The bars are how many digits each point stands for (their scale is logarithmic); few digits "
-        f"make a long interval. On average the two differ by {percent(scores.calibration_error)}.",
+        "On the dashed line, 80% of the answers with a confidence of 80% are correct. Above the line the model is "
+        "underconfident, below it overconfident. The bars show the number of digits at each point on a logarithmic "
+        f"scale; few digits give a long interval. The mean difference is {percent(scores.calibration_error)}.",
         f"Reliability diagram; the expected calibration error is {percent(scores.calibration_error)}.",
         table,
     )
     if chosen is None:
-        told = "These digits are too few, or too often misread, to show that at most 0.1 % of any share would be wrong."
+        told = "The digits are too few, or too often misread, to guarantee an error of at most 0.1%."
     else:
         told = (
-            f"The diamond is the least share with which at most 0.1 % of the rest are wrong with 95 % certainty: the "
-            f"{percent(chosen.rejected)} that are less sure than {100 * chosen.threshold:.4g} %."
+            f"The diamond is the smallest share for which at most 0.1% of the others are wrong with 95% certainty: the "
+            f"{percent(chosen.rejected)} with a confidence below {100 * chosen.threshold:.4g}%."
         )
     yield Drawing(
         "rejection",
-        "Sending the least sure to a person",
+        "Rejecting the least confident answers",
         lambda: plots.rejection_figure(scores, chosen),
-        f"To the right ever more of the least sure digits go to a person, and fewer of the rest are wrong. {told}",
-        f"Error-versus-reject curve, from {percent(1 - scores.accuracy)} wrong with nothing sent. {told}",
-        [["sent", "less sure than", "errors", "wrong of the rest"], *plots.rejection_rows(scores, chosen)],
+        f"Further to the right, more of the least confident digits are reviewed manually, and fewer of the others are "
+        f"wrong. {told}",
+        f"Risk-coverage curve, from {percent(1 - scores.accuracy)} wrong with nothing rejected. {told}",
+        [["rejected", "confidence below", "errors", "error of the rest"], *plots.rejection_rows(scores, chosen)],
     )
 
 
@@ -139,12 +140,12 @@ def _robustness(found: Findings) -> Drawing:
     clean = found.scores.accuracy
     return Drawing(
         "robustness",
-        "Spoilt in fifteen ways" if len(order) == 15 else "Spoilt digits",
+        "Fifteen corruptions" if len(order) == 15 else "Corrupted digits",
         lambda: plots.robustness_figure(
             [each.name for each in order], [each.scores for each in order], [each.example for each in order], clean
         ),
-        f"Share of {n:,} digits read wrong under each corruption of MNIST-C, with one digit as it looks then; "
-        f"lines are 95 % intervals. Dashed: all {found.scores.n:,} digits as they are.",
+        f"Error rate on {n:,} digits under each corruption of MNIST-C, with an example; "
+        f"lines are 95% intervals. Dashed: all {found.scores.n:,} digits without corruption.",
         f"Bars: {order[0].name.replace('_', ' ')} hurts most, {percent(1 - order[0].scores.accuracy)} wrong; "
         f"{order[-1].name.replace('_', ' ')} least, {percent(1 - order[-1].scores.accuracy)}.",
         [
@@ -165,8 +166,8 @@ def _transfer(found: Findings) -> Drawing:
         "transfer",
         "On other digits",
         lambda: plots.transfer_figure([short(each.source) for each in every], [each.scores for each in every]),
-        "Accuracy on each data set with its 95 % interval; the axis does not begin at 0. How well a model does on "
-        "other people's digits says more about yours than the first line does.",
+        "Accuracy on each data set with its 95% interval; the axis does not begin at 0. The accuracy on data from "
+        "other sources predicts the accuracy on your data better than the first line.",
         f"Accuracy on each data set: {told}.",
         [
             ["data", "digits", "errors", "accuracy", "low", "high"],
@@ -188,18 +189,18 @@ def _inside(found: Findings, look: Look) -> Iterator[Drawing]:
         "filters",
         "The first layer's filters",
         lambda: network_plots.filters_figure(look.filters),
-        f"Each of the {len(look.filters)} squares is laid on every place of the picture: ink under blue speaks for the "
-        "feature, under orange against it. Blue beside orange finds an edge.",
+        f"Each of the {len(look.filters)} filters is applied at every position: ink under blue is evidence "
+        "for the feature, under orange against it. Blue beside orange detects an edge.",
         f"{len(look.filters)} filters of {look.filters.shape[1]} x {look.filters.shape[2]} weights.",
         [["filter", "row", "column", "weight"], *cells],
     )
     digits, label = found.done.digits, found.scores.labels[look.example]
     yield Drawing(
         "maps",
-        f"What the layers make of a {label}",
+        f"The layers' output for a {label}",
         lambda: network_plots.maps_figure(digits.images[look.example], look.layers),
-        "Each square is one feature's map, stronger where the feature is found. Layer by layer maps become smaller and "
-        "say less where ink is and more what it means.",
+        "Each square is the map of one feature, brighter where the feature is found. With each layer, the maps become "
+        "smaller and represent less the position of ink and more its meaning.",
         f"The feature maps of a {label} in {len(look.layers)} layers.",
         [
             ["layer", "map", "row", "column", "value"],
@@ -213,11 +214,11 @@ def _inside(found: Findings, look: Look) -> Iterator[Drawing]:
     )
     yield Drawing(
         "needed",
-        "The pixels that decided",
+        "The decisive pixels",
         lambda: network_plots.needed_figure(digits.images[look.shown], look.needed),
-        "Orange is ink that the answer hangs on: were it paper, the digit would be less probable; the number is the "
-        "largest such fall. Ink that has a double elsewhere is not needed, and what had to stay empty does not show.",
-        "One digit of each kind, with the ink that decided marked.",
+        "Orange marks ink that the answer depends on: without it, the digit would be less probable; the number is the "
+        "largest drop. Ink that is present twice is not marked, nor are areas that had to stay empty.",
+        "One example of each digit, with the decisive ink marked.",
         [
             ["label", "row", "column", "ink", "fall of the probability"],
             *(
@@ -232,9 +233,9 @@ def _inside(found: Findings, look: Look) -> Iterator[Drawing]:
         "plane",
         "A map of the hidden layer",
         lambda: network_plots.plane_figure(look.points, labels, right, look.explained),
-        f"{len(look.rows):,} digits by what the hidden layer makes of them, on the two axes where they differ most "
-        "(principal components). Digits that the network takes for alike lie close; a flat map shows only a part "
-        f"of that, {100 * sum(look.explained):.0f} % of the variance.",
+        f"The outputs of the hidden layer for {len(look.rows):,} digits, on their first two principal components. "
+        "Digits that are similar to the network are close to each other; a flat map shows only a part "
+        f"of this, {100 * sum(look.explained):.0f}% of the variance.",
         f"Map of {len(look.rows):,} digits: each kind forms a group of its own.",
         [
             ["index", "true", "read as", "first axis", "second axis"],
@@ -251,9 +252,9 @@ def _differences(found: Findings, rival: Evaluation) -> Drawing:
     counts = [each.confusion.sum(axis=1) - each.confusion.diagonal() for each in (found.scores, rival.scores)]
     return Drawing(
         "differences",
-        "Mistakes by digit",
+        "Errors by digit",
         lambda: plots.differences_figure(names, found.scores, rival.scores),
-        "How many of each digit the two models read wrong, on the same digits. A lead of a few digits is chance.",
+        "The number of errors of both models on the same digits. A difference of a few digits may be chance.",
         f"Bars: {names[0]} reads {counts[0].sum():,} digits wrong, {names[1]} {counts[1].sum():,}.",
         [["digit", *names], *([digit, int(counts[0][digit]), int(counts[1][digit])] for digit in range(10))],
     )

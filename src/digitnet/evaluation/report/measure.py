@@ -173,7 +173,7 @@ def in_common(one: Evaluation, other: Evaluation) -> tuple[Evaluation, Evaluatio
     rows = np.intersect1d(one.scores.index, other.scores.index)
     if not len(rows):
         raise DataError(
-            f"{one.model.name} and {other.model.name}: no digits of {one.source} that both can be scored on"
+            f"{one.model.name} and {other.model.name}: no digits of {one.source} on which both can be scored"
         )
     return _only(one, rows), _only(other, rows)
 
@@ -195,7 +195,7 @@ def look_inside(done: Evaluation) -> Look | str:
     digits, scores = done.digits, done.scores
     right = np.flatnonzero(scores.right)
     if not len(right):
-        return "No digit was read right: there is nothing to show."
+        return "No digit was read correctly, so there is nothing to show."
     shown = np.array([rows[0] for label in range(10) if len(rows := right[scores.labels[right] == label])])
     example = int(right[0])
     rows = np.flatnonzero(sample(digits, MAPPED))
@@ -230,7 +230,7 @@ def _history(home: Path) -> tuple[dict[str, Any], ...]:
         names = ("number", "loss", "lr", "seconds", "valid_accuracy")
         return tuple(line for line in lines if all(float(line[name]) >= 0 for name in names))
     except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path}: damaged; expected one JSON object an epoch, as training writes them") from error
+        raise ModelError(f"{path}: damaged; expected one JSON object per epoch, as written by training") from error
 
 
 def _seeds(model: Model) -> tuple[tuple[int, float], ...]:
@@ -283,5 +283,5 @@ def weights_sha256(model: Model) -> str:
         return str(known)
     path = weights_path(model)
     if path is None:
-        raise DigitNetError(f"{model.name}: its weights are no longer there")
+        raise DigitNetError(f"{model.name}: its weights are missing; were they moved?")
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -104,7 +104,7 @@ def needed_figure(images: NDArray[np.uint8], needed: Sequence[NDArray[np.float32
         axes.imshow(veil(0.75 * image / 255, GREY), interpolation="nearest")
         strength = np.clip(falls, 0, 1)
         axes.imshow(veil(0.9 * np.sqrt(strength), HEAT), interpolation="bilinear")
-        axes.set_title(f"{100 * strength.max():.0f} %", size=8, color=TEXT_COLOUR, pad=2)
+        axes.set_title(f"{100 * strength.max():.0f}%", size=8, color=TEXT_COLOUR, pad=2)
     return figure
 
 
@@ -140,6 +140,6 @@ def plane_figure(
         )
         axes.legend(loc="best")
     for axis, share, name in ((axes.xaxis, explained[0], "first"), (axes.yaxis, explained[1], "second")):
-        axis.set_label_text(f"{name} main axis ({100 * share:.0f} % of the variance)")
+        axis.set_label_text(f"{name} main axis ({100 * share:.0f}% of the variance)")
     axes.grid()
     return figure

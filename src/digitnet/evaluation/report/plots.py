@@ -66,15 +66,15 @@ def reliability_figure(scores: Answers) -> Figure:
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     bins, width = scores.bins, 100 / BINS
     there = np.flatnonzero(bins.n)
-    upper.plot([0, 100], [0, 100], color=SOFT, linewidth=1, linestyle="--", label="as sure as right")
+    upper.plot([0, 100], [0, 100], color=SOFT, linewidth=1, linestyle="--", label="perfect calibration")
     for place in there:
         low, high = wilson_interval(round(bins.accuracy[place] * bins.n[place]), int(bins.n[place]))
         x = 100 * bins.confidence[place]
         upper.plot([x, x], [100 * low, 100 * high], color=BLUE, linewidth=1.2, alpha=0.55)
     upper.plot(
-        100 * bins.confidence[there], 100 * bins.accuracy[there], "o", color=BLUE, label="measured, 95 % interval"
+        100 * bins.confidence[there], 100 * bins.accuracy[there], "o", color=BLUE, label="measured, 95% interval"
     )
-    upper.set(ylabel="of these right, %", ylim=(-3, 103))
+    upper.set(ylabel="correct, %", ylim=(-3, 103))
     upper.legend(loc="lower right")
     upper.grid()
     lower.bar((there + 0.5) * width, bins.n[there], width * 0.86, color=BLUE)
@@ -102,16 +102,16 @@ def rejection_figure(scores: Answers, chosen: Selection | None, target: float = 
     rows = rejection_rows(scores, chosen)
     axes.step([100 * row[0] for row in rows], [100 * row[3] for row in rows], where="post", color=BLUE)
     axes.axhline(100 * target, color=SOFT, linewidth=1, linestyle="--")
-    axes.set(xlabel="sent to a person, % of all digits", ylabel="wrong, % of the rest")
+    axes.set(xlabel="rejected, % of all digits", ylabel="wrong, % of the rest")
     axes.set_xlim(0, 100 * rows[-1][0])
     axes.set_ylim(0, 115 * max(rows[0][3], 1.5 * target))
     edge = axes.get_xlim()[1]
-    axes.text(edge, 100 * target, f"{100 * target:g} % wrong ", ha="right", va="bottom", color=SOFT, size=8)
+    axes.text(edge, 100 * target, f"{100 * target:g}% wrong ", ha="right", va="bottom", color=SOFT, size=8)
     if chosen is not None:
         x, y = 100 * chosen.rejected, 100 * chosen.error
         axes.plot([x], [y], "D", color=ORANGE, markersize=7, clip_on=False, zorder=5)
         axes.annotate(
-            f"less sure than {100 * chosen.threshold:.4g} %:\nsend {percent(chosen.rejected)}",
+            f"confidence below\n{100 * chosen.threshold:.4g}%: reject {percent(chosen.rejected)}",
             (x, y),
             xytext=(14, 52),
             textcoords="offset points",
@@ -142,7 +142,7 @@ def robustness_figure(
         spot = axes.inset_axes((-0.155, place - 0.44, 0.13, 0.88), transform=axes.get_yaxis_transform())
         show_digit(spot, image)
     axes.axvline(100 * (1 - clean), color=ORANGE, linewidth=1.4, linestyle="--")
-    axes.text(100 * (1 - clean), len(names) - 0.45, f" unspoilt: {100 * (1 - clean):.2f}", color=ORANGE, size=8)
+    axes.text(100 * (1 - clean), len(names) - 0.45, f" uncorrupted: {100 * (1 - clean):.2f}", color=ORANGE, size=8)
     axes.set(xlabel="read wrong, %", xlim=(0, 1.12 * most), ylim=(-0.6, len(names) - 0.1))
     axes.set_yticks(places, [name.replace("_", " ") for name in names])
     axes.tick_params(axis="y", length=0, pad=36)
@@ -165,7 +165,7 @@ def transfer_figure(names: Sequence[str], scores: Sequence[Answers]) -> Figure:
         )
     low = min(each.interval[0] for each in scores)
     margin = max(0.4, 12 * (1 - low))
-    axes.set(xlim=(100 * low - margin, 100 + margin / 3), ylim=(-0.5, len(names) - 0.2), xlabel="read right, %")
+    axes.set(xlim=(100 * low - margin, 100 + margin / 3), ylim=(-0.5, len(names) - 0.2), xlabel="accuracy, %")
     axes.set_xticks([tick for tick in axes.get_xticks() if 100 * low - margin <= tick <= 100])
     axes.set_yticks(places, [f"{plain(name)}\nn = {each.n:,}" for name, each in zip(names, scores, strict=True)])
     axes.tick_params(axis="y", length=0)

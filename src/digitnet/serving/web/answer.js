@@ -17,7 +17,7 @@ export function showAnswer(answer, chosen, choose) {
   element("answer").replaceChildren(...said.big);
   element("grade").replaceChildren(...(said.grade ? [pill(said.grade)] : []));
   element("note").textContent = said.note ?? "";
-  element("bars-label").textContent = said.about ?? "How probable each digit is";
+  element("bars-label").textContent = said.about ?? "Probability of each digit";
   bars(said.probabilities);
   element("bars").toggleAttribute("data-unsaid", said.unsaid ?? false);
   showInside(answer && answer.network, answer?.model);
@@ -25,7 +25,7 @@ export function showAnswer(answer, chosen, choose) {
 }
 
 function say(answer, chosen, choose) {
-  if (!answer) return { who: "The answer", big: ["–"], probabilities: Array(10).fill(0), spoken: "" };
+  if (!answer) return { who: "Result", big: ["–"], probabilities: Array(10).fill(0), spoken: "" };
   if (answer.by !== "reader" && answer.digits.length < 2) return ofNetwork(answer);
   return answer.digits.length ? ofReader(answer, chosen, choose) : ofNothing();
 }
@@ -40,10 +40,10 @@ function trouble(message) {
 }
 
 const ofNothing = () => ({
-  who: "The reader sees",
+  who: "The reader",
   big: ["?"],
   grade: { name: "guess", icon: "✕", word: "No digit" },
-  note: "Nothing here is like a digit, or not yet.",
+  note: "Nothing here looks like a digit yet.",
   probabilities: Array(10).fill(0),
   spoken: "no digit",
 });
@@ -51,7 +51,7 @@ const ofNothing = () => ({
 function ofNetwork({ network, model, page }) {
   const { probs: probabilities, digit, accepted } = network;
   const sure = probabilities[digit];
-  const who = `${model} alone reads`;
+  const who = `${model} alone`;
   if (!accepted) {
     return {
       who,
@@ -59,14 +59,14 @@ function ofNetwork({ network, model, page }) {
       grade: { name: "guess", icon: "✕", word: "Not a digit" },
       probabilities,
       unsaid: true,
-      note: `If it had to be one: ${digit}, ${percent(sure)}.`,
+      note: `Most similar digit: ${digit}, ${percent(sure)}.`,
       spoken: "not a digit",
     };
   }
   const differs = page && page.text !== String(digit);
   const other =
     differs &&
-    (page.text ? `The reader says ${page.text} (${percent(page.confidence)}).` : "The reader sees no digit.");
+    (page.text ? `The reader reads ${page.text} (${percent(page.confidence)}).` : "The reader finds no digit.");
   return {
     who,
     big: [String(digit)],
@@ -87,14 +87,14 @@ function ofReader({ page: { text, confidence, numbers }, digits }, chosen, choos
     ),
   ];
   return {
-    who: "The reader reads",
+    who: "The reader",
     big: numbers.flatMap(spell),
     grade: { ...grade(confidence), sure: confidence },
     note: [instead(numbers), ...advice].join(" "),
     probabilities: spread(one),
     about:
       digits.length > 1
-        ? `How probable each digit is, at place ${digits.indexOf(one) + 1} of ${digits.length}`
+        ? `Probability of each digit, at place ${digits.indexOf(one) + 1} of ${digits.length}`
         : undefined,
     spoken: `${text}, ${grade(confidence).word}, ${percent(confidence)}`,
   };
@@ -124,10 +124,10 @@ function button(digit, place, pressed, choose) {
     type: "button",
     textContent: digit.value,
     aria: { pressed },
-    title: "Look into this digit",
+    title: "Inspect this digit",
     data: { grade: grade(digit.probability).name },
   });
-  made.setAttribute("aria-label", `${digit.value}, ${percent(digit.probability)}: look into this digit`);
+  made.setAttribute("aria-label", `${digit.value}, ${percent(digit.probability)}: inspect this digit`);
   made.addEventListener("click", () => {
     choose(place);
     element("answer").querySelector("[aria-pressed=true]")?.focus();

@@ -57,14 +57,14 @@ async function send(url, body, signal) {
     return await fetch(url, { method: body ? "POST" : "GET", body, headers, signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem("The server does not answer. Is digitnet serve still running? Nothing here is lost; try again.");
+    throw new Problem("The server does not respond. Is digitnet serve still running? Nothing is lost; try again.");
   }
 }
 
 async function problem(response) {
   const said = await response.json().catch(() => ({}));
   const words = typeof said.detail === "string" ? said.detail : said.title;
-  return new Problem(words || `The server answered ${response.status} ${response.statusText}.`, response.status);
+  return new Problem(words || `The server responded ${response.status} ${response.statusText}.`, response.status);
 }
 
 let asking = null; // the dialog in the air: calls that fail meanwhile wait for the same answer

@@ -23,7 +23,7 @@ function route(operation) {
   const refused = Object.entries(responses).filter(([status]) => status !== "200");
   const details = make("details", { className: "card", open: path === "/v1/read" },
     make("summary", {}, make("code", { textContent: `${method.toUpperCase()} ${path}` }), make("span", { className: "muted", textContent: summary })),
-    ...(parameters.length ? [table(["Parameter", "Default", "What it is"], parameters.map(parameter))] : []),
+    ...(parameters.length ? [table(["Parameter", "Default", "Description"], parameters.map(parameter))] : []),
     label("Ask"), code((curls.length ? curls : [`curl '${location.origin}${path}'`]).join("\n")),
     ...(sent ? [label("digits.json"), code(JSON.stringify(sent))] : []),
     ...(answered ? [label("Answer"), code(pretty(answered))] : []),
@@ -52,5 +52,5 @@ try {
   const guarded = all.some(({ security = [] }) => security.length);
   routes.append(...(guarded ? [tokenField()] : []), ...all.map(route));
 } catch {
-  routes.append(make("p", { className: "trouble", textContent: "The server does not answer. Is digitnet serve still running?" }));
+  routes.append(make("p", { className: "trouble", textContent: "The server does not respond. Is digitnet serve still running?" }));
 }

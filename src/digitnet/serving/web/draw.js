@@ -132,7 +132,7 @@ function cut(paper, [left, top, right, bottom]) {
 }
 
 const option = (name) =>
-  new Option(name === "digitnet" ? "digitnet, the tutorial's network, alone" : `${name} alone`, name);
+  new Option(name === "digitnet" ? "digitnet (the tutorial's network) alone" : `${name} alone`, name);
 
 function samples(pad) {
   for (let digit = 0; digit < 10; digit++) {
@@ -148,7 +148,7 @@ function breaking(pad) {
 
   function follow() {
     const times = 2 ** (thick.value / 5); // a quarter to four times
-    element("noise-out").value = `${noise.value} %`;
+    element("noise-out").value = `${noise.value}%`;
     element("turn-out").value = `${turn.value}°`;
     element("thick-out").value = `× ${times.toFixed(1)}`;
     const how = { noise: noise.value / 100, turn: Number(turn.value), thick: times, invert: invert.checked };

@@ -34,7 +34,7 @@ const STRONGEST = 10; // hidden units that are shown
 
 function layer({ channels, height, width, maps }, place, model) {
   const size = `${channels} filters, ${height} × ${width}`;
-  const label = `${model}, ${size}: white is where a filter answers most`;
+  const label = `${model}, ${size}: white is where a filter responds most`;
   const grid = make("div", { className: "maps", aria: { role: "img", label } });
   grid.append(...maps.map((map) => pixels(document.createElement("canvas"), map, width)));
   return make(
@@ -57,7 +57,7 @@ function hidden({ units, strongest }) {
       make("span", { className: "value", textContent: value.toFixed(1) }),
     );
   });
-  const awake = `${strongest.length} of ${units} answer`;
+  const awake = `${strongest.length} of ${units} active`;
   return make(
     "section",
     { className: "layer" },
@@ -69,19 +69,19 @@ function hidden({ units, strongest }) {
 /** The ink that was needed, orange over the picture. Where covering helps, below 0, nothing is shown. */
 function deciding({ image, occlusion }) {
   const most = Math.max(...occlusion, 1);
-  const label = "The pixels whose covering lowers the probability most";
+  const label = "The pixels that lower the probability most when covered";
   const canvas = make("canvas", { className: "heat", aria: { role: "img", label } });
   pixels(canvas, image, 28, (value, i) => {
     const heat = Math.max(occlusion[i], 0) / most;
     return [255, 140, 20].map((orange) => 0.8 * value * (1 - heat) + orange * heat);
   });
   const fall =
-    `Covering the brightest of these squares with paper lowers the probability by ${percent(most / 255)}. ` +
+    `Covering the brightest of these squares lowers the probability by ${percent(most / 255)}. ` +
     "It shows which ink was needed, not why.";
   return make(
     "section",
     { className: "layer" },
-    make("h3", { textContent: "The pixels that decided" }),
+    make("h3", { textContent: "The decisive pixels" }),
     make("div", { className: "beside" }, canvas, make("p", { className: "muted", textContent: fall })),
   );
 }

@@ -78,7 +78,7 @@ const tip = (number) =>
   [
     number.status === "read"
       ? `${number.text}, ${percent(number.confidence)}`
-      : `${shownText(number)}; nothing is written there: ${percent(number.confidence)}`,
+      : `${shownText(number)}; probability that nothing is written: ${percent(number.confidence)}`,
     ...number.alternatives
       .filter(({ confidence }) => confidence >= 0.001)
       .map((other) => `or ${other.text || "nothing"}, ${percent(other.confidence)}`),

@@ -95,7 +95,7 @@ const rules = () => ({
 
 /** The file as a picture; null where the browser cannot show its kind. */
 async function shown(file) {
-  const picture = Object.assign(new Image(), { src: URL.createObjectURL(file), alt: `The picture ${file.name}` });
+  const picture = Object.assign(new Image(), { src: URL.createObjectURL(file), alt: `The image ${file.name}` });
   return picture.decode().then(
     () => picture,
     () => (URL.revokeObjectURL(picture.src), null),
@@ -103,7 +103,7 @@ async function shown(file) {
 }
 
 function showAll() {
-  element("least-out").value = `${element("least").value} %`;
+  element("least-out").value = `${element("least").value}%`;
   items.forEach(show);
   count();
 }
@@ -118,7 +118,7 @@ function count() {
   element("summary").hidden = !items.length;
   element("count").textContent = waiting
     ? `Reading ${items.length - waiting + 1} of ${items.length} …`
-    : `${many(numbers.length, "number")} on ${many(whole.length, "page")}, ${doubted} for a person`;
+    : `${many(numbers.length, "number")} on ${many(whole.length, "page")}, ${doubted} to review`;
   for (const id of ["copy", "csv", "json"]) element(id).disabled = waiting > 0;
 }
 
@@ -165,7 +165,7 @@ function pageView(reading, picture) {
   const nothing = make(
     "p",
     { className: "muted" },
-    "No number was found here. A picture of one number alone is read better with “Each picture holds one number”.",
+    "No number found. If the image contains only one number, select “Each image contains one number”.",
   );
   const flat = reading.width > FLAT * reading.height;
   return make(
@@ -180,7 +180,7 @@ function table(rows, { rules }) {
   return make(
     "div",
     { className: "numbers" },
-    ...(rules ? [make("p", { className: "muted", textContent: `Rules, where a number can keep them: ${rules}.` })] : []),
+    ...(rules ? [make("p", { className: "muted", textContent: `Constraints, for numbers that can satisfy them: ${rules}.` })] : []),
     make("ol", {}, ...rows),
   );
 }
@@ -201,13 +201,13 @@ function row(number, picture, choose) {
   });
   button.addEventListener("click", choose);
   const lines = [
-    ...(written === text ? [] : [`Written ${written}.`]),
-    ...(value === null || value === text || value === written ? [] : [`That is ${value}.`]),
-    ...(values.length > 1 ? [`That may be ${values.join(" or ")}.`] : []),
+    ...(written === text ? [] : [`Written: ${written}.`]),
+    ...(value === null || value === text || value === written ? [] : [`Value: ${value}.`]),
+    ...(values.length > 1 ? [`Possible values: ${values.join(" or ")}.`] : []),
     ...(doubted ? reasons.map(({ advice }) => sentence(advice)) : []),
-    ...(status === "read" ? [] : [`Nothing is written there: ${percent(confidence)} sure.`]),
-    ...(rules_applied === false ? ["Read as it is: it cannot keep the rules."] : []),
-    ...(seen === null ? [] : [`The picture alone says ${seen || "nothing"}.`]),
+    ...(status === "read" ? [] : [`Probability that nothing is written: ${percent(confidence)}.`]),
+    ...(rules_applied === false ? ["Read without constraints: it cannot satisfy them."] : []),
+    ...(seen === null ? [] : [`Without constraints it reads ${seen || "nothing"}.`]),
   ];
   const made = make(
     "li",
@@ -221,7 +221,7 @@ function row(number, picture, choose) {
       make(
         "p",
         { className: "others" },
-        ...(doubted ? [make("b", { textContent: "For a person" }), ": "] : []),
+        ...(doubted ? [make("b", { textContent: "Review" }), ": "] : []),
         others ? `or ${others}` : "nothing else is probable",
       ),
       ...lines.map((textContent) => make("p", { className: "advice", textContent })),

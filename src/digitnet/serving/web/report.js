@@ -22,20 +22,20 @@ function how() {
     make(
       "div",
       { className: "card how" },
-      make("p", { textContent: "There is no report yet. Train a network, then serve it with what it got wrong:" }),
+      make("p", { textContent: "No report yet. Train a network, then serve its report:" }),
       code("digitnet train --recipe quick"),
       code("digitnet serve --report run/quick-1"),
       make("p", {
         className: "muted",
         textContent:
-          "The first takes seconds. Here you will then see each mistake it made on 10,000 digits it had never seen.",
+          "Training takes seconds. This page then shows every error on 10,000 digits that the network has never seen.",
       }),
     ),
   ];
 }
 
 function shown({ run, accuracy, interval, n, errors, confusion, wrong }) {
-  const share = (p, places) => `${(100 * p).toFixed(places)} %`;
+  const share = (p, places) => `${(100 * p).toFixed(places)}%`;
   const fact = (value, words) => make("div", {}, make("b", { textContent: value }), words);
   const faces = make("div", { aria: { live: "polite" } });
   const matrix = make(
@@ -51,7 +51,7 @@ function shown({ run, accuracy, interval, n, errors, confusion, wrong }) {
       "div",
       { className: "facts" },
       fact(share(accuracy, 2), `of ${n.toLocaleString("en")} digits that ${run} had never seen`),
-      fact(interval.map((p) => share(p, 2)).join(" to "), "95 % interval of that accuracy"),
+      fact(interval.map((p) => share(p, 2)).join(" to "), "95% interval of the accuracy"),
       fact(errors.toLocaleString("en"), "read wrong"),
     ),
     make("div", { className: "matrix" }, matrix, faces),
@@ -81,7 +81,7 @@ function table(confusion, choose) {
   return make(
     "table",
     { className: "confusion" },
-    make("caption", { textContent: "Rows: what it is. Columns: what was read. Choose a mistake to see it." }),
+    make("caption", { textContent: "True digits in rows, predicted digits in columns. Select an error to see its digits." }),
     make(
       "thead",
       {},
@@ -108,21 +108,21 @@ function gallery(wrong, confusion, y, x) {
     return [
       make("p", {
         className: "muted",
-        textContent: "This run did not keep its wrong digits; train it again to see them.",
+        textContent: "This run did not store its misread digits; train it again to see them.",
       }),
     ];
   const all = y === undefined;
   const some = all ? wrong.slice(0, MOST) : wrong.filter((each) => each.true === y && each.predicted === x);
-  const kept = all || some.length === confusion[y][x] ? "" : `, the ${some.length} surest of ${confusion[y][x]}`;
+  const kept = all || some.length === confusion[y][x] ? "" : `, the ${some.length} most confident of ${confusion[y][x]}`;
   return [
-    make("h3", { textContent: all ? "The mistakes it was surest of" : `${y} read as ${x}${kept}` }),
+    make("h3", { textContent: all ? "The most confident errors" : `${y} read as ${x}${kept}` }),
     make("div", { className: "faces" }, ...some.map(face)),
   ];
 }
 
 function face({ true: is, predicted, probability, image }) {
   const canvas = make("canvas", {
-    aria: { role: "img", label: `A ${is} read as ${predicted}, ${percent(probability)} sure` },
+    aria: { role: "img", label: `A ${is} read as ${predicted}, confidence ${percent(probability)}` },
   });
   return make(
     "figure",

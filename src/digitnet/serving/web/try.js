@@ -38,7 +38,7 @@ export function tryOut({ path, method, parameters = [], requestBody, security = 
     try {
       answer.replaceChildren(...(await ask(`.${path}${query.size ? `?${query}` : ""}`, { method: method.toUpperCase(), headers, body })));
     } catch {
-      answer.replaceChildren(make("p", { className: "trouble", textContent: "The server does not answer. Is digitnet serve still running?" }));
+      answer.replaceChildren(make("p", { className: "trouble", textContent: "The server does not respond. Is digitnet serve still running?" }));
     }
     send.disabled = false;
   });

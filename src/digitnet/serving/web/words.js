@@ -1,10 +1,10 @@
 // How sure an answer is, in words; and elements in one line.
 
-/** 0.983 -> "98 %"; never "100 %" of what is not certain. */
+/** 0.983 -> "98%"; never "100%" unless it is certain. */
 export function percent(p) {
-  if (p >= 0.9995) return "> 99.9 %";
-  if (p > 0.99) return `${(100 * p).toFixed(1)} %`;
-  return p > 0 && p < 0.005 ? "< 1 %" : `${Math.round(100 * p)} %`;
+  if (p >= 0.9995) return "> 99.9%";
+  if (p > 0.99) return `${(100 * p).toFixed(1)}%`;
+  return p > 0 && p < 0.005 ? "< 1%" : `${Math.round(100 * p)}%`;
 }
 
 const GRADES = [
