@@ -11,6 +11,9 @@ Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels of the page; right and bottom are outside."""
 
 
+Corners = tuple[tuple[int, int], ...]
+"""Four points (x, y) in pixels of the page, in the direction of reading: from where it begins, above."""
+
 Affine = NDArray[np.float64]
 """(2, 3): the map from (x, y, 1) to (x, y)."""
 
@@ -30,3 +33,10 @@ def around(boxes: Sequence[Box]) -> Box:
     """Return the box around boxes."""
     left, top, right, bottom = zip(*boxes, strict=True)
     return min(left), min(top), max(right), max(bottom)
+
+
+def corners_of(to_page: Affine, box: Box) -> Corners:
+    """Return the corners on a page of a box that an affine map takes there."""
+    left, top, right, bottom = box
+    x, y = to_page @ np.array([[left, right, right, left], [top, top, bottom, bottom], [1, 1, 1, 1]])
+    return tuple((round(a), round(b)) for a, b in zip(x.tolist(), y.tolist(), strict=True))

@@ -88,7 +88,7 @@ def search(page: Gray) -> Found:
     small, back = _smaller(page, *_enough(page))
     limits: set[str] = set()
     regions = _ordered(_find(small, 0, limits))
-    return Found([_moved(region, back, page.shape) for region in regions], tuple(sorted(limits)))
+    return Found([moved(region, back, page.shape) for region in regions], tuple(sorted(limits)))
 
 
 def _smaller(page: Gray, box: Box, times: float) -> tuple[Gray, Affine]:
@@ -143,7 +143,7 @@ def whole(page: Gray) -> Region:
     """
     page = checked(page)
     small, back = reduced(page)
-    return _moved(_whole(small), back, page.shape)
+    return moved(_whole(small), back, page.shape)
 
 
 def reduced(page: Gray) -> tuple[Gray, Affine]:
@@ -270,7 +270,7 @@ def _inside(page: Gray, box: Ints, shape: Gray, turn: Affine, depth: int, limits
         return []
     inner = np.where(shape > 0, inner, np.uint8(np.median(inner[shape > 0])))
     shift = np.array([[1.0, 0, left], [0, 1, top]])
-    return [_moved(region, shift, page.shape) for region in _find(inner, depth + 1, limits)]
+    return [moved(region, shift, page.shape) for region in _find(inner, depth + 1, limits)]
 
 
 def _components(ink: Gray, strong: Gray | int) -> tuple[NDArray[Any], Ints, Ints]:
@@ -375,7 +375,7 @@ def bounds(turn: Affine, box: Any, shape: tuple[int, ...]) -> Box:
     )
 
 
-def _moved(region: Region, step: Affine, shape: tuple[int, ...]) -> Region:
+def moved(region: Region, step: Affine, shape: tuple[int, ...]) -> Region:
     """Take a region from one page to another that an affine map leads to."""
     to_page = step[:, :2] @ region.to_page
     to_page[:, 2] += step[:, 2]

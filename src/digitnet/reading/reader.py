@@ -8,7 +8,7 @@ these are digits at all.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path as FilePath
@@ -21,11 +21,12 @@ from digitnet.core.digits import DIGITS, SIDE
 from digitnet.core.errors import DataError
 from digitnet.imaging import pages
 from digitnet.imaging.crop import picture_of, roomier
-from digitnet.imaging.geometry import around, mapped
+from digitnet.imaging.geometry import around, corners_of, mapped
 from digitnet.imaging.ink import quantiles
 from digitnet.imaging.normalization import frame, strip
 from digitnet.imaging.page_regions import regions
-from digitnet.imaging.segmentation import LARGEST, Found, Region, search, whole
+from digitnet.imaging.page_turn import turned_back, way_up
+from digitnet.imaging.segmentation import LARGEST, Found, Region, moved, search, whole
 from digitnet.models.onnx_models import LINE, PAGE, Columns, classifier, line_reader
 from digitnet.models.page_model import page_model
 from digitnet.reading.blank import has_writing, nothing_written, unread
@@ -33,6 +34,7 @@ from digitnet.reading.candidates import ALTERNATIVES, Draft, draft_of, values_of
 from digitnet.reading.constraints import Rules
 from digitnet.reading.ctc import digit_probs, written
 from digitnet.reading.effort import WIDEST, within
+from digitnet.reading.orientation import CLEAR, LOST, View, better, upside_down
 from digitnet.reading.result import Digit, Number, Reading
 
 TRUSTED = 0.95
@@ -115,22 +117,13 @@ class Reader:
                 f"kind {rules.kind}: the line reader {self.line.name} knows digits alone; use one that knows signs"
             )
         said = str(rules) if rules else None
-        (found, limits), _, answers = self._look(page, single)
-        if single and not has_writing(found[0]):
-            return Reading((unread(page, rules),), page, said)
-        drafts = [draft_of(region, columns, rules, single) for region, columns in zip(found, answers, strict=True)]
-        # Where a number is known to be, nobody asks whether it is one; only a lone digit takes two opinions.
-        asked = [draft for draft in drafts if not single or len(draft.text) == 1]
-        opinions = self._opinions(asked)
-        like = np.array([_likeness(draft, opinions) for draft in drafts], np.float64)
         if single:
-            known = float(_given(KNOWN, like)[0])
-            only = self._number(drafts[0], page, opinions.get(id(drafts[0])), known, rules)
-            return Reading((only,), page, said)
-        places = len(found) - _whole_too(page)
-        real = [*_prevalent(like[:places]).tolist(), *_given(CUT_OUT, like[places:]).tolist()]
+            return Reading((self._only(page, rules),), page, said)
+        view, opinions = self._upright(page, rules)
+        places = view.places
+        real = [*_prevalent(view.like[:places]).tolist(), *_given(CUT_OUT, view.like[places:]).tolist()]
         numbers: list[Number | None] = []
-        for draft, share in zip(drafts, real, strict=True):
+        for draft, share in zip(view.drafts, real, strict=True):
             number = self._number(draft, page, opinions.get(id(draft)), share, rules) if draft.boxes else None
             # By the image alone: a rule that is broken must not make a number vanish.
             good = number and max(share * draft.alone.probability, number.confidence) >= LEAST
@@ -138,7 +131,54 @@ class Reader:
         kept = tuple(number for number in numbers[:places] if number)
         for lone in filter(None, numbers[places:]):
             kept = _likelier(kept, lone)
-        return Reading(kept, page, said, max(0, places - len(kept)), limits)
+        return Reading(kept, page, said, max(0, places - len(kept)), view.limits, view.turned)
+
+    def _only(self, page: NDArray[np.uint8], rules: Rules | None) -> Number:
+        """Read a page that holds one number."""
+        (found, _), _, (columns,) = self._look(page, True)
+        if not has_writing(found[0]):
+            return unread(page, rules)
+        draft = draft_of(found[0], columns, rules, True)
+        # Where a number is known to be, nobody asks whether it is one; only a lone digit takes two opinions.
+        opinions = self._opinions([draft] if len(draft.text) == 1 else [])
+        known = float(_given(KNOWN, np.array([_likeness(draft, opinions)]))[0])
+        return self._number(draft, page, opinions.get(id(draft)), known, rules)
+
+    def _upright(self, page: NDArray[np.uint8], rules: Rules | None) -> tuple[View, dict[int, _Opinion]]:
+        """Look at a page as it is, and where it shows little turned as its numbers suggest; return what shows most."""
+        found = self._view(page, rules)
+        view = found[0]
+        if view.sure >= CLEAR:
+            return found
+        turn = way_up(page, self.page, view.regions[: view.places]) if view.sure < LOST else 0.0
+        if turn := turn or view.turned:
+            found = self._better(found, page, rules, turn)
+        round_too = (found[0].turn + 180) % 360
+        if round_too and (found[0].turn or upside_down(found[0], self.line)):
+            found = self._better(found, page, rules, round_too)
+        return found
+
+    def _better(
+        self, found: tuple[View, dict[int, _Opinion]], page: NDArray[np.uint8], rules: Rules | None, turn: float
+    ) -> tuple[View, dict[int, _Opinion]]:
+        other = self._view(page, rules, turn)
+        return other if better(found[0], other[0]) is other[0] else found
+
+    def _view(
+        self, page: NDArray[np.uint8], rules: Rules | None, turn: float = 0.0
+    ) -> tuple[View, dict[int, _Opinion]]:
+        """Look at a page that was turned by so much, and ask the classifier about what is found."""
+        upright, back = turned_back(page, turn) if turn else (page, None)
+        (regions, limits), strips, answers = self._look(upright, False)
+        places = len(regions) - _whole_too(upright)
+        if back is not None:
+            regions = [
+                moved(replace(region, picture=picture_of(region, upright)), back, page.shape) for region in regions
+            ]
+        drafts = [draft_of(region, columns, rules, False) for region, columns in zip(regions, answers, strict=True)]
+        opinions = self._opinions(drafts)
+        like = np.array([_likeness(draft, opinions) for draft in drafts], np.float64)
+        return View(turn, regions, limits, places, strips, drafts, like), opinions
 
     def _opinions(self, drafts: Sequence[Draft]) -> dict[int, _Opinion]:
         """Ask the classifier about the digits of all drafts at once; return each draft's answers by its id."""
@@ -150,8 +190,14 @@ class Reader:
         said = zip(drafts, np.split(probs, ends), np.split(digitness, ends), strict=True)
         return {id(draft): _Opinion(its_probs, its_digitness) for draft, its_probs, its_digitness in said}
 
-    def look(self, page: NDArray[np.uint8], *, single: bool = False) -> list[tuple[NDArray[np.uint8], Columns]]:
-        """Return what the line reader is given of a page, (STRIP, w) uint8 each, and what it says; see `explain`."""
+    def look(
+        self, page: NDArray[np.uint8], *, single: bool = False, turned: float = 0.0
+    ) -> list[tuple[NDArray[np.uint8], Columns]]:
+        """Return what the line reader is given of a page, (STRIP, w) uint8 each, and what it says; see `explain`.
+
+        turned: as the `Reading` of the page has it.
+        """
+        page = turned_back(page, turned)[0] if turned else page
         _, strips, answers = self._look(page, single)
         seen = list(zip(strips, answers, strict=True))
         return seen[: len(seen) - _whole_too(page)] if not single else seen
@@ -217,7 +263,8 @@ class Reader:
         box = around([digit.box for digit in digits])
         signed, share = written(draft.columns.characters, draft.columns.alphabet, text, rules if draft.ruled else None)
         its = ("read", draft.ruled, signed, sure * share, *values_of(draft, signed, rules))
-        return Number(text, sure, box, tuple(digits), others, doubts, seen, *its)
+        corners = corners_of(region.to_page, around(draft.boxes))
+        return Number(text, sure, box, tuple(digits), others, doubts, seen, *its, corners)
 
     def _reasons(self, draft: Draft, page: NDArray[np.uint8], opinion: _Opinion | None) -> tuple[str, ...]:
         """Return why a number should not be trusted, as far as that can be told."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.core.display import png
-from digitnet.imaging.geometry import Box
+from digitnet.imaging.geometry import Box, Corners
 from digitnet.reading.values import NO_VALUE, Value, value_text
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ class Number:
     are not to one that cannot keep them; None without rules. written: the number as written, with its signs, such as
     `1.159,-`; "?" stands for a mark of another kind. It equals `text` where the line reader knows digits alone.
     written_confidence: that all of `written` is right, 0..1, at most `confidence`. values: all that `written` can stand
-    for, most often one, see `values.values`. no_value: why that is not one, a code of `values.NO_VALUE`.
+    for, most often one, see `values.values`. no_value: why that is not one, a code of `values.NO_VALUE`. corners:
+    of the number in the direction of writing, four points (x, y), pixels of the page; () where `text` is empty.
     """
 
     text: str
@@ -81,6 +83,7 @@ class Number:
     written_confidence: float = 0.0
     values: tuple[Value, ...] = ()
     no_value: str | None = None
+    corners: Corners = ()
 
     @property
     def value(self) -> Value | None:
@@ -114,7 +117,8 @@ class Reading:
 
     page: (h, w) uint8, 0 black .. 255 white, what was read. rules: what the numbers had to keep, in words.
     left_out: how many places with ink on the page were not taken for numbers.
-    limits: codes of `LIMITS`, where the page was read in part.
+    limits: codes of `LIMITS`, where the page was read in part. turned: by how much the page was turned, as its numbers
+    show, degrees clockwise, 0 <= degrees < 360; a turn of less than 5 degrees is not told from none.
     """
 
     numbers: tuple[Number, ...]
@@ -122,17 +126,18 @@ class Reading:
     rules: str | None = None
     left_out: int = 0
     limits: tuple[str, ...] = ()
+    turned: float = 0.0
 
     @property
     def text(self) -> str:
         """The numbers, those of one line apart by spaces, lines by line breaks."""
         text, last = "", None
         for number in self.numbers:
+            box = level(number, self.turned)
             if last is not None:
-                overlap = min(last.box[3], number.box[3]) - max(last.box[1], number.box[1])
-                beside = overlap > 0 and number.box[0] >= last.box[0]
-                text += " " if beside else "\n"
-            text, last = text + number.text, number
+                overlap = min(last[3], box[3]) - max(last[1], box[1])
+                text += " " if overlap > 0 and box[0] >= last[0] else "\n"
+            text, last = text + number.text, box
         return text
 
     @property
@@ -153,6 +158,7 @@ class Reading:
             "confidence": self.confidence,
             "width": width,
             "height": height,
+            "turned": self.turned,
             "rules": self.rules,
             "left_out": self.left_out,
             "limits": [{"code": code, "advice": LIMITS[code]} for code in self.limits],
@@ -185,6 +191,16 @@ class Reading:
             where = (max(0, min(left, width - wide)), y)
             cv2.putText(picture, label, where, cv2.FONT_HERSHEY_SIMPLEX, size, colour, line, cv2.LINE_AA)
         return picture
+
+
+def level(number: Number, turned: float) -> tuple[float, float, float, float]:
+    """Return the box around a number on its page turned upright, about the page's corner, pixels."""
+    if not turned or not number.corners:
+        return number.box
+    angle = math.radians(-turned)
+    c, s = math.cos(angle), math.sin(angle)
+    x, y = zip(*((c * x - s * y, s * x + c * y) for x, y in number.corners), strict=True)
+    return min(x), min(y), max(x), max(y)
 
 
 WIDE = 1000

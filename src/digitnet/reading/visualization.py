@@ -33,7 +33,7 @@ def steps(reader: Reader, reading: Reading, single: bool = False) -> NDArray[np.
         _fit(reading.draw()),
         _caption("4. what the line reader saw, and what it says of every column"),
     ]
-    seen = reader.look(reading.page, single=single)
+    seen = reader.look(reading.page, single=single, turned=reading.turned)
     panels += [_fit(_columns(strip, columns.log_probs), 1.0) for strip, columns in seen[:MOST]]
     if len(seen) > MOST:
         panels.append(_caption(f"... and {len(seen) - MOST} more"))

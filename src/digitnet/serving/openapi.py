@@ -95,6 +95,10 @@ _NUMBER = _named(
         value=_PERHAPS | {"description": "the value of the written number; null for the reason in no_value"},
         values=_list(_TEXT, description="all possible values of the written number"),
         no_value={"oneOf": [_object(code=_TEXT, advice=_TEXT), {"type": "null"}]},
+        corners=_list(
+            _list(_WHOLE | {"minimum": -(2**31)}, minItems=2, maxItems=2),
+            description="x, y of its four corners in the direction of writing; none where text is empty",
+        ),
         accepted=_YES,
     ),
 )
@@ -105,6 +109,8 @@ _PAGE = _named(
         confidence=_SHARE,
         width=_WHOLE,
         height=_WHOLE,
+        turned={"type": "number", "minimum": 0, "exclusiveMaximum": 360}
+        | {"description": "by how much the page was turned, degrees clockwise"},
         rules=_PERHAPS,
         left_out=_WHOLE | {"description": "places with ink that were not taken for numbers"},
         limits=_list(_object(code=_TEXT, advice=_TEXT))
