@@ -1,10 +1,13 @@
 """Ctrl-C while a command starts: SIGINT comes when a module is about to be imported, and not after some time."""
 
+import os
 import signal
 import subprocess
 import sys
 
 import pytest
+
+from digitnet import __main__
 
 INTERRUPTED = """
 import signal, sys
@@ -50,3 +53,13 @@ def test_what_ignores_ctrl_c_goes_on_ignoring_it(environment):
     ignore = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)}
     done = interrupted(environment, "typer", "--version", **ignore)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("set_before", "found"), [(None, "passive"), ("active", "active")])
+def test_threads_wait_without_spinning_unless_the_user_chose_otherwise(monkeypatch, set_before, found):
+    monkeypatch.setenv("OMP_WAIT_POLICY", set_before or "")
+    if set_before is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    monkeypatch.setattr("digitnet.cli.main", lambda: None)
+    __main__.main()
+    assert os.environ["OMP_WAIT_POLICY"] == found

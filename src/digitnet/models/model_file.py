@@ -146,6 +146,7 @@ def session_of(content: bytes, threads: int) -> Any:
     """Return a session of ONNX Runtime for a file that may be run; threads: 0 for as many as there are cores."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # beside busy programs it costs time
     options.log_severity_level = 4  # what is wrong with a file is said once, by an error of ours
     # With its fallback it would try twice, and print so to standard output.
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"], enable_fallback=0)
