@@ -100,7 +100,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file():
 def test_a_folder_and_a_pattern_without_pictures_are_said():
     Path("empty").mkdir()
     Path("empty/notes.txt").touch()
-    with pytest.raises(ImageError, match=r"^empty: a folder without pictures; expected files such as \.png"):
+    with pytest.raises(ImageError, match=r"^empty: a folder without images; expected files such as \.png"):
         pictures(["empty"])
     with pytest.raises(ImageError, match=r"^\*\.png: no file matches this pattern$"):
         pictures(["*.png"])

@@ -336,7 +336,7 @@ def refused(digitnet, content, form):
     """Say whether going on with a file of something else is refused and leaves it as it is."""
     Path("other").write_bytes(content)
     code, _, err = digitnet("read", save("one.png", "30"), "--format", form, "--out", "other", "--resume")
-    said = f"Error: other: not the {form} file of an earlier read; name another --out\n"
+    said = f"Error: other: not the {form} file of an earlier read; choose another --out\n"
     return (code, err) == (1, said) and Path("other").read_bytes() == content
 
 
@@ -446,7 +446,7 @@ def test_rules_are_kept_and_what_they_changed_is_told(digitnet, reader, words, r
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--length", 3, "--lengths", "3-5"], "length and lengths ask for the same thing; leave one out"),
+        (["--length", 3, "--lengths", "3-5"], "length and lengths set the same constraint; omit one"),
         (["--lengths", "three"], "'three'"),
         (["--lengths", "5-3"], "5"),
         (["--range", "5"], "'5'"),
@@ -485,7 +485,7 @@ def test_an_empty_picture_that_should_hold_one_number_is_an_empty_line(digitnet)
     Image.new("L", (90, 60), PAPER).save("blank.png")
     code, out, err = digitnet("read", "blank.png", "--single")
     assert (code, out) == (0, "\n")
-    assert err == "blank.png: empty, 99.78% sure that nothing is written\n"
+    assert err == "blank.png: empty, confidence 99.78% that nothing is written\n"
     (row,) = csv.DictReader(io.StringIO(digitnet("read", "blank.png", "--single", "--format", "csv")[1]))
     assert (row["number"], row["text"], row["reasons"], row["status"]) == ("1", "", "empty", "empty")
     assert float(row["confidence"]) > 0.99
@@ -503,7 +503,8 @@ def test_a_crossed_out_field_is_unreadable_and_not_empty_in_every_format(digitne
     code, out, err = digitnet("read", crossed_out(), "--single")
     assert (code, out) == (0, "?\n")
     assert re.fullmatch(
-        r"x\.png: unreadable, there is ink but no number \(0\.\d\d% sure that nothing is written\); check it by eye\n",
+        r"x\.png: unreadable, there is ink but no number \(confidence 0\.\d\d% that nothing is written\); "
+        r"check the image\n",
         err,
     )
     (page,) = json.loads(digitnet("read", "x.png", "--single", "--format", "json")[1])
@@ -519,7 +520,7 @@ def test_a_page_without_numbers_and_what_is_left_out_are_explained(digitnet, mon
     assert digitnet("read", "blank.png") == (
         0,
         "\n",
-        "blank.png: no numbers found; if the image holds one number and nothing else, add --single\n",
+        "blank.png: no numbers found; if the image contains only one number, add --single\n",
     )
     two = ImageOps.expand(Image.fromarray(write("1984 7265")[0]), 300, fill=255)  # too large to be one number
     two.save("two.png")
@@ -535,7 +536,7 @@ def test_a_page_without_numbers_and_what_is_left_out_are_explained(digitnet, mon
 def test_numbers_that_cannot_keep_the_rules_are_read_without_and_named(digitnet):
     code, out, err = digitnet("read", save("page.png", "55632 55638"), "--checksum", "luhn")
     assert (code, out) == (0, "55632 55638\n")
-    assert err == "page.png: read without rules, since not of luhn: 55638\n"
+    assert err == "page.png: read without constraints, because they do not satisfy luhn: 55638\n"
     rows = csv.DictReader(io.StringIO(digitnet("read", "page.png", "--checksum", "luhn", "--format", "csv")[1]))
     assert [(row["text"], row["rules_applied"]) for row in rows] == [("55632", "1"), ("55638", "0")]
 
@@ -543,7 +544,7 @@ def test_numbers_that_cannot_keep_the_rules_are_read_without_and_named(digitnet)
 def test_a_field_that_cannot_keep_the_rules_is_unreadable_and_what_it_shows_is_named(digitnet):
     code, out, err = digitnet("read", save("one.png", "4162"), "--single", "--length", 40)
     assert (code, out) == (0, "?\n")
-    assert err == "one.png: unreadable, shows no number that keeps length 40; without rules it reads 4162\n"
+    assert err == "one.png: unreadable, no number satisfies length 40; without constraints it reads 4162\n"
 
 
 def test_question_marks_of_one_picture_are_counted(digitnet):
@@ -609,7 +610,7 @@ def test_a_named_pipe_is_read_and_one_that_nobody_writes_to_is_said(digitnet, mo
     monkeypatch.setattr(pipes, "SECONDS", 0)
     code, out, err = digitnet("read", "pipe.png", "one.png")
     assert (code, out) == (2, "one.png\t1984\n")
-    assert err.startswith("Error: pipe.png: a named pipe that nobody wrote to for 0 s; start its writer first\n")
+    assert err.startswith("Error: pipe.png: a named pipe without a writer for 0 s; start its writer first\n")
     code, _, err = digitnet("read", "pipe.png", "--format", "parquet", "--out", "tables")
     assert (code, err) == (1, "Error: pipe.png: a job cannot resume from standard input or a pipe; name a file\n")
 
@@ -837,4 +838,4 @@ def test_a_page_read_in_part_is_said_on_standard_error(digitnet, monkeypatch):
     code, out, err = digitnet("read", path)
     assert code == 0
     assert out.startswith("1984")
-    assert err.startswith("full.png: read in part: the page holds more than is read of one page")
+    assert err.startswith("full.png: read in part: the page has too many numbers")

@@ -106,7 +106,7 @@ def test_rules_and_single_hold_for_tables_too(digitnet):
     assert json.loads(Path("out/manifest.json").read_text())["rules"]["lengths"] == [3, 3]
     code, _, err = digitnet("read", "scans", "--single", "--format", "parquet", "--out", "out", "--resume")
     assert code == 1
-    assert "was begun with other rules (lengths [3, 3]; now none)" in err
+    assert "was started with other constraints (lengths [3, 3]; now none)" in err
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_names_that_are_no_unicode_are_read_into_every_form(environment, form):
 
 
 @pytest.mark.parametrize(
-    ("form", "then"), [("csv", "go on with --resume"), ("jsonl", "go on with --resume"), ("json", "read again")]
+    ("form", "then"), [("csv", "continue with --resume"), ("jsonl", "continue with --resume"), ("json", "read again")]
 )
 def test_a_full_disk_is_said_with_the_file_and_what_to_do(digitnet, small_disk, form, then):
     save("scans/0.png", "1984 7265 30")
@@ -191,7 +191,7 @@ def test_a_full_disk_is_said_with_the_file_and_what_to_do(digitnet, small_disk, 
     (small_disk / "hog").write_bytes(bytes(disk.f_bavail * disk.f_frsize - 8192))
     words = ["read", "scans", "--format", form, "--out", small_disk / "out"]
     code, _, err = digitnet(*words)
-    fact = f"cannot be written (No space left on device); mend that, then {then}"
+    fact = f"cannot be written (No space left on device); fix this, then {then}"
     assert (code, err) == (1, f"Error: {small_disk}/out: {fact}\n")
     (small_disk / "hog").unlink()
     if form != "json":

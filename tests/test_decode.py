@@ -336,7 +336,7 @@ def test_a_text_that_cannot_be_there_is_refused(refuses):
 
 
 def test_no_count_is_refused():
-    with pytest.raises(DataError, match=r"^count 0: at least 1 string$"):
+    with pytest.raises(DataError, match=r"^count 0: must be 1 or more$"):
         decode(random_strip(0, 4, 1), None, 0)
 
 

@@ -12,7 +12,7 @@ from digitnet.imaging import pages as image
 from digitnet.imaging.decoding import CountedFile
 from digitnet.imaging.pages import page, pages
 
-PIECES = "the image: made of too many small pieces; save it again, as PNG or JPEG"
+PIECES = "the image: consists of too many small pieces; save it again as PNG or JPEG"
 
 
 def save(picture, kind, **options):
@@ -117,7 +117,7 @@ def test_a_progressive_jpeg_is_read_up_to_so_many_scans(monkeypatch):
     scans = content.count(b"\xff\xda")
     assert page(content).shape == (40, 60)
     monkeypatch.setattr(decoding, "MAX_SCANNED", scans * 60 * 40 - 1)
-    assert message(content) == f"the image: a JPEG of {scans} scans; save it again, not as progressive"
+    assert message(content) == f"the image: a JPEG of {scans} scans; save it again without the progressive option"
 
 
 def test_marks_are_counted_across_the_parts_that_a_file_is_read_in():
@@ -149,7 +149,7 @@ def test_what_takes_too_much_memory_is_refused_before_it_is_decoded(kind, monkey
     assert page(content).shape == (40, 60)
     monkeypatch.setattr(image, "MAX_MEMORY", each * 60 * 40 + len(content) - 1)
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
-    assert "60x40 pixels, takes 0 MB to decode, at most 0 MB are given; scale it down" in message(content)
+    assert "60x40 pixels, needs 0 MB to decode, more than 0 MB; scale it down" in message(content)
 
 
 def test_a_file_on_a_disk_takes_no_memory_of_its_own(monkeypatch, tmp_path):

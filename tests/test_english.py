@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import digitnet
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "digitnet"
 
@@ -31,8 +33,7 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
-OTHERS = {"imaging", "reading", "pages"}
-SOURCES = [path for path in sorted(PACKAGE.rglob("*.py")) if not OTHERS & set(path.relative_to(PACKAGE).parts)]
+SOURCES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent.name != "pages"]
 KEYS = {"learnt from"}
 """Keys in files, which stay as they were."""
 WEB = [path for path in sorted(PACKAGE.rglob("*")) if path.suffix in (".html", ".js")]
@@ -74,6 +75,15 @@ def test_messages_and_help_are_in_plain_english(path):
 def test_the_web_pages_and_reports_are_in_plain_english(path):
     shown = re.sub(r"/\*.*?\*/|(?<!:)//[^\n]*|\{%.*?%\}|\{\{.*?\}\}", "", path.read_text(), flags=re.DOTALL)
     assert not foreign(shown)
+
+
+@pytest.mark.parametrize("name", sorted(set(digitnet.__all__) - {"__version__"}))
+def test_public_names_are_documented_in_plain_english(name):
+    thing = getattr(digitnet, name)
+    assert not foreign(thing.__doc__ or "")
+    if isinstance(thing, type) and thing.__module__.startswith("digitnet."):
+        for part in vars(thing).values():
+            assert not foreign(getattr(part, "__doc__", None) or "")
 
 
 @pytest.mark.parametrize("wing", sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py")))

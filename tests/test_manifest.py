@@ -144,10 +144,10 @@ def test_two_processes_at_the_same_job_write_it_once(scans):
     [
         ({"models": {"line": "other", "digits": "bbb"}}, "other models"),
         ({"single": True}, "no --single"),
-        ({"rules": Rules(lengths=(2, 3))}, r"other rules \(none; now lengths \[2, 3\]\)"),
+        ({"rules": Rules(lengths=(2, 3))}, r"other constraints \(none; now lengths \[2, 3\]\)"),
         ({"inputs": "more"}, "130 inputs, now there are 131"),
         ({"inputs": "others"}, "other inputs, of the same number"),
-        ({"version": "0.0.9"}, r"digitnet \S+, and this is 0\.0\.9"),
+        ({"version": "0.0.9"}, r"digitnet \S+, this is 0\.0\.9"),
     ],
 )
 def test_a_job_goes_on_only_with_what_it_began_with(scans, monkeypatch, change, fact):
@@ -158,7 +158,7 @@ def test_a_job_goes_on_only_with_what_it_began_with(scans, monkeypatch, change, 
         picture("scans/more.png", 9)
         if inputs == "others":
             Path("scans/001.png").unlink()
-    with pytest.raises(DataError, match=rf"out: was begun with {fact}; ask for the same, or name another --out$"):
+    with pytest.raises(DataError, match=rf"out: was started with {fact}; use the same, or choose another --out$"):
         start(scans, resume=True, **change)
 
 
@@ -177,7 +177,7 @@ def test_a_folder_with_anything_else_in_it_is_refused(scans):
     Path("mine").mkdir()
     Path("mine/thesis.txt").touch()
     for resume in (False, True):
-        with pytest.raises(DataError, match=r"mine: holds thesis\.txt and is no job of an earlier read"):
+        with pytest.raises(DataError, match=r"mine: contains thesis\.txt and is not a job of an earlier read"):
             start(scans, "mine", resume=resume)
     (Path("out") / MANIFEST).write_text('{"digitnet": 1')
     with pytest.raises(DataError, match=r"manifest\.json: damaged"):
@@ -231,7 +231,9 @@ def test_a_strange_file_among_the_tables_is_no_part_of_them(scans):
     job = start(scans)
     list(read_here(job, Stub(WIDTHS), 1))
     shutil.copy("out/numbers/part-00001.parquet", "out/numbers/part-00001 (copy).parquet")
-    with pytest.raises(DataError, match=r"part-00001 \(copy\)\.parquet: is none of this job's; move it elsewhere"):
+    with pytest.raises(
+        DataError, match=r"part-00001 \(copy\)\.parquet: does not belong to this job; move it elsewhere"
+    ):
         job.finish()
 
 
@@ -286,7 +288,7 @@ def test_a_full_disk_is_said_and_loses_nothing(scans, small_disk):
     with pytest.raises(OSError, match="No space left"), (small_disk / "hog").open("wb") as hog:
         hog.write(bytes(4 * 10**6))
     with pytest.raises(
-        DataError, match=r"cannot be written \(No space left on device\); mend that, then go on with --res"
+        DataError, match=r"cannot be written \(No space left on device\); fix this, then continue with --res"
     ):
         list(read_here(job, Stub(WIDTHS), 1))
     assert set(range(job.parts)) - set(job.left()) == done

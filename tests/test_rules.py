@@ -212,9 +212,7 @@ def test_lengths_and_ranges_are_read_from_text():
 def test_what_is_no_length_is_refused_by_name(text):
     with pytest.raises(DataError) as error:
         parse_lengths(text)
-    assert str(error.value) == (
-        f"length {text!r}: expected a number of digits as 5, or the shortest and the longest as 4-6"
-    )
+    assert str(error.value) == (f"length {text!r}: expected a number of digits such as 5, or a range such as 4-6")
 
 
 @pytest.mark.parametrize("text", ["", "..", "100", "9..3", "0-100", "-1..5", "a..b", "0...9", "1" * 31 + ".."])
@@ -222,24 +220,24 @@ def test_what_is_no_range_is_refused_by_name(text):
     with pytest.raises(DataError) as error:
         parse_range(text)
     assert str(error.value) == (
-        f"range {text!r}: expected the least and the greatest value as 0..100, or one of them as 10.."
+        f"range {text!r}: expected minimum and maximum such as 0..100, or one of them such as 10.."
     )
 
 
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"lengths": (3, 2)}, "lengths (3, 2): expected the shortest and the longest, 0 or more"),
-        ({"low": -1}, "range -1..: expected the least and the greatest value, 0 or more"),
-        ({"low": 9, "high": 3}, "range 9..3: expected the least and the greatest value, 0 or more"),
+        ({"lengths": (3, 2)}, "lengths (3, 2): expected the minimum and the maximum, 0 or more"),
+        ({"low": -1}, "range -1..: expected the minimum and the maximum value, 0 or more"),
+        ({"low": 9, "high": 3}, "range 9..3: expected the minimum and the maximum value, 0 or more"),
         ({"checksum": "lun"}, "checksum 'lun': choose one of luhn, isbn, ean, iban-digits-<country>"),
         (
             {"lengths": (5, 5), "checksum": "ean"},
-            "length 5, ean: no number keeps all of these rules; leave one out",
+            "length 5, ean: no number satisfies all of these constraints; omit one",
         ),
         (
             {"lengths": (0, 400), "checksum": "luhn"},
-            "length 0-400, luhn: too many cases together; leave the range or the length out",
+            "length 0-400, luhn: too many combinations; omit the range or the length",
         ),
     ],
 )
@@ -253,6 +251,6 @@ def test_rules_that_make_no_sense_are_refused(asked, message):
 def test_an_iban_needs_a_country_whose_accounts_have_digits_only(checksum):
     with pytest.raises(DataError) as error:
         Rules(checksum=checksum)
-    assert str(error.value).startswith(f"checksum {checksum!r}: the check digits of an IBAN count its country in; ")
+    assert str(error.value).startswith(f"checksum {checksum!r}: the check digits of an IBAN depend on its country; ")
     assert " de dj " in str(error.value)
     assert " gb " not in str(error.value)

@@ -61,7 +61,7 @@ def test_an_actor_says_what_is_wrong_instead_of_dying(scans, reader, monkeypatch
     wrong = PartReader("out", [5])({"id": 0})
     assert wrong == {
         "inputs": 0,
-        "wrong": "a machine of the cluster has another digitnet, 9.9; install the same on all",
+        "wrong": "a machine of the cluster has another digitnet version, 9.9; install the same one on all",
     }
 
 
@@ -78,7 +78,7 @@ def test_a_reading_process_that_is_killed_is_said_and_what_is_done_stays(scans, 
     job = start(scans, reader)
     reading = read_in_processes(job, 2)
     next(reading)
-    with pytest.raises(DataError, match=rf"^{Path.cwd()}/out: a process that reads has died; go on with --resume"):
+    with pytest.raises(DataError, match=rf"^{Path.cwd()}/out: a reading process has died; continue with --resume"):
         multiprocessing.active_children()[0].kill() or list(reading)
     assert not multiprocessing.active_children()
     before = len(job.left())

@@ -69,13 +69,13 @@ def test_files_are_absolute_sorted_each_once_and_parquet_files_tell_their_rows()
     ("paths", "message"),
     [
         (["-"], "^-: a job cannot resume from standard input or a pipe"),
-        (["empty"], "^empty: a folder without pictures"),
+        (["empty"], "^empty: a folder without images"),
         (["nosuch*.png"], "no file matches this pattern$"),
         (["torn.parquet"], r"torn\.parquet: not a Parquet file that can be read \("),
         (["words.parquet"], r"words\.parquet: its columns are a \(string\); expected one of bytes"),
-        (["out/x.png"], r"out/x\.png: lies in --out, which is for results"),
+        (["out/x.png"], r"out/x\.png: is inside --out, which is for results"),
         (["nosuch://bucket/x"], r"^nosuch://bucket/x: cannot be opened \(.*\); check the address"),
-        (["memory://nosuch/*.png"], "^memory://nosuch/.*no picture or Parquet file there"),
+        (["memory://nosuch/*.png"], "^memory://nosuch/.*contains no image or Parquet file"),
     ],
 )
 def test_what_cannot_be_read_is_said_before_anything_begins(memory, paths, message):
@@ -167,7 +167,7 @@ def test_a_store_that_fails_is_asked_again(memory, monkeypatch):
     assert list(contents([Input(0, "memory:///x.png", None)])) == [b"picture"]
     answers = iter([OSError("busy")] * 3)
     (error,) = contents([Input(0, "memory:///x.png", None)])
-    assert str(error) == "memory:///x.png: cannot be fetched (busy); look whether it is there and may be read"
+    assert str(error) == "memory:///x.png: cannot be downloaded (busy); check that it exists and is readable"
 
 
 # Where results go
@@ -213,7 +213,7 @@ def test_a_folder_that_cannot_be_written_says_so_and_keeps_the_old_file():
     folder.put("a", b"one")
     Path("results/pages").touch()
     with pytest.raises(
-        DataError, match=r"results/pages/b: cannot be written \(.*\); mend that, then go on with --resume"
+        DataError, match=r"results/pages/b: cannot be written \(.*\); fix this, then continue with --resume"
     ):
         folder.put("pages/b", np.zeros(3).tobytes())
     assert not list(Path("results/tmp").iterdir())

@@ -216,12 +216,12 @@ def test_two_automata_joined_accept_what_both_do():
     ("asked", "message"),
     [
         ({"kind": "roman"}, "kind 'roman': choose one of digits, decimal"),
-        ({"order": "dmy"}, "order dmy: is of dates; ask for the kind date, or leave the order out"),
+        ({"order": "dmy"}, "order dmy applies only to dates; use kind date, or omit the order"),
         ({"kind": "date", "order": "dym"}, "order 'dym'"),
         ({"decimal": ";"}, "decimal ';': expected"),
-        ({"kind": "date", "decimal": "."}, "decimal '.': not of the kind date; leave one out"),
-        ({"kind": "decimal", "high": 9}, "range ..9: is of digits alone, not of the kind decimal"),
-        ({"kind": "time", "lengths": (9, 9)}, "no number keeps all of these rules"),
+        ({"kind": "date", "decimal": "."}, "decimal '.' does not apply to kind date; omit one of them"),
+        ({"kind": "decimal", "high": 9}, "range ..9 applies only to kind digits, not to decimal"),
+        ({"kind": "time", "lengths": (9, 9)}, "no number satisfies all of these constraints"),
     ],
 )
 def test_rules_that_make_no_sense_are_refused(asked, message):

@@ -157,7 +157,7 @@ def test_on_a_page_what_is_of_another_kind_is_read_and_has_no_value(says, pictur
 
 def test_a_line_reader_of_digits_alone_refuses_kinds_with_signs(says, picture):
     reader = says(*"120350", alphabet=DIGITS)
-    with pytest.raises(DataError, match="kind date: the line reader says knows digits alone; use one that knows signs"):
+    with pytest.raises(DataError, match="kind date: the line reader says knows only digits; use one that knows signs"):
         reader.read(picture, rules=Rules(kind="date"))
     (number,) = reader.read(picture, single=True, rules=Rules(kind="digits")).numbers
     assert number.value == number.text == "120350"

@@ -44,7 +44,7 @@ class Digits:
     boxes: NDArray[np.int32] | None = None
 
     def __post_init__(self) -> None:
-        """Check every column once, so that nobody has to again."""
+        """Check every column once."""
         images = np.asarray(self.images)
         if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE) or images.dtype != np.uint8:
             raise DataError(

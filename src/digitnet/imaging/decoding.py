@@ -55,7 +55,7 @@ class CountedFile:
             self._reads -= 1
             self._small -= len(data)
         if self._reads < 0 or self._small < 0 or self._left < 0:
-            raise ImageError("made of too many small pieces; save it again, as PNG or JPEG")
+            raise ImageError("consists of too many small pieces; save it again as PNG or JPEG")
         return data
 
     def __getattr__(self, name: str) -> Any:
@@ -95,7 +95,7 @@ def _coefficients(picture: JpegImagePlugin.JpegImageFile, file: BinaryIO) -> int
     if "progressive" not in picture.info and scans <= 1:
         return 0
     if scans > MAX_SCANS or scans * picture.width * picture.height > MAX_SCANNED:
-        raise ImageError(f"a JPEG of {scans} scans; save it again, not as progressive")
+        raise ImageError(f"a JPEG of {scans} scans; save it again without the progressive option")
     return 2 * picture.layers
 
 

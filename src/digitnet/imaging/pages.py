@@ -126,7 +126,7 @@ def page(source: Source, name: str | None = None, limits: PageLimits = LIMITS) -
     """Return the only page of a source as `pages` would; raises ImageError where there are several, too."""
     with _open(source, name, limits) as (count, read):
         if count > 1:
-            fact = f"holds {count} pages; read them one by one with digitnet.Reader().read_pages"
+            fact = f"has {count} pages; read them one by one with digitnet.Reader().read_pages"
             raise ImageError(f"{_shown(source, name)}: {fact}")
         return read(0)
 
@@ -168,9 +168,9 @@ def _named(name: str) -> Iterator[None]:
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from error.__cause__
     except MemoryError as error:
-        raise ImageError(f"{name}: too large for this machine's memory; save it smaller") from error
+        raise ImageError(f"{name}: too large for this machine's memory; scale it down") from error
     except Exception as error:
-        raise ImageError(f"{name}: damaged or unusual ({reason(error)}); fetch or save it again") from error
+        raise ImageError(f"{name}: damaged or unusual ({reason(error)}); download or save it again") from error
 
 
 def _book(source: Any, stack: ExitStack, limits: PageLimits) -> tuple[int, _Read]:
@@ -185,7 +185,7 @@ def _book(source: Any, stack: ExitStack, limits: PageLimits) -> tuple[int, _Read
     try:
         opened = getattr(importlib.import_module(module), opener)
     except ImportError as error:
-        raise ImageError(f"{kind} is not read yet; {_INSTALL[kind]}") from error
+        raise ImageError(f"{kind} needs another package; {_INSTALL[kind]}") from error
     if kind == "PDF":
         return open_pdf(opened, file, stack, partial(_of_pdf, limits))
     counted = CountedFile(file, length)
@@ -202,22 +202,22 @@ def _file(source: Any, stack: ExitStack) -> BinaryIO:
             return file
     if not hasattr(source, "read"):
         what = type(source).__name__
-        raise ImageError(f"{what!r} is no picture; give a path, bytes, a Pillow image or a numpy array")
+        raise ImageError(f"{what!r} is not an image; pass a path, bytes, a Pillow image or a numpy array")
     content = io.BytesIO()
     try:
         while (part := source.read(1 << 20)) and content.tell() <= MOST_BYTES:
             content.write(part)
     except TypeError as error:
-        raise ImageError("a stream of text; open it in binary ('rb'), or give its .buffer") from error
+        raise ImageError("a text stream; open it in binary mode ('rb'), or pass its .buffer") from error
     return content
 
 
 def _opened(path: str) -> BinaryIO:
     if re.match(r"(?i)[a-z][a-z0-9+.-]+:/|data:", path):
-        raise ImageError("an address, and digitnet fetches nothing; download it and give the file")
+        raise ImageError("an address, which digitnet does not download; download it and name the file")
     try:
         if not path or Path(path).is_dir():
-            raise ImageError("a folder; name a picture in it")
+            raise ImageError("a folder; name an image in it")
         return pipes.content(path, MOST_BYTES) if Path(path).is_fifo() else Path(path).open("rb")
     except FileNotFoundError as error:
         if Path(path).is_symlink():
@@ -226,7 +226,7 @@ def _opened(path: str) -> BinaryIO:
             ) from error
         raise ImageError("no such file; check its name and folder") from error
     except PermissionError as error:
-        raise ImageError("you may not read it; change its permissions") from error
+        raise ImageError("permission denied; change its permissions") from error
     except (OSError, ValueError) as error:
         raise ImageError(f"cannot be opened ({reason(error)}); check its name") from error
 
@@ -238,20 +238,20 @@ def _kind(file: BinaryIO) -> tuple[str, int]:
     head = file.read(1024)
     file.seek(0)
     if not length:
-        raise ImageError("empty, 0 bytes; fetch or save it again")
+        raise ImageError("empty, 0 bytes; download or save it again")
     if length > MOST_BYTES:
-        raise ImageError(f"more than {MOST_BYTES // 10**6} MB; save it smaller or split its pages")
+        raise ImageError(f"more than {MOST_BYTES // 10**6} MB; scale it down or split its pages")
     for kind, start in FORMATS.items():
         if re.match(start, head, re.DOTALL):
             return kind, length
     if head.startswith(b"PK\3\4"):
         raise ImageError("a ZIP archive or a document in one; unpack it, or save the document as PDF")
     if head.startswith(b"\0\5\x16\7"):
-        raise ImageError("holds what macOS notes of another file, and no picture; name the file without ._")
+        raise ImageError("contains macOS metadata of another file; name the file without ._")
     if re.fullmatch(rb"[\t\n\f\r -~\x80-\xff]+", head):
         fact = f"text that begins {head[:20].decode('ascii', 'replace').strip()!r}"
     else:
-        fact = f"no known kind of picture, by its first bytes {head[:8].hex(' ')}"
+        fact = f"unknown image type, first bytes {head[:8].hex(' ')}"
     raise ImageError(f"{fact}; save it as one of {', '.join(FORMATS)}")
 
 
@@ -262,15 +262,15 @@ def _check_size(limits: PageLimits, width: float, height: float, each: float = 1
     """
     size, short, long = f"{width:.0f}x{height:.0f} pixels", min(width, height), max(width, height)
     if short < 1:
-        raise ImageError(f"{size}; give a picture that has some")
+        raise ImageError(f"{size}; pass an image with pixels")
     if not width * height <= limits.pixels:
-        raise ImageError(f"{size}, at most {limits.pixels // 10**6} million are read; scale it down or cut it up")
+        raise ImageError(f"{size}, more than {limits.pixels // 10**6} million; scale it down or divide it")
     if long > MAX_SIDE:
-        raise ImageError(f"{size}, at most {MAX_SIDE:,} on a side are read; scale it down or cut it up")
+        raise ImageError(f"{size}, more than {MAX_SIDE:,} per side; scale it down or divide it")
     if long > max(MAX_ASPECT * short, 4000):
-        raise ImageError(f"{size}, more than {MAX_ASPECT} times as long as wide; cut it up")
+        raise ImageError(f"{size}, more than {MAX_ASPECT} times as long as wide; divide it")
     if (needed := width * height * each + beside) > MAX_MEMORY:
-        most = f"takes {needed / 10**6:,.0f} MB to decode, at most {MAX_MEMORY // 10**6} MB are given"
+        most = f"needs {needed / 10**6:,.0f} MB to decode, more than {MAX_MEMORY // 10**6} MB"
         raise ImageError(f"{size}, {most}; scale it down, or save it in grey as PNG or JPEG")
 
 
@@ -308,7 +308,7 @@ def _page_numbers(picture: Image.Image, limit: int) -> list[int]:
         except EOFError:
             return numbers
         if picture.tag_v2.next < 0:
-            raise ImageError(f"cut short within page {number + 1}; fetch or save it again")
+            raise ImageError(f"truncated within page {number + 1}; download or save it again")
         picture.tag_v2.next = -1  # it stays so where the next directory is cut short, of which Pillow only warns
         if not number or not picture.tag_v2.get(_SUBFILE, 0) & _NO_PAGE:
             numbers.append(number)

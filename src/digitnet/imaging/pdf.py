@@ -40,7 +40,7 @@ def open_pdf(
             document = opener(file)
         except RuntimeError as error:
             if "password" in str(error):
-                raise ImageError("locked by a password; save a copy without one") from error
+                raise ImageError("protected by a password; save a copy without one") from error
             raise
         stack.callback(_close, document)
         document.init_forms()  # without, what was typed into the fields of a form is not drawn

@@ -38,5 +38,5 @@ def _begin(pipe: int) -> bytes:
         except BlockingIOError:  # there is a writer; without one, reading gives b""
             return b""
         if time.monotonic() > until:
-            raise ImageError(f"a named pipe that nobody wrote to for {SECONDS:g} s; start its writer first")
+            raise ImageError(f"a named pipe without a writer for {SECONDS:g} s; start its writer first")
         time.sleep(0.02)

@@ -173,7 +173,7 @@ def build(parts: Sequence[Part], start: Language, alphabet: str) -> Automaton:
             row.append(states[joined])
         rows.append(row)
         if len(queue) > MOST_STATES:
-            raise DataError("too many cases together; leave the range or the length out")
+            raise DataError("too many combinations; omit the range or the length")
     whole = [
         all(part.ends(own) for part, own in zip(parts, state, strict=True)) and ends(written)
         for state, written in queue
@@ -184,7 +184,7 @@ def build(parts: Sequence[Part], start: Language, alphabet: str) -> Automaton:
     while (wider := alive | alive[steps].any(axis=1)).sum() > alive.sum():
         alive = wider
     if not alive[0]:
-        raise DataError("no number keeps all of these rules; leave one out")
+        raise DataError("no number satisfies all of these constraints; omit one")
     kept = np.append(np.flatnonzero(alive), len(alive) - 1)
     renumbered = np.full(len(alive), len(kept) - 1)
     renumbered[kept] = np.arange(len(kept))

@@ -53,7 +53,7 @@ def pictures(paths: Iterable[str], suffixes: Collection[str] = PAGE_SUFFIXES) ->
             below = (p for p in Path(path).rglob("*") if p.suffix.lower() in suffixes)
             inside = sorted(str(p) for p in below if not p.name.startswith(RESOURCE) and _is_named(p))
             if not inside:
-                raise ImageError(f"{path}: a folder without pictures; expected files such as .png, .jpg, .tif or .pdf")
+                raise ImageError(f"{path}: a folder without images; expected files such as .png, .jpg, .tif or .pdf")
             found += inside
         elif path != "-" and glob.has_magic(path) and not Path(path).exists():
             matching = sorted(match for match in glob.glob(path, recursive=True) if _is_named(Path(match)))  # noqa: PTH207

@@ -82,6 +82,6 @@ def unknown(checksum: str) -> str:
         return f"checksum {checksum!r}: choose one of luhn, isbn, ean, iban-digits-<country>"
     countries = " ".join(sorted(IBAN_DIGITS))
     return (
-        f"checksum {checksum!r}: the check digits of an IBAN count its country in; name one as iban-digits-de, "
-        f"whose accounts have digits only: {countries}"
+        f"checksum {checksum!r}: the check digits of an IBAN depend on its country; name one with all-digit "
+        f"accounts, such as iban-digits-de: {countries}"
     )

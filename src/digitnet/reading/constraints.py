@@ -1,4 +1,4 @@
-"""What is known of a number before it is read: its length, its range, its check digit, its kind.
+"""Constraints on a number: its length, its range, its check digit, its kind.
 
 A rule narrows what may be answered; what the image alone says stays beside every answer (`ctc.Path.alone`). Rules
 become a finite automaton (`Rules.automaton`), so that a decoder can sum and search over all permitted strings
@@ -34,16 +34,16 @@ from digitnet.reading.values import Value, values
 
 @dataclass(frozen=True)
 class Rules:
-    """What a number must be; None where nothing is asked, and false where nothing is asked at all.
+    """Constraints on a number; None means unconstrained, and without any constraint the object is false.
 
-    lengths: the shortest and the longest number of digits, leading zeros included.
-    low, high: the least and the greatest value; leading zeros do not count. What has no digits has no value.
+    lengths: minimum and maximum number of digits, including leading zeros.
+    low, high: minimum and maximum value, ignoring leading zeros; a text without digits does not satisfy them.
     checksum: one of `CHECKSUMS`.
-    kind: one of `kinds.KINDS`: what may be written, signs included; it needs a line reader that knows signs, but for
-        "digits". decimal: the sign before decimals, "." or ","; order: of a date, one of `kinds.ORDERS`. These two say
-        how what is written is understood (`values.py`); by themselves they permit everything.
+    kind: one of `kinds.KINDS`: the permitted texts, including signs; all but "digits" need a line reader that knows
+        signs. decimal: the decimal separator, "." or ","; order: of a date, one of `kinds.ORDERS`. These two determine
+        the interpretation of the text (`values.py`); by themselves they permit everything.
 
-    Raises DataError where a rule makes no sense, or where no number can keep them all.
+    Raises DataError if a constraint is invalid, or if no number can satisfy all of them.
     """
 
     lengths: tuple[int, int] | None = None
@@ -57,9 +57,9 @@ class Rules:
     def __post_init__(self) -> None:
         """Check the rules, each and together."""
         if self.lengths is not None and not 0 <= self.lengths[0] <= self.lengths[1]:
-            raise DataError(f"lengths {self.lengths}: expected the shortest and the longest, 0 or more")
+            raise DataError(f"lengths {self.lengths}: expected the minimum and the maximum, 0 or more")
         if min(self.low or 0, self.high or 0) < 0 or (self.high is not None and (self.low or 0) > self.high):
-            raise DataError(f"range {self._range()}: expected the least and the greatest value, 0 or more")
+            raise DataError(f"range {self._range()}: expected the minimum and the maximum value, 0 or more")
         if self.checksum is not None and self.checksum not in CHECKSUMS:
             raise DataError(unknown(self.checksum))
         if self.kind not in (None, *KINDS):
@@ -67,17 +67,17 @@ class Rules:
         if self.order not in (None, *ORDERS):
             raise DataError(f"order {self.order!r}: choose one of {', '.join(ORDERS)}")
         if self.order and self.kind != "date":
-            raise DataError(f"order {self.order}: is of dates; ask for the kind date, or leave the order out")
+            raise DataError(f"order {self.order} applies only to dates; use kind date, or omit the order")
         if self.decimal not in (None, ".", ","):
             raise DataError(f"decimal {self.decimal!r}: expected . or ,")
         if self.decimal and self.kind not in (None, "decimal", "integer"):
-            raise DataError(f"decimal {self.decimal!r}: not of the kind {self.kind}; leave one out")
+            raise DataError(f"decimal {self.decimal!r} does not apply to kind {self.kind}; omit one of them")
         if self.kind not in (None, "digits") and (self.low, self.high) != (None, None):
-            raise DataError(f"range {self._range()}: is of digits alone, not of the kind {self.kind}; leave one out")
+            raise DataError(f"range {self._range()} applies only to kind digits, not to {self.kind}; omit one of them")
         self.automaton()
 
     def __bool__(self) -> bool:
-        """Say whether anything is asked of what is written."""
+        """Return whether there is any constraint."""
         return (self.lengths, self.low, self.high, self.checksum, self.kind) != (None,) * 5
 
     def __str__(self) -> str:
@@ -97,7 +97,7 @@ class Rules:
         return ", ".join(parts) or "no rules"
 
     def allows(self, text: str) -> bool:
-        """Say whether a text keeps the rules: digits 0..9, "" among them; with a kind also signs, as it has them."""
+        """Return whether a text satisfies the constraints: digits 0..9 or ""; with a kind also with its signs."""
         if self.kind:
             if not self.values(text):
                 return False
@@ -113,7 +113,7 @@ class Rules:
         return self.checksum is None or checks(text, self.checksum)
 
     def values(self, written: str) -> list[Value]:
-        """Return what a written number of the kind can stand for, see `values.values`."""
+        """Return the possible values of a written number of this kind, see `values.values`."""
         return values(written, self.kind, self.decimal, self.order)
 
     def automaton(self, alphabet: str | None = None) -> Automaton:
@@ -142,7 +142,7 @@ def from_options(
     Raises DataError where they make no sense.
     """
     if length is not None and lengths:
-        raise DataError("length and lengths ask for the same thing; leave one out")
+        raise DataError("length and lengths set the same constraint; omit one")
     span = (length, length) if length is not None else parse_lengths(lengths) if lengths else None
     low, high = parse_range(value_range) if value_range else (None, None)
     rules = Rules(span, low, high, checksum or None, kind or None, decimal or None, order or None)
@@ -153,7 +153,7 @@ def parse_lengths(text: str) -> tuple[int, int]:
     """Return the shortest and the longest length in "5" or "4-6". Raises DataError for anything else."""
     match = re.fullmatch(r"([0-9]{1,3})(?:-([0-9]{1,3}))?", text.strip())
     if match is None or int(match[1]) > int(match[2] or match[1]):
-        raise DataError(f"length {text!r}: expected a number of digits as 5, or the shortest and the longest as 4-6")
+        raise DataError(f"length {text!r}: expected a number of digits such as 5, or a range such as 4-6")
     return int(match[1]), int(match[2] or match[1])
 
 
@@ -165,7 +165,7 @@ def parse_range(text: str) -> tuple[int | None, int | None]:
     match = re.fullmatch(r"([0-9]{0,30})\.\.([0-9]{0,30})", text.strip())
     low, high = (int(part) if part else None for part in match.groups()) if match else (None, None)
     if (low is None and high is None) or (low is not None and high is not None and low > high):
-        raise DataError(f"range {text!r}: expected the least and the greatest value as 0..100, or one of them as 10..")
+        raise DataError(f"range {text!r}: expected minimum and maximum such as 0..100, or one of them such as 10..")
     return low, high
 
 

@@ -90,7 +90,7 @@ def decode(log_probs: NDArray[Any], rules: Rules | None = None, count: int = 5) 
     """
     probs = _probs(log_probs)
     if count < 1:
-        raise DataError(f"count {count}: at least 1 string")
+        raise DataError(f"count {count}: must be 1 or more")
     if not rules:
         return _found(probs, _anything(BLANK), probs[:, None, :BLANK], 1.0, DIGITS, count)
     automaton = rules.automaton()

@@ -1,4 +1,4 @@
-"""What a reading leaves open, in words: what is empty, unreadable, left out, or read without the rules."""
+"""Messages about the gaps of a reading: empty, unreadable or omitted numbers, and those read without constraints."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ def _fields(reading: Reading) -> list[str]:
 
 
 def _field(number: Number, rules: str | None) -> str:
-    blank = f"{percent(number.confidence)} sure that nothing is written"
+    blank = f"confidence {percent(number.confidence)} that nothing is written"
     if number.status == "empty":
         return f"empty, {blank}"
     if number.seen:
-        return f"unreadable, shows no number that keeps {rules}; without rules it reads {number.seen}"
-    return f"unreadable, there is ink but no number ({blank}); check it by eye"
+        return f"unreadable, no number satisfies {rules}; without constraints it reads {number.seen}"
+    return f"unreadable, there is ink but no number ({blank}); check the image"
 
 
 def _page(reading: Reading) -> list[str]:
     found = [f"read in part: {LIMITS[code]}" for code in reading.limits]
     if not reading.numbers:
-        found.append("no numbers found; if the image holds one number and nothing else, add --single")
+        found.append("no numbers found; if the image contains only one number, add --single")
     if reading.left_out:
         places = "1 place" if reading.left_out == 1 else f"{reading.left_out:,} places"
         found.append(f"left out {places} with ink that is probably not a number")
     free = [number.text for number in reading.numbers if number.rules_applied is False]
     if free:
-        found.append(f"read without rules, since not of {reading.rules}: {listed(free, 5)}")
+        found.append(f"read without constraints, because they do not satisfy {reading.rules}: {listed(free, 5)}")
     return found
 
 

@@ -60,8 +60,8 @@ def writer(
         except OSError as error:
             if out is None:
                 raise
-            then = "go on with --resume" if form in ("jsonl", "csv") else "read again"
-            raise DataError(f"{out}: cannot be written ({error.strerror}); mend that, then {then}") from error
+            then = "continue with --resume" if form in ("jsonl", "csv") else "read again"
+            raise DataError(f"{out}: cannot be written ({error.strerror}); fix this, then {then}") from error
 
     @named()
     def write(each: Read) -> None:
@@ -108,7 +108,7 @@ def resume(out: Path, form: str) -> set[str]:
             raise ValueError
         records = _csv_records(whole) if form == "csv" else _json_records(whole)
     except (ValueError, KeyError, TypeError, IndexError, csv.Error) as error:
-        raise DataError(f"{out}: not the {form} file of an earlier read; name another --out") from error
+        raise DataError(f"{out}: not the {form} file of an earlier read; choose another --out") from error
     bad = {file for file, failed, _ in records if failed} | {file for file, _, _ in records[-1:]}
     kept = [(file, line) for file, _, line in records if file not in bad]
     content = (_HEAD if form == "csv" and kept else "") + "".join(line for _, line in kept)

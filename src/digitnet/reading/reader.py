@@ -1,8 +1,8 @@
-"""The main job, reading: `read("photo.jpg").text`; `Reader().read(...)` for many pictures.
+"""The main job, reading: `read("photo.jpg").text`; `Reader().read(...)` for many images.
 
-A page is looked at for regions that hold a number each (`segmentation.py`). A line reader says what is written in each
-(`onnx_models.LineReader`), a decoder which numbers that can be (`ctc.py`) and the classifier of single digits whether
-these are digits at all.
+A page is searched for regions that contain one number each. A line reader reads each region
+(`onnx_models.LineReader`), a decoder finds the most probable texts (`ctc.py`), and the single-digit classifier
+estimates whether these are digits at all.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ Floats = NDArray[np.float64]
 
 
 class Reader:
-    """Reads pictures; opening the models takes some 0.1 s, so make one and keep it. Safe to share between threads."""
+    """Reads images. Opening the models takes about 0.1 s, so create one and keep it. Safe to share between threads."""
 
     def __init__(
         self,
@@ -74,47 +74,47 @@ class Reader:
         threads: int = 0,
         page: str | FilePath = PAGE,
     ) -> None:
-        """Open the models: built-in names or `.onnx` files. threads: for one picture, 0 for as many as there are cores.
+        """Open the models: built-in names or `.onnx` files. threads: for one image, 0 for the number of cores.
 
-        Raises ModelError where there is no such model.
+        Raises ModelError if a model does not exist.
         """
         self.line = line_reader(line, threads)
         self.digits = classifier(digits, threads)
         self.page = page_model(page, threads)
 
     def hashes(self) -> dict[str, str]:
-        """Return the sha256 of the files of all three networks: what decides every answer."""
+        """Return the SHA-256 of the files of all three networks, which determine every result."""
         return {"line": self.line.sha256, "digits": self.digits.sha256, "page": self.page.sha256}
 
     def read(
         self, source: pages.Source, *, single: bool = False, rules: Rules | None = None, name: str | None = None
     ) -> Reading:
-        """Read a picture of one page.
+        """Read an image of one page.
 
-        source: whatever `pages.page` takes: a path, bytes, a stream, a Pillow image or an array.
-        single: the picture holds one number and nothing else; then there is one number in the answer, without text
-            where nothing is written or it cannot be read. Else numbers are looked for, and other ink is left out.
-        rules: what a number must be. With `single` they hold without exception. On a page they apply to the numbers
-            that can keep them (`Number.rules_applied`); the others are read as without rules. The answer says where
-            they changed what the image says.
+        source: a path, bytes, a stream, a Pillow image or an array; see `pages.page`.
+        single: the image contains one number and nothing else. The result then has one number, without text if
+            nothing is written or it cannot be read. Otherwise the page is searched, and other ink is left out.
+        rules: constraints on the numbers. With `single` they always apply. On a page they apply to the numbers that
+            can satisfy them (`Number.rules_applied`); the others are read without constraints. `Number.seen` has the
+            text of the image alone if a constraint changed it.
 
-        Raises ImageError as `pages.page` does, DataError where the rules have a kind with signs and the line reader
-        knows none.
+        Raises ImageError as `pages.page` does, DataError if the constraints have a kind with signs and the line reader
+        does not know signs.
         """
         return self.read_page(pages.page(source, name), single=single, rules=rules)
 
     def read_pages(
         self, source: pages.Source, *, single: bool = False, rules: Rules | None = None, name: str | None = None
     ) -> Iterator[Reading]:
-        """Read every page of a TIFF or PDF, one after the other; otherwise as `read`."""
+        """Read every page of a TIFF or PDF, one at a time; otherwise like `read`."""
         for page in pages.pages(source, name):
             yield self.read_page(page, single=single, rules=rules)
 
     def read_page(self, page: NDArray[np.uint8], *, single: bool = False, rules: Rules | None = None) -> Reading:
-        """Read a page (h, w) uint8, 0 black .. 255 white; otherwise as `read`."""
+        """Read a page (h, w) uint8, 0 black .. 255 white; otherwise like `read`."""
         if rules and rules.kind not in (None, "digits") and self.line.alphabet == DIGITS:
             raise DataError(
-                f"kind {rules.kind}: the line reader {self.line.name} knows digits alone; use one that knows signs"
+                f"kind {rules.kind}: the line reader {self.line.name} knows only digits; use one that knows signs"
             )
         said = str(rules) if rules else None
         if single:
@@ -193,9 +193,9 @@ class Reader:
     def look(
         self, page: NDArray[np.uint8], *, single: bool = False, turned: float = 0.0
     ) -> list[tuple[NDArray[np.uint8], Columns]]:
-        """Return what the line reader is given of a page, (STRIP, w) uint8 each, and what it says; see `explain`.
+        """Return the strips of a page, (STRIP, w) uint8 each, and the line reader's output for each; see `explain`.
 
-        turned: as the `Reading` of the page has it.
+        turned: as in the `Reading` of the page.
         """
         page = turned_back(page, turned)[0] if turned else page
         _, strips, answers = self._look(page, single)
@@ -373,5 +373,5 @@ def _reader() -> Reader:
 
 
 def read(source: pages.Source, *, single: bool = False, rules: Rules | None = None) -> Reading:
-    """Read a picture of one page with the built-in models; see `Reader.read`."""
+    """Read an image of one page with the built-in models; see `Reader.read`."""
     return _reader().read(source, single=single, rules=rules)

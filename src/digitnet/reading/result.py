@@ -1,4 +1,4 @@
-"""What a page gives back: `Reading`, its numbers and their digits, each with a box, a confidence and alternatives."""
+"""The result of reading a page: `Reading`, its numbers and digits, each with a box, a confidence and alternatives."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
 
 
 STATUSES = ("read", "empty", "unreadable")
-"""What became of a field: digits were read; nothing is written there; there is ink, but no number could be read."""
+"""Outcomes of a field: digits were read; nothing is written there; there is ink, but no number could be read."""
 
 REASONS = {
-    "empty": "nothing seems to be written there; if something is, use a darker pen, more light or another scan",
-    "not_a_digit": "something in it is not like a digit; look at it, or cut the number out alone",
+    "empty": "nothing seems to be written there; if something is, use a darker pen or more light, or scan again",
+    "not_a_digit": "part of it does not look like a digit; check it, or cut out the number alone",
     "touching": "digits touch or overlap; write them apart",
-    "blurred": "the picture is not sharp; hold the camera still or scan it again",
-    "cut_off": "it touches the edge of the picture; leave some paper around it",
-    "faint": "the ink is hardly darker than the paper; use a darker pen, more light or another scan",
-    "too_small": "its digits are only a few pixels high; scan at a higher resolution or go closer",
+    "blurred": "the image is not sharp; hold the camera still, or scan again",
+    "cut_off": "it touches the edge of the image; leave some margin around it",
+    "faint": "the ink is hardly darker than the paper; use a darker pen or more light, or scan again",
+    "too_small": "its digits are only a few pixels high; scan at a higher resolution, or move closer",
 }
-"""Why a number should not be trusted, by code, and what can be done about it."""
+"""Reasons for low confidence, by code, each with its advice."""
 
 LIMITS = {
-    "too_many_parts": "the page has more separate marks than are looked at, some were left out; cut it up",
-    "too_many_numbers": "the page holds more than is read of one page, what comes last was left out; cut it up",
+    "too_many_parts": "the page has too many separate marks, some were left out; divide the page",
+    "too_many_numbers": "the page has too many numbers, the last ones were left out; divide the page",
 }
-"""Why a page was read in part, by code, and what can be done about it."""
+"""Reasons why a page was read in part, by code, each with its advice."""
 
 
 @dataclass(frozen=True)
 class Digit:
     """One digit of a number.
 
-    value: 0..9. probability: that it is, 0..1, if the others are right. box: of its ink.
-    alternatives: the other values that are not improbable, most probable first, with their probabilities.
+    value: 0..9. probability: of this value, 0..1, if the other digits are right. box: of its ink.
+    alternatives: other likely values, most probable first, with their probabilities.
     """
 
     value: int
@@ -57,17 +57,18 @@ class Number:
     """One number on a page.
 
     text: its digits; separators, signs and currencies are left out. Empty unless `status` is "read".
-    confidence: that all of `text` is right, 0..1; with rules, among the numbers that keep them. Where `text` is empty,
-    the probability that nothing is written.
+    confidence: the probability that all of `text` is right, 0..1; with constraints, among the permitted numbers. If
+    `text` is empty, the probability that nothing is written.
     box: around its digits. digits: left to right. alternatives: other texts, most probable first, with confidences.
-    reasons: codes of `REASONS`; only where `text` is empty or `confidence` below `reader.TRUSTED`. seen: what the image
-    alone says, where a rule changed it; else None. status: one of `STATUSES`; only a picture that should hold one
-    number can be "empty" or "unreadable". rules_applied: whether the rules were applied to this number: on a page they
-    are not to one that cannot keep them; None without rules. written: the number as written, with its signs, such as
-    `1.159,-`; "?" stands for a mark of another kind. It equals `text` where the line reader knows digits alone.
-    written_confidence: that all of `written` is right, 0..1, at most `confidence`. values: all that `written` can stand
-    for, most often one, see `values.values`. no_value: why that is not one, a code of `values.NO_VALUE`. corners:
-    of the number in the direction of writing, four points (x, y), pixels of the page; () where `text` is empty.
+    reasons: codes of `REASONS`; only if `text` is empty or `confidence` is below `reader.TRUSTED`. seen: the text of
+    the image alone if a constraint changed it; else None. status: one of `STATUSES`; only an image that should contain
+    one number can be "empty" or "unreadable". rules_applied: whether the constraints were applied to this number: on a
+    page they are not applied to numbers that cannot satisfy them; None without constraints. written: the number as
+    written, with its signs, such as `1.159,-`; "?" stands for any other sign. It equals `text` if the line reader knows
+    only digits. written_confidence: the probability that all of `written` is right, 0..1, at most `confidence`. values:
+    the possible values of `written`, usually one, see `values.values`. no_value: the reason if there is not exactly
+    one, a code of `values.NO_VALUE`. corners: of the number in the direction of writing, four points (x, y), pixels of
+    the page; () if `text` is empty.
     """
 
     text: str
@@ -87,19 +88,19 @@ class Number:
 
     @property
     def value(self) -> Value | None:
-        """What the number stands for, a `Decimal` or a value of the kind asked for; None where `no_value` says why.
+        """The value of the number, a `Decimal` or a value of the requested kind; None for the reason in `no_value`.
 
-        `1.159` may be over a thousand or little more than one: its value is None unless the sign before decimals is
+        `1.159` may be over a thousand or little more than one: its value is None unless the decimal separator is
         given.
         """
         return self.values[0] if len(self.values) == 1 else None
 
     def accepted(self, least: float) -> bool:
-        """Return whether the number can do without a manual review: it is at least `least` confident, 0..1."""
+        """Return whether the number needs no manual review: its confidence is at least `least`, 0..1."""
         return self.status != "unreadable" and self.confidence >= least
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the number as plain values, ready for JSON; each reason with what can be done about it."""
+        """Return the number as plain values, ready for JSON; each reason with its advice."""
         plain = asdict(self)
         plain["alternatives"] = [{"text": text, "confidence": sure} for text, sure in self.alternatives]
         for mine, digit in zip(plain["digits"], self.digits, strict=True):
@@ -115,10 +116,10 @@ class Number:
 class Reading:
     """A page's numbers in reading order: lines from top to bottom, each from left to right.
 
-    page: (h, w) uint8, 0 black .. 255 white, what was read. rules: what the numbers had to keep, in words.
-    left_out: how many places with ink on the page were not taken for numbers.
-    limits: codes of `LIMITS`, where the page was read in part. turned: by how much the page was turned, as its numbers
-    show, degrees clockwise, 0 <= degrees < 360; a turn of less than 5 degrees is not told from none.
+    page: (h, w) uint8, 0 black .. 255 white, the page itself. rules: the constraints, in words.
+    left_out: number of places with ink on the page that were not taken for numbers.
+    limits: codes of `LIMITS`, if the page was read in part. turned: the rotation of the page according to its numbers,
+    degrees clockwise, 0 <= degrees < 360; rotations below 5 degrees are not detected.
     """
 
     numbers: tuple[Number, ...]
@@ -130,7 +131,7 @@ class Reading:
 
     @property
     def text(self) -> str:
-        """The numbers, those of one line apart by spaces, lines by line breaks."""
+        """The numbers, separated by spaces within a line, and lines by line breaks."""
         text, last = "", None
         for number in self.numbers:
             box = level(number, self.turned)
@@ -142,11 +143,11 @@ class Reading:
 
     @property
     def confidence(self) -> float:
-        """That all numbers are right, 0..1: the product of theirs."""
+        """The probability that all numbers are right, 0..1: the product of their confidences."""
         return float(np.prod([number.confidence for number in self.numbers]))
 
     def _repr_png_(self) -> bytes:
-        """Show the page with its numbers as a picture in a notebook."""
+        """Show the page with its numbers as an image in a notebook."""
 
         return reading_png(self)
 
@@ -168,7 +169,7 @@ class Reading:
     def draw(self) -> NDArray[np.uint8]:
         """Return the page with a box around every number, (h, w, 3) uint8 RGB: its text and confidence above it.
 
-        Green where the confidence is at least 0.95, orange where it is lower, red below one half.
+        Green for a confidence of at least 0.95, orange below, red below one half.
         """
         import cv2
 

@@ -20,9 +20,9 @@ Value: TypeAlias = Decimal | date | time | Fraction | str
 """A decimal or an integer; a date; a time of day; a fraction; the digits of a phone number, or of `digits`, as text."""
 
 NO_VALUE = {
-    "ambiguous": "it can stand for several values; give --decimal or --order",
-    "not_a_value": "its signs do not make a number of this kind; look at what is written",
-    "signs_unknown": "the line reader knows digits alone; use one that knows signs",
+    "ambiguous": "it can stand for several values; add --decimal or --order",
+    "not_a_value": "its signs do not form a number of this kind; check the image",
+    "signs_unknown": "the line reader knows only digits; use one that knows signs",
 }
 """Why a number has no value, by code, and what can be done about it."""
 

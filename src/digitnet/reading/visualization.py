@@ -27,11 +27,11 @@ def steps(reader: Reader, reading: Reading, single: bool = False) -> NDArray[np.
     panels = [
         _caption("1. the page, upright and grey"),
         _fit(_colour(reading.page)),
-        _caption("2. its ink, light and shadow taken away"),
+        _caption("2. its ink, without light and shadow"),
         _fit(_colour(255 - ink_of(reading.page))),
         _caption(f"3. numbers found: {len(reading.numbers)}"),
         _fit(reading.draw()),
-        _caption("4. what the line reader saw, and what it says of every column"),
+        _caption("4. the input of the line reader, and its output for every column"),
     ]
     seen = reader.look(reading.page, single=single, turned=reading.turned)
     panels += [_fit(_columns(strip, columns.log_probs), 1.0) for strip, columns in seen[:MOST]]

@@ -90,7 +90,7 @@ def files(paths: Iterable[str], out: str) -> list[File]:
             path = local(path) if path.startswith("file://") else path
             found.update(map(local, pictures([path], PAGE_SUFFIXES | {".parquet"})))
     if inside := [source for source in found if source.startswith(place)]:
-        raise DataError(f"{min(inside)}: lies in --out, which is for results; name another --out")
+        raise DataError(f"{min(inside)}: is inside --out, which is for results; choose another --out")
     ordered = sorted(found, key=os.fsencode)
     with ThreadPoolExecutor(FETCHES) as pool:
         tables = [source for source in ordered if _is_table(source)]
@@ -145,7 +145,9 @@ class Folder:
         except FileNotFoundError:
             return set()
         except (OSError, NotADirectoryError) as error:
-            raise DataError(f"{self}: cannot be listed ({reason(error)}); check its name and your rights") from error
+            raise DataError(
+                f"{self}: cannot be listed ({reason(error)}); check its name and your permissions"
+            ) from error
 
     def has(self, name: str) -> bool:
         """Say whether a file is there."""
@@ -180,7 +182,7 @@ class Folder:
             if self._fs is None:
                 with contextlib.suppress(OSError):
                     Path(self._root, begun).unlink(missing_ok=True)
-            fact = f"cannot be written ({reason(error)}); mend that, then go on with --resume"
+            fact = f"cannot be written ({reason(error)}); fix this, then continue with --resume"
             raise DataError(f"{self}/{name}: {fact}") from error
 
     def remove(self, name: str) -> None:
@@ -242,10 +244,12 @@ def _listed(address: str) -> list[str]:
         else:
             return [address]
     except OSError as error:
-        raise DataError(f"{address}: cannot be listed ({reason(error)}); check it and your rights") from error
+        raise DataError(
+            f"{address}: cannot be listed ({reason(error)}); check the address and your permissions"
+        ) from error
     inside = [found for found in inside if not found.rpartition("/")[2].startswith(RESOURCE)]
     if not inside:
-        raise ImageError(f"{address}: no picture or Parquet file there; expected files such as .png or .parquet")
+        raise ImageError(f"{address}: contains no image or Parquet file; expected files such as .png or .parquet")
     kind = address.split(":")[0]
     if kind in _ARROW:
         return [f"{kind}://{quote(found)}{query}" for found in inside]
@@ -280,7 +284,7 @@ def _fetched(address: str) -> bytes | ImageError:
         except (OSError, DataError) as error:
             fault = reason(error)
             time.sleep(2**attempt if attempt + 1 < TRIES else 0)
-    return ImageError(f"{address}: cannot be fetched ({fault}); look whether it is there and may be read")
+    return ImageError(f"{address}: cannot be downloaded ({fault}); check that it exists and is readable")
 
 
 def _count(source: str) -> int:

@@ -86,7 +86,7 @@ class Job:
             with self.folder.open(MANIFEST) as file:
                 self.manifest = Manifest(**json.load(file))
         except (ValueError, TypeError) as error:
-            raise DataError(f"{self.folder}/{MANIFEST}: damaged; read into another folder") from error
+            raise DataError(f"{self.folder}/{MANIFEST}: damaged; choose another --out") from error
         self._groups: list[int] = []
         self._loaded: tuple[int, list[dict[str, Any]]] = (-1, [])
 
@@ -163,7 +163,7 @@ class Job:
         expected = {_name(part) for part in range(self.parts)}
         for table in ("numbers", "pages"):
             if strange := self.folder.names(table) - expected:
-                raise DataError(f"{self.folder}/{table}/{min(strange)}: is none of this job's; move it elsewhere")
+                raise DataError(f"{self.folder}/{table}/{min(strange)}: does not belong to this job; move it elsewhere")
         counts: Counter[str] = Counter()
         failures: list[dict[str, Any]] = []
         damaged = []
@@ -239,15 +239,15 @@ def begin(
     )
     if MANIFEST in inside:
         if not resume:
-            raise DataError(f"{folder}: exists already; go on with it by --resume, or name another --out")
+            raise DataError(f"{folder}: already exists; resume it with --resume, or choose another --out")
         job = Job(place)
         if fact := _difference(job.manifest, asked):
-            raise DataError(f"{folder}: was begun with {fact}; ask for the same, or name another --out")
+            raise DataError(f"{folder}: was started with {fact}; use the same, or choose another --out")
         return job
     if strange := inside - {INPUTS, "tmp"}:  # what is left where a process was killed before it had begun
-        raise DataError(f"{folder}: holds {min(strange)} and is no job of an earlier read; name another --out")
+        raise DataError(f"{folder}: contains {min(strange)} and is not a job of an earlier read; choose another --out")
     if not count:
-        raise DataError("there is nothing to read: all Parquet files are empty")
+        raise DataError("nothing to read: all Parquet files are empty")
     folder.put(INPUTS, _list(files))
     folder.put(MANIFEST, to_json(asdict(asked)).encode())
     return Job(place)
@@ -292,7 +292,7 @@ def _list(files: Sequence[File]) -> bytes:
 def _difference(begun: Manifest, asked: Manifest) -> str | None:
     """Return in what two manifests differ, in words; None where they do not."""
     if begun.digitnet != asked.digitnet:
-        return f"digitnet {begun.digitnet}, and this is {asked.digitnet}"
+        return f"digitnet {begun.digitnet}, this is {asked.digitnet}"
     if begun.models != asked.models:
         return "other models"
     if begun.inputs != asked.inputs:
@@ -302,7 +302,7 @@ def _difference(begun: Manifest, asked: Manifest) -> str | None:
     if begun.single != asked.single:
         return "--single" if begun.single else "no --single"
     if begun.rules != asked.rules:
-        return f"other rules ({_rules(begun.rules)}; now {_rules(asked.rules)})"
+        return f"other constraints ({_rules(begun.rules)}; now {_rules(asked.rules)})"
     return None if begun == asked else "other sizes of parts"
 
 

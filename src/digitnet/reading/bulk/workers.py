@@ -35,7 +35,7 @@ BLOCKS = 10_000
 STORE_BYTES = 100 * 2**20
 """Memory for Ray's object store where this process starts Ray: next to nothing goes through it."""
 
-FAR = "no job is seen there from this machine; --out must be a folder that all machines share, or an address"
+FAR = "this machine cannot see the job there; --out must be a shared folder or an address"
 
 
 class PartReader:
@@ -58,7 +58,9 @@ class PartReader:
             self.wrong = f"{error} ({FAR})"
             return
         if __version__ != self.job.manifest.digitnet:
-            self.wrong = f"a machine of the cluster has another digitnet, {__version__}; install the same on all"
+            self.wrong = (
+                f"a machine of the cluster has another digitnet version, {__version__}; install the same one on all"
+            )
         elif self.reader.hashes() != self.job.manifest.models:
             self.wrong = "a machine of the cluster has other models; install the same digitnet and --line file on all"
 
@@ -107,7 +109,9 @@ def read_in_processes(job: Job, jobs: int, line: str = LINE) -> Iterator[int]:
                 else:
                     pipe.send(following)
     except (EOFError, ConnectionError) as error:
-        raise DataError(f"{job.folder}: a process that reads has died; go on with --resume, or fewer --jobs") from error
+        raise DataError(
+            f"{job.folder}: a reading process has died; continue with --resume, or with fewer --jobs"
+        ) from error
     finally:
         for process in processes.values():
             process.kill()  # what it was writing is not there yet, and is read again
