@@ -14,7 +14,7 @@ from digitnet.data.corruptions import CORRUPTIONS, corrupt
 from digitnet.evaluation.scoring import score
 from digitnet.experiments import baselines, benchmark, measurements, suite
 from digitnet.experiments.benchmark import begin, cells, entries, measure
-from digitnet.experiments.suite import Plan, Sets, Suite
+from digitnet.experiments.suite import BenchmarkConfig, BenchmarkData, Suite
 from digitnet.models import checkpoint, onnx_models
 from digitnet.models.loading import open_model
 from digitnet.models.networks import TorchClassifier
@@ -56,7 +56,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def plan(folder):
     file = str(folder / "theirs.npz")
-    return Plan("quick", ("quick", "digitnet"), 2, (file,), (str(folder / "noise.npz"),), folder / "cache")
+    return BenchmarkConfig("quick", ("quick", "digitnet"), 2, (file,), (str(folder / "noise.npz"),), folder / "cache")
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +69,7 @@ def done(folder, plan):
     """A finished benchmark: its digits, its folder, and what was measured in which order."""
     with pytest.MonkeyPatch.context() as patch:
         small(patch, folder)
-        sets = Sets(plan, folder / "out")
+        sets = BenchmarkData(plan, folder / "out")
         begin(plan, sets, folder / "out")
         return sets, folder / "out", list(measure(plan, sets, folder / "out"))
 
@@ -154,14 +154,14 @@ def test_a_finished_benchmark_measures_nothing_again(done, plan):
 def test_an_interrupted_benchmark_goes_on_to_the_same_numbers(done, plan, folder):
     out = folder / "again"
     for stop in (1, 3, 30):  # in the middle of one model, and of the next
-        sets = Sets(plan, out)
+        sets = BenchmarkData(plan, out)
         begin(plan, sets, out)
         steps = measure(plan, sets, out)
         last = [next(steps) for _ in range(stop)][-1]
         steps.close()
         saved = json.loads(benchmark.cell_path(out, *last[:2]).read_text())
         assert last[2] in saved
-    list(measure(plan, Sets(plan, out), out))
+    list(measure(plan, BenchmarkData(plan, out), out))
     for one, other in zip(cells(plan, *done[:2]), cells(plan, done[0], out), strict=True):
         same = [name for name in one.found if name not in ("training", "speed")]
         assert {name: one.found[name] for name in same} == {name: other.found[name] for name in same}, one.entry
@@ -169,7 +169,7 @@ def test_an_interrupted_benchmark_goes_on_to_the_same_numbers(done, plan, folder
 
 def test_a_run_that_was_stopped_is_gone_on_with(done, plan, folder, monkeypatch):
     out, epochs = folder / "stopped", []
-    sets = Sets(plan, out)
+    sets = BenchmarkData(plan, out)
     begin(plan, sets, out)
     real = benchmark.write_atomic
 
@@ -204,7 +204,7 @@ def test_other_settings_are_refused_and_nothing_is_touched(done, plan, change, s
     before = {path: path.read_bytes() for path in done[1].rglob("*") if path.is_file()}
     other = replace(plan, **change)
     with pytest.raises(DataError, match="contains a benchmark with other settings") as caught:
-        begin(other, Sets(other, done[1]), done[1])
+        begin(other, BenchmarkData(other, done[1]), done[1])
     assert said in str(caught.value)
     assert "--out" in str(caught.value)
     assert {path: path.read_bytes() for path in done[1].rglob("*") if path.is_file()} == before
@@ -215,7 +215,7 @@ def test_other_digits_under_the_same_name_are_other_settings(done, plan, tmp_pat
     np.savez(tmp_path / "theirs.npz", images=others.images, labels=others.labels)
     other = replace(plan, data=(str(tmp_path / "theirs.npz"),))
     with pytest.raises(DataError, match=r"other settings \(data theirs \w{12}, now \w{12}\)"):
-        begin(other, Sets(other, done[1]), done[1])
+        begin(other, BenchmarkData(other, done[1]), done[1])
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}"])
@@ -300,7 +300,7 @@ def test_weights_by_others_take_the_input_that_is_named_or_that_reads_best(done,
     torch.save(network.state_dict(), tmp_path / "their.pt")
     name = str(tmp_path / "their.pt")
     rows = entries((name,))
-    monkeypatch.setattr("digitnet.data.datasets.splits", lambda *where: sets.parts)
+    monkeypatch.setattr("digitnet.models.loading.splits", lambda *where: sets.parts)
     told = benchmark.prepare(rows[0], 0, sets, out)
     assert told.about == {"input": "0..1"}
     monkeypatch.setattr(sets, "plan", replace(plan, models=(name,), inputs="mnist"))

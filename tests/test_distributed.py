@@ -14,7 +14,7 @@ import torch
 from digitnet import TrainingError
 from digitnet.training import distributed
 from digitnet.training.config import RECIPES, TrainConfig
-from digitnet.training.loop import settle
+from digitnet.training.loop import resolve
 from digitnet.training.run import reopen, start
 
 dist = pytest.importorskip("torch.distributed")
@@ -268,7 +268,7 @@ def test_alone_nothing_is_shared():
 def test_what_several_processes_cannot_train_is_refused(monkeypatch):
     monkeypatch.setattr(distributed, "size", lambda: 4)
     with pytest.raises(TrainingError, match="recipe 'line' composes its numbers in one process"):
-        settle(RECIPES["line"])
+        resolve(RECIPES["line"])
     with pytest.raises(TrainingError, match="batch size 7 for 4 processes: choose 8 or more"):
-        settle(TrainConfig(batch_size=7, device="cpu"))
-    assert settle(TrainConfig(batch_size=8, device="cpu")).batch_size == 8
+        resolve(TrainConfig(batch_size=7, device="cpu"))
+    assert resolve(TrainConfig(batch_size=8, device="cpu")).batch_size == 8

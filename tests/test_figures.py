@@ -62,7 +62,7 @@ def test_row_shares_are_those_of_scikit_learn(scores):
 
 def test_a_figure_follows_its_page_into_the_dark_and_names_nothing_twice(scores):
     drawn = [
-        style.Drawing(name, name, lambda: plots.confusions_figure(scores), "", 'what "it" shows', [["a"], [1]])
+        style.ReportFigure(name, name, lambda: plots.confusions_figure(scores), "", 'what "it" shows', [["a"], [1]])
         for name in ("one", "two")
     ]
     pages = [each.svg() for each in drawn]
@@ -117,7 +117,7 @@ def test_every_chart_is_drawn_with_its_axes_named(scores, unsure, drawn):
         assert any(
             each.get_ylabel() or [label for label in each.get_yticklabels() if label.get_text()] for each in axes
         )
-        assert lively(style.Drawing("f", "f", lambda figure=figure: figure, "", "", []).png())
+        assert lively(style.ReportFigure("f", "f", lambda figure=figure: figure, "", "", []).png())
 
 
 def test_the_bars_of_the_corruptions_are_their_errors(scores, unsure, drawn):
@@ -153,7 +153,7 @@ def test_what_is_inside_is_drawn(drawn):
         network_plots.plane_figure(points, drawn.labels[:50], np.ones(50, bool), (0.3, 0.2)),
     ]
     for figure in made:
-        assert lively(style.Drawing("f", "f", lambda figure=figure: figure, "", "", []).png())
+        assert lively(style.ReportFigure("f", "f", lambda figure=figure: figure, "", "", []).png())
     assert made[3].axes[0].get_xlabel() == "first main axis (30% of the variance)"
 
 

@@ -21,7 +21,7 @@ from digitnet.training.line_loop import (
     Batch,
     batch_of,
     batches,
-    judge_lines,
+    evaluate_lines,
     losses,
     targets,
     train_lines,
@@ -199,7 +199,7 @@ def test_judging_reads_the_best_class_of_every_column(few):
             answer[:, 5, 7] = 9  # and after a blank it is another
             return answer
 
-    scores = judge_lines(Silent(), few)
+    scores = evaluate_lines(Silent(), few)
     assert set(scores.read) == {"77"}
     assert scores.true == tuple(line.written for line in few)
 

@@ -34,7 +34,7 @@ def test_scoring_takes_the_newest_run_by_default(config):
     assert done.model.home == second.folder
     assert done.model.name == str(second.folder)
     assert done.source == config.data
-    assert done.kept_back
+    assert done.held_out
     assert done.scores.n == len(second.parts.test)
     assert done.picture == second.folder / "confusion_matrix.png"
     assert done.picture.read_bytes().startswith(b"\x89PNG")
@@ -95,7 +95,7 @@ def test_a_model_file_is_scored_like_any_other(exported, drawn, drawn_npz, tmp_p
     assert (opened.name, opened.home) == (str(exported), Path())
     assert opened.about["name"] == "taught"
     done = score(opened, str(drawn_npz))
-    assert not done.kept_back
+    assert not done.held_out
     assert done.scores.n == 600
     assert done.scores.correct == (onnx_models.classifier(exported)(drawn.images).argmax(axis=1) == drawn.labels).sum()
     assert done.picture == Path("confusion_matrix-drawn.png")
@@ -107,7 +107,7 @@ def test_of_what_a_model_file_learnt_from_only_the_digits_kept_back_are_scored(t
     export(taught, drawn, about, Path("mine.onnx"))
     done = score(open_model("mine.onnx"))
     assert done.source == str(drawn_npz)
-    assert done.kept_back
+    assert done.held_out
     assert (done.scores.index == np.flatnonzero(datasets.held_out_rows(drawn))).all()
     assert [len(scores.labels) for _, scores in score_corrupted(open_model("mine.onnx"), ["scale"])] == [100]
 

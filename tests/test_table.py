@@ -6,7 +6,7 @@ import statistics
 import pytest
 
 from digitnet.data.corruptions import CORRUPTIONS
-from digitnet.experiments.benchmark import Cell, Entry
+from digitnet.experiments.benchmark import Contender, Result
 from digitnet.experiments.tables import (
     HEADLINE,
     Table,
@@ -30,7 +30,7 @@ ABOUT = {
     "revision": None,
     "versions": {"digitnet": "0.1.0"},
 }
-NET, KNN = Entry("best_1", "best_1 & co", "recipe", True), Entry("knn", "neighbours", "baseline", False)
+NET, KNN = Contender("best_1", "best_1 & co", "recipe", True), Contender("knn", "neighbours", "baseline", False)
 
 
 def cell(entry, seed, accuracy, **changed):
@@ -42,7 +42,7 @@ def cell(entry, seed, accuracy, **changed):
         "no-digit/made": {"auroc": 0.95, "refused": 0.5, "test": 0.01},
         "speed": {"rate": 25564.1, "ratio": 0.98123},
     }
-    return Cell(entry, seed, found | changed)
+    return Result(entry, seed, found | changed)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from digitnet.imaging.normalization import frame
 from digitnet.models import checkpoint
 from digitnet.models.networks import MODELS, TorchClassifier, to_input
 from digitnet.training.config import RECIPE_OF, RECIPES, TrainConfig, with_epochs
-from digitnet.training.loop import _follow, new_network, pick_device, schedule, settle, train
+from digitnet.training.loop import _update_ema, new_network, resolve, schedule, select_device, train
 
 SMALL = TrainConfig(epochs=3, batch_size=32, device="cpu", augment="gentle", average=0.9)
 STRONG = replace(SMALL, model="strong", epochs=2, optimizer="adam", negatives=0.25, augment="transfer")
@@ -180,7 +180,7 @@ def test_the_running_average_carries_the_statistics_of_batch_normalisation():
     average, network = new_network(STRONG).train(), new_network(config).train()
     before = {name: value.clone() for name, value in average.state_dict().items()}
     network(torch.rand(8, 1, 28, 28, generator=torch.Generator().manual_seed(0)))
-    _follow(average, network, 0.75)
+    _update_ema(average, network, 0.75)
     latest = network.state_dict()
     assert before.keys() == latest.keys()
     assert any(name.endswith("running_var") for name in latest)
@@ -304,20 +304,20 @@ def test_the_schedule_climbs_and_falls_in_straight_lines():
 
 
 def test_devices_are_found_or_refused():
-    assert pick_device("cpu").type == "cpu"
-    assert pick_device("auto").type in ("cpu", "cuda", "mps")
+    assert select_device("cpu").type == "cpu"
+    assert select_device("auto").type in ("cpu", "cuda", "mps")
     with pytest.raises(TrainingError, match="choose one of auto, cuda, mps, cpu"):
-        pick_device("tpu")
+        select_device("tpu")
     if not torch.cuda.is_available():
         with pytest.raises(TrainingError, match="not available"):
-            pick_device("cuda")
+            select_device("cuda")
 
 
 def test_bfloat16_is_used_where_the_processor_says_it_has_it(monkeypatch):
     for ability, expected in (({}, "float32"), ({"avx512_bf16": True}, "bfloat16"), ({"amx_bf16": True}, "bfloat16")):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda ability=ability: ability)
-        assert settle(TrainConfig(device="cpu")).precision == expected
-    assert settle(RECIPES["tutorial"]).precision == "float32"
+        assert resolve(TrainConfig(device="cpu")).precision == expected
+    assert resolve(RECIPES["tutorial"]).precision == "float32"
 
 
 def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(drawn, drawn_npz, tmp_path, environment):

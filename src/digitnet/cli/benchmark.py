@@ -13,8 +13,8 @@ from digitnet.cli.options import DataDir, Inputs
 from digitnet.core.terminal import console, program, put, say
 
 if TYPE_CHECKING:
-    from digitnet.experiments.benchmark import Entry
-    from digitnet.experiments.suite import Plan, Sets
+    from digitnet.experiments.benchmark import Contender
+    from digitnet.experiments.suite import BenchmarkConfig, BenchmarkData
     from digitnet.experiments.tables import Table
 
 
@@ -54,15 +54,17 @@ def benchmark(
     Every measurement is saved. After an interruption, the same command resumes.
     """
     from digitnet.experiments import benchmark as bench
-    from digitnet.experiments.suite import SUITES, Plan, Sets
+    from digitnet.experiments.suite import SUITES, BenchmarkConfig, BenchmarkData
     from digitnet.models.run_folder import RUNS
 
     chosen = SUITES[suite]
     models = tuple(model or chosen.models)
-    plan = Plan(suite, models, seeds or chosen.seeds, tuple(data or ()), tuple(negatives or ()), data_dir, inputs)
+    plan = BenchmarkConfig(
+        suite, models, seeds or chosen.seeds, tuple(data or ()), tuple(negatives or ()), data_dir, inputs
+    )
     folder = out or RUNS / f"benchmark-{suite}"
     rows = bench.entries(models, inputs)
-    sets = Sets(plan, folder)
+    sets = BenchmarkData(plan, folder)
     about = bench.begin(plan, sets, folder)
     expected = sum(plan.seeds if row.seeded else 1 for row in rows)
     if not sets.kinds or "fonts" not in sets.others:
@@ -90,7 +92,7 @@ def benchmark(
         put(str(folder / f"benchmark.{end}"))
 
 
-def _write(plan: Plan, sets: Sets, folder: Path, about: dict[str, object], expected: int) -> Table:
+def _write(plan: BenchmarkConfig, sets: BenchmarkData, folder: Path, about: dict[str, object], expected: int) -> Table:
     """Write the three files from what is measured so far."""
     from digitnet.core.files import write_atomic
     from digitnet.experiments import benchmark as bench
@@ -98,7 +100,7 @@ def _write(plan: Plan, sets: Sets, folder: Path, about: dict[str, object], expec
 
     whole = _command(plan, folder)
 
-    def commands(entry: Entry, seed: int) -> list[str]:
+    def commands(entry: Contender, seed: int) -> list[str]:
         return _commands(entry, seed, plan, folder, sets.source, whole)
 
     cells = bench.cells(plan, sets, folder)
@@ -109,7 +111,7 @@ def _write(plan: Plan, sets: Sets, folder: Path, about: dict[str, object], expec
     return table
 
 
-def _command(plan: Plan, folder: Path) -> str:
+def _command(plan: BenchmarkConfig, folder: Path) -> str:
     words = ["digitnet", "benchmark", "--suite", plan.suite, "--seeds", str(plan.seeds)]
     words += [] if plan.inputs is None else ["--input", plan.inputs]
     for flag, values in {"--model": plan.models, "--data": plan.data, "--negatives": plan.negatives}.items():
@@ -117,7 +119,7 @@ def _command(plan: Plan, folder: Path) -> str:
     return shlex.join([*words, "--out", str(folder)])
 
 
-def _commands(entry: Entry, seed: int, plan: Plan, folder: Path, source: str, whole: str) -> list[str]:
+def _commands(entry: Contender, seed: int, plan: BenchmarkConfig, folder: Path, source: str, whole: str) -> list[str]:
     """Return what makes one model again and measures it."""
     from digitnet.models.loading import is_weights
 

@@ -74,7 +74,7 @@ def evaluate(
         _evaluate_corrupted(opened, corrupt, data, data_dir, as_json)
         return
     done = score(opened, data, data_dir)
-    if done.kept_back:
+    if done.held_out:
         say(f"{opened.name} was trained on {done.source}; scoring only the {len(done.digits):,} held-out digits.")
     if as_json:
         about = {"model": opened.name, "data": done.source, **_input(opened)}

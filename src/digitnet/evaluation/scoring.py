@@ -35,7 +35,7 @@ class Evaluation:
     """A model's scores on some digits.
 
     picture: where `score` saves the confusion matrix, unless that folder cannot be written or matplotlib is missing.
-    files: of a folder of pictures, the file of each index in `scores.index`; else empty. kept_back: whether these are
+    files: of a folder of pictures, the file of each index in `scores.index`; else empty. held_out: whether these are
     only the digits that the model's own training kept for testing. refused: share that the model takes for no digit,
     0..1; None where the model does not tell.
     """
@@ -46,7 +46,7 @@ class Evaluation:
     scores: Scores
     picture: Path
     files: list[Path]
-    kept_back: bool
+    held_out: bool
     refused: float | None
 
 
@@ -74,7 +74,7 @@ def judge(model: Model, source: str | None = None, data_dir: str | Path | None =
     Raises DataError where the data has no labels, or none was kept back.
     """
     source = source or own_data(model)
-    digits, rows, kept_back = _to_score(model, source, data_dir)
+    digits, rows, held_out = _to_score(model, source, data_dir)
     classifier, refused = model.classifier, None
     if isinstance(classifier, onnx_models.OnnxClassifier):
         probs, digitness = classifier.classify(digits.images)
@@ -85,7 +85,7 @@ def judge(model: Model, source: str | None = None, data_dir: str | Path | None =
     scores = replace(scores, index=rows)
     ours = model.home != Path() and source == own_data(model)
     name = CONFUSION if ours else CONFUSION.replace(".", f"-{Path(source).name.split('.')[0]}.")
-    return Evaluation(model, source, digits, scores, model.home / name, files_of(source), kept_back, refused)
+    return Evaluation(model, source, digits, scores, model.home / name, files_of(source), held_out, refused)
 
 
 def files_of(source: str) -> list[Path]:
@@ -110,7 +110,7 @@ def own_data(model: Model) -> str:
     return str(model.about.get("data", "mnist"))
 
 
-def learnt_whole(about: Mapping[str, Any], source: str) -> bool:
+def trained_on_all(about: Mapping[str, Any], source: str) -> bool:
     """Return whether a model learnt from all digits of a source, its test part too: its score there would say nothing.
 
     about: the model's configuration or metadata. So it is with handwriting fonts and the recipes that add them.
@@ -120,7 +120,7 @@ def learnt_whole(about: Mapping[str, Any], source: str) -> bool:
 
 def _to_score(model: Model, source: str, data_dir: str | Path | None) -> tuple[Digits, NDArray[np.int64], bool]:
     """Return a source's digits that the model has not learnt from, their rows, and whether some were left out."""
-    if learnt_whole(model.about, source):
+    if trained_on_all(model.about, source):
         raise DataError(
             f"{source}: {model.name} was trained on all of these digits, so a score is meaningless; choose other data"
         )

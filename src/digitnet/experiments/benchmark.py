@@ -38,7 +38,7 @@ from digitnet.core.version import __version__
 from digitnet.data.datasets import fingerprint
 from digitnet.experiments.baselines import BASELINES, calibrated, fit, size
 from digitnet.experiments.measurements import Fitted, Numbers, measures
-from digitnet.experiments.suite import MADE, SETTINGS, SOURCE, Plan, Sets
+from digitnet.experiments.suite import MADE, SETTINGS, SOURCE, BenchmarkConfig, BenchmarkData
 from digitnet.models import onnx_models, run_folder
 from digitnet.models.loading import INPUTS, is_weights, open_model
 from digitnet.models.networks import TorchClassifier
@@ -51,7 +51,7 @@ TUTORIAL = "tutorial"
 
 
 @dataclass(frozen=True)
-class Entry:
+class Contender:
     """A row: its name, what it is called in the tables, and whether a seed changes it.
 
     kind: "recipe", trained here; "baseline", of scikit-learn, fitted here; "file", measured as it is.
@@ -64,15 +64,15 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Result:
     """One model of one seed: its row, and its measurements by name, each some numbers."""
 
-    entry: Entry
+    entry: Contender
     seed: int
     found: dict[str, Numbers]
 
 
-def entries(models: tuple[str, ...], inputs: str | None = None) -> list[Entry]:
+def entries(models: tuple[str, ...], inputs: str | None = None) -> list[Contender]:
     """Return the rows: the models, each a recipe, a built-in model, a file or a run, then the baselines.
 
     Raises ModelError where there is no such model, or where `inputs` is given and none of them is a file of weights.
@@ -83,21 +83,21 @@ def entries(models: tuple[str, ...], inputs: str | None = None) -> list[Entry]:
     for name in dict.fromkeys(name for name in (*models, TUTORIAL) if name not in BASELINES):
         recipe = RECIPES.get(name)
         if recipe is not None and not recipe.lines:
-            rows.append(Entry(name, name, "recipe", True))
+            rows.append(Contender(name, name, "recipe", True))
         elif name in onnx_models.built_in():
-            rows.append(Entry(name, f"{name} (built in)", "file", False))
+            rows.append(Contender(name, f"{name} (built in)", "file", False))
         elif recipe is None and Path(name).exists():
-            rows.append(Entry(name, name, "file", False))
+            rows.append(Contender(name, name, "file", False))
         else:
             recipes = ", ".join(each for each, config in RECIPES.items() if not config.lines)
             raise ModelError(
                 f"model {name!r}: choose a recipe to train ({recipes}), a built-in model "
                 f"({', '.join(onnx_models.built_in())}), an .onnx file or a run's folder"
             )
-    return rows + [Entry(name, each.title, "baseline", each.seeded) for name, each in BASELINES.items()]
+    return rows + [Contender(name, each.title, "baseline", each.seeded) for name, each in BASELINES.items()]
 
 
-def settings(plan: Plan, sets: Sets) -> dict[str, Any]:
+def settings(plan: BenchmarkConfig, sets: BenchmarkData) -> dict[str, Any]:
     """Return everything that decides what a benchmark's numbers are, as plain values."""
     import sklearn
 
@@ -122,7 +122,7 @@ def settings(plan: Plan, sets: Sets) -> dict[str, Any]:
     }
 
 
-def begin(plan: Plan, sets: Sets, folder: Path) -> dict[str, Any]:
+def begin(plan: BenchmarkConfig, sets: BenchmarkData, folder: Path) -> dict[str, Any]:
     """Write down the settings in a new folder, with machine and date; or check that they are those it was begun with.
 
     Returns what is written there. Raises DataError where the folder holds something else.
@@ -151,7 +151,7 @@ def begin(plan: Plan, sets: Sets, folder: Path) -> dict[str, Any]:
     return kept
 
 
-def measure(plan: Plan, sets: Sets, folder: Path) -> Iterator[tuple[Entry, int, str]]:
+def measure(plan: BenchmarkConfig, sets: BenchmarkData, folder: Path) -> Iterator[tuple[Contender, int, str]]:
     """Make every measurement that is not saved yet, and yield which once it is: row, seed and name.
 
     Models of which there is one for all seeds come last. Raises as training and loading do; what is saved stays.
@@ -172,24 +172,24 @@ def measure(plan: Plan, sets: Sets, folder: Path) -> Iterator[tuple[Entry, int, 
             yield row, seed, name
 
 
-def cells(plan: Plan, sets: Sets, folder: Path) -> list[Cell]:
+def cells(plan: BenchmarkConfig, sets: BenchmarkData, folder: Path) -> list[Result]:
     """Return what is measured so far, in the order of the rows, then of the seeds; whole cells alone."""
     found = []
     for row in entries(plan.models):
         for seed in range(plan.seeds if row.seeded else 1):
-            cell = Cell(row, seed, _load(cell_path(folder, row, seed)))
+            cell = Result(row, seed, _load(cell_path(folder, row, seed)))
             if set(measures(sets)) <= set(cell.found):
                 found.append(cell)
     return found
 
 
-def cell_path(folder: Path, row: Entry, seed: int) -> Path:
+def cell_path(folder: Path, row: Contender, seed: int) -> Path:
     """Return the file of a cell."""
     name = row.name if row.kind != "file" else "file-" + row.name.replace("/", "~").replace("\\", "~")
     return folder / "cells" / f"{name}-{seed}.json"
 
 
-def prepare(row: Entry, seed: int, sets: Sets, folder: Path) -> Fitted:
+def prepare(row: Contender, seed: int, sets: BenchmarkData, folder: Path) -> Fitted:
     """Train or open a model, going on with a run that was stopped."""
     if row.kind == "baseline":
         began, used = time.perf_counter(), time.process_time()
@@ -215,7 +215,7 @@ def prepare(row: Entry, seed: int, sets: Sets, folder: Path) -> Fitted:
     return Fitted(model, model.digitness, {**costs, "bytes": float(path.stat().st_size)}, model.about)
 
 
-def _train(recipe: str, seed: int, sets: Sets, folder: Path) -> tuple[Path, Numbers]:
+def _train(recipe: str, seed: int, sets: BenchmarkData, folder: Path) -> tuple[Path, Numbers]:
     """Return a trained network's file and the cost of its training."""
     home, path = folder / "runs" / f"{recipe}-{seed}", folder / "models" / f"{recipe}-{seed}.onnx"
     spent = home / "cpu.json"

@@ -22,8 +22,8 @@ from digitnet.core.digits import Classifier, Digits
 from digitnet.data.corruptions import CORRUPTIONS
 from digitnet.data.datasets import wrong_labels
 from digitnet.evaluation.metrics import Scores, evaluate
-from digitnet.evaluation.scoring import learnt_whole
-from digitnet.experiments.suite import Sets
+from digitnet.evaluation.scoring import trained_on_all
+from digitnet.experiments.suite import BenchmarkData
 from digitnet.models import onnx_models
 
 REJECTED = 0.01
@@ -58,7 +58,7 @@ class Fitted:
     about: Mapping[str, Any]
 
 
-def measures(sets: Sets) -> dict[str, Callable[[Fitted], Numbers]]:
+def measures(sets: BenchmarkData) -> dict[str, Callable[[Fitted], Numbers]]:
     """Return all measurements by name."""
 
     def spoilt(name: str) -> Callable[[Fitted], Numbers]:
@@ -66,7 +66,7 @@ def measures(sets: Sets) -> dict[str, Callable[[Fitted], Numbers]]:
 
     def other(name: str) -> Callable[[Fitted], Numbers]:
         def scored(fitted: Fitted) -> Numbers:
-            if learnt_whole(fitted.about, name):
+            if trained_on_all(fitted.about, name):
                 return {"accuracy": None, "calibration": None}
             scores = evaluate(fitted.classifier, sets.others[name])
             return {"accuracy": scores.accuracy, "calibration": scores.calibration_error}

@@ -50,7 +50,7 @@ SUITES = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchmarkConfig:
     """What is asked for: the suite, models, number of seeds, and paths of other digits and of images without one.
 
     inputs: what files of weights among the models take, a name of `loading.INPUTS`; None to find out.
@@ -65,14 +65,14 @@ class Plan:
     inputs: str | None = None
 
 
-class Sets:
+class BenchmarkData:
     """The digits of a benchmark; most are loaded or made when first asked for.
 
     source: the data set's name, or the folder that holds the part of it that is used. others: other people's digits by
     name. kinds: the names of what `without_digit` gives.
     """
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, plan: BenchmarkConfig, folder: Path) -> None:
         """Load what the plan names; of sets with a test part that part.
 
         Handwriting fonts, and what is made of their letters, are used where the fonts are here. Raises DataError where

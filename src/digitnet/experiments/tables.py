@@ -13,7 +13,7 @@ from typing import Any
 from digitnet.core.files import cell as csv_cell
 from digitnet.data.corruptions import CORRUPTIONS
 from digitnet.experiments.baselines import BASELINES
-from digitnet.experiments.benchmark import Cell, Entry
+from digitnet.experiments.benchmark import Contender, Result
 from digitnet.experiments.measurements import A_BATCH, REJECTED, SENT, TURNS
 from digitnet.experiments.suite import MADE, MADE_COUNT, SOURCE, SUITES
 
@@ -62,7 +62,7 @@ class Row:
     values: by column's key, one a seed, None where there is none. commands: what makes it and measures it.
     """
 
-    entry: Entry
+    entry: Contender
     seeds: tuple[int, ...]
     values: dict[tuple[str, str], list[float | None]]
     commands: tuple[str, ...]
@@ -110,9 +110,9 @@ class Table:
         }
 
 
-def rows(cells: Iterable[Cell], commands: Callable[[Entry, int], Sequence[str]]) -> list[Row]:
+def rows(cells: Iterable[Result], commands: Callable[[Contender, int], Sequence[str]]) -> list[Row]:
     """Return cells as rows, a model each, in their order. commands: what makes a model of a seed and measures it."""
-    together: dict[Entry, list[Cell]] = {}
+    together: dict[Contender, list[Result]] = {}
     for cell in cells:
         together.setdefault(cell.entry, []).append(cell)
     return [
@@ -126,7 +126,7 @@ def rows(cells: Iterable[Cell], commands: Callable[[Entry, int], Sequence[str]])
     ]
 
 
-def _flat(cell: Cell) -> dict[tuple[str, str], float | None]:
+def _flat(cell: Result) -> dict[tuple[str, str], float | None]:
     flat = {(part, name): value for part, values in cell.found.items() for name, value in values.items()}
     spoilt = [value for (part, _), value in flat.items() if part.startswith("spoilt/") and value is not None]
     return flat | {("spoilt", "accuracy"): statistics.mean(spoilt)}

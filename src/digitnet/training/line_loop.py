@@ -30,7 +30,7 @@ from digitnet.models.model_file import MARGIN, STRIDE
 from digitnet.models.networks import device_of, set_mode
 from digitnet.models.onnx_models import padded
 from digitnet.training.config import TrainConfig, with_epochs
-from digitnet.training.loop import Epoch, Pupil, epochs, settle
+from digitnet.training.loop import Epoch, TrainingState, epochs, resolve
 
 MAX_WIDTH = 1000
 """Width beyond which a strip is squeezed in training, pixels."""
@@ -132,24 +132,24 @@ def train_lines(
         raise TrainingError(
             "training a line reader needs `lines`, the number of lines per epoch, and lines for validation"
         )
-    config = with_epochs(settle(config), config.lines)
+    config = with_epochs(resolve(config), config.lines)
     device = torch.device(config.device)
     steps = -(-config.lines // config.batch_size)
 
-    def learn(pupil: Pupil, number: int) -> tuple[float, float]:
+    def learn(training: TrainingState, number: int) -> tuple[float, float]:
         scribe = teach(config.seed * 100_003 + number)
         total, step, lr = 0.0, (number - 1) * steps, 0.0
         for batch in batches(scribe, config.lines, config.batch_size):
-            lr = pupil.set_rate(config, step / (steps * config.epochs))
-            loss, boxes, presence = losses(pupil.network, batch, device, config.precision == "bfloat16")
+            lr = training.set_rate(config, step / (steps * config.epochs))
+            loss, boxes, presence = losses(training.network, batch, device, config.precision == "bfloat16")
             (loss + BOXES * boxes + presence).backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(pupil.network.parameters(), MAX_GRADIENT_NORM)
-            pupil.step(config, step)
+            nn.utils.clip_grad_norm_(training.network.parameters(), MAX_GRADIENT_NORM)
+            training.step(config, step)
             step += 1
             total += loss.item() * len(batch.texts)
         return total / config.lines, lr
 
-    yield from epochs(network, config, out, config.lines, learn, lambda kept: judge_lines(kept, valid), resume)
+    yield from epochs(network, config, out, config.lines, learn, lambda kept: evaluate_lines(kept, valid), resume)
 
 
 def losses(network: nn.Module, batch: Batch, device: torch.device, bfloat16: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -186,7 +186,7 @@ def targets(texts: Sequence[str | None]) -> Tensor:
 
 
 @torch.no_grad()
-def judge_lines(network: nn.Module, lines: Sequence[Written]) -> LineScores:
+def evaluate_lines(network: nn.Module, lines: Sequence[Written]) -> LineScores:
     """Score a network on lines as they are written, by the best class of every column and nothing else."""
     device = device_of(network)
     read, sure = [], []

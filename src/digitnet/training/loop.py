@@ -103,15 +103,15 @@ def train(
         raise TrainingError("training needs labelled digits for training and for validation")
     if config.negatives and (letters is None or not len(letters)):
         raise TrainingError(f"recipe {config.recipe!r} also trains on images that are not digits; pass `letters`")
-    config = with_epochs(settle(config), len(digits))
+    config = with_epochs(resolve(config), len(digits))
     device = torch.device(config.device)
     logits_of(network, digits.images[:2])
     images = torch.tensor(digits.images, device=device)
     labels = torch.tensor(digits.labels, device=device).long()
     others = None if letters is None else to_input(torch.tensor(letters.images, device=device))
 
-    def learn(pupil: Pupil, number: int) -> tuple[float, float]:
-        return _one_epoch(pupil, images, labels, others, config, number)
+    def learn(training: TrainingState, number: int) -> tuple[float, float]:
+        return _one_epoch(training, images, labels, others, config, number)
 
     def judge(network: nn.Module) -> Scores:
         return evaluate(TorchClassifier(network), valid)
@@ -122,7 +122,7 @@ def train(
 
 
 @dataclass(frozen=True)
-class Pupil:
+class TrainingState:
     """A network in training, what follows it at a distance (or is it), and its optimizers."""
 
     network: nn.Module
@@ -136,7 +136,7 @@ class Pupil:
             optimizer.zero_grad()
         distributed.average_statistics(self.network)
         if config.average:
-            _follow(self.average, self.network, min(config.average, (number + 1) / (number + 11)))
+            _update_ema(self.average, self.network, min(config.average, (number + 1) / (number + 11)))
 
     def set_rate(self, config: TrainConfig, done: float) -> float:
         """Set the learning rates for a share `done` (0..1) of all steps; return Adam's."""
@@ -151,7 +151,7 @@ def epochs(
     config: TrainConfig,
     out: Path,
     count: int,
-    learn: Callable[[Pupil, int], tuple[float, float]],
+    learn: Callable[[TrainingState, int], tuple[float, float]],
     judge: Callable[[nn.Module], Scores | LineScores],
     resume: bool,
 ) -> Iterator[Epoch]:
@@ -173,23 +173,23 @@ def _epochs(
     config: TrainConfig,
     out: Path,
     count: int,
-    learn: Callable[[Pupil, int], tuple[float, float]],
+    learn: Callable[[TrainingState, int], tuple[float, float]],
     judge: Callable[[nn.Module], Scores | LineScores],
     resume: bool,
 ) -> Iterator[Epoch]:
     average = copy.deepcopy(network) if config.average else network
-    pupil = Pupil(distributed.wrapped(network), average, _optimizers(network, config))
-    for optimizer in pupil.optimizers:
+    training = TrainingState(distributed.wrapped(network), average, _optimizers(network, config))
+    for optimizer in training.optimizers:
         optimizer.zero_grad()  # the caller's own loop may have left gradients
     networks = [network, average] if config.average else [network]
     state = out / STATE
-    done = checkpoint.load_state(state, networks, pupil.optimizers) if resume and state.is_file() else 0
+    done = checkpoint.load_state(state, networks, training.optimizers) if resume and state.is_file() else 0
     distributed.require_same(done, f"{out}: epochs done; all processes must see the same folder")
     history = _history(out, done)
     for number in range(done + 1, config.epochs + 1):
         began = time.perf_counter()
         with set_mode(network, training=True):
-            loss, lr = learn(pupil, number)
+            loss, lr = learn(training, number)
         seconds = time.perf_counter() - began
         if not (math.isfinite(loss) and all(weight.isfinite().all() for weight in network.parameters())):
             kept = f"{out} contains epoch {number - 1}" if number > 1 else "no epoch was saved"
@@ -203,12 +203,12 @@ def _epochs(
             # The state comes last: after a kill in between, resuming makes the same epoch again.
             checkpoint.save_network(out / WEIGHTS, average, config.model)
             write_atomic(out / HISTORY, "".join(line + "\n" for line in history).encode())
-            checkpoint.save_state(state, networks, pupil.optimizers, number)
+            checkpoint.save_state(state, networks, training.optimizers, number)
         yield epoch
 
 
 def _one_epoch(
-    pupil: Pupil,
+    training: TrainingState,
     images: Tensor,
     labels: Tensor,
     letters: Tensor | None,
@@ -222,19 +222,19 @@ def _one_epoch(
     step, lr = (number - 1) * steps, 0.0
     total_loss = torch.zeros((), device=images.device)
     for rows in torch.split(order, config.batch_size):
-        lr = pupil.set_rate(config, step / (steps * config.epochs))
+        lr = training.set_rate(config, step / (steps * config.epochs))
         x, y = to_input(images[rows]), labels[rows]
         if config.negatives and letters is not None:
             others = negatives(x, letters, int(config.negatives * len(x)), rng)
             x, y = torch.cat([x, others]), F.pad(y, (0, len(others)), value=NO_DIGIT)
         x, y, weight = distributed.own_rows(AUGMENTS[config.augment](x, rng), y)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            logits = pupil.network(x.to(dtype_of(pupil.network))).float()
+            logits = training.network(x.to(dtype_of(training.network))).float()
         if config.negatives:
             logits = F.pad(logits, (0, 1))  # "no digit" has the logit 0: the ten others rise above it or sink below
         loss = weight * F.cross_entropy(logits, y, label_smoothing=config.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
-        pupil.step(config, step)
+        training.step(config, step)
         step += 1
         total_loss += loss.detach() * len(rows)
     return (distributed.mean(total_loss) / len(images)).item(), lr
@@ -271,7 +271,7 @@ def schedule(done: float, warmup: float, cooldown: float = 1.0) -> float:
 
 
 @torch.no_grad()
-def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
+def _update_ema(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the averaged weights towards the present ones."""
     torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - decay)
     # The statistics of batch normalisation belong to the weights they were gathered with.
@@ -282,7 +282,7 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
             kept.copy_(latest)
 
 
-def pick_device(name: str) -> torch.device:
+def select_device(name: str) -> torch.device:
     """Return the device of that name; "auto" is the first of cuda, mps and cpu that is there.
 
     Raises TrainingError where the name is unknown or the device is not there.
@@ -307,7 +307,7 @@ def gains_from_bfloat16(device: torch.device) -> bool:
     return False
 
 
-def settle(config: TrainConfig) -> TrainConfig:
+def resolve(config: TrainConfig) -> TrainConfig:
     """Return the configuration with "auto" replaced by this machine's device and precision.
 
     Raises TrainingError where the device is not there, or where several processes cannot train by it.
@@ -317,7 +317,7 @@ def settle(config: TrainConfig) -> TrainConfig:
         raise TrainingError(f"recipe {config.recipe!r} composes its numbers in one process; run without torchrun")
     if processes > 1 and config.batch_size < 2 * processes:
         raise TrainingError(f"batch size {config.batch_size} for {processes} processes: choose {2 * processes} or more")
-    device = pick_device(config.device)
+    device = select_device(config.device)
     precision = config.precision
     if precision == "auto":
         precision = "bfloat16" if gains_from_bfloat16(device) else "float32"

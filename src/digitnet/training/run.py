@@ -25,7 +25,7 @@ from digitnet.data.datasets import DATASETS, Splits, splits
 from digitnet.evaluation.line_metrics import LineScores
 from digitnet.evaluation.metrics import Scores, evaluate
 from digitnet.evaluation.misclassified import save_errors
-from digitnet.evaluation.scoring import Evaluation, files_of, learnt_whole, picture, summary
+from digitnet.evaluation.scoring import Evaluation, files_of, picture, summary, trained_on_all
 from digitnet.models import checkpoint
 from digitnet.models.loading import Model
 from digitnet.models.networks import TorchClassifier
@@ -34,8 +34,8 @@ from digitnet.training import distributed
 from digitnet.training.config import TrainConfig, with_epochs
 from digitnet.training.dataset import Dataset, assemble, own_parts, warn_of_few
 from digitnet.training.folder import alone, mark_finished, new_folder, require_unfinished
-from digitnet.training.line_loop import judge_lines, train_lines
-from digitnet.training.loop import Epoch, new_network, settle, train
+from digitnet.training.line_loop import evaluate_lines, train_lines
+from digitnet.training.loop import Epoch, new_network, resolve, train
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Run:
         return scores
 
     def _score_lines(self) -> LineScores:
-        scores = judge_lines(checkpoint.load_network(self.folder), self.dataset.test_lines())
+        scores = evaluate_lines(checkpoint.load_network(self.folder), self.dataset.test_lines())
         save_json(self.folder / SCORES, scores.to_dict())
         return scores
 
@@ -113,7 +113,7 @@ class Run:
             scores,
             picture=self.folder / CONFUSION,
             files=files_of(source),
-            kept_back=not np.array_equal(rows, np.arange(len(rows))),  # of a source without a test part
+            held_out=not np.array_equal(rows, np.arange(len(rows))),  # of a source without a test part
             refused=None,
         )
 
@@ -128,8 +128,8 @@ def start(config: TrainConfig, out: Path | None = None, data_dir: str | Path | N
     """
     if out is None and distributed.restarts():
         raise TrainingError("torchrun --max-restarts requires --out, so that a restart finds the run's folder")
-    config = settle(config)
-    if learnt_whole(asdict(config), config.data):
+    config = resolve(config)
+    if trained_on_all(asdict(config), config.data):
         raise DataError(
             f"{config.data}: recipe {config.recipe} trains on the whole data set, so no test data is left; "
             "choose other data or another recipe"
@@ -161,7 +161,7 @@ def reopen(folder: Path, device: str | None = None, data_dir: str | Path | None 
         config = TrainConfig(**{name: value for name, value in saved.items() if name in names})
     except TypeError as error:
         raise TrainingError(f"{folder / CONFIG}: not a run's configuration ({error})") from error
-    config = settle(replace(config, device=device or config.device, data=_anywhere(data or config.data)))
+    config = resolve(replace(config, device=device or config.device, data=_anywhere(data or config.data)))
     parts = splits(config.data, data_dir)
     if saved.get("data_sha256") != parts.sha256:
         raise TrainingError(f"{config.data}: not the digits that {folder} was trained on; name those with --data")

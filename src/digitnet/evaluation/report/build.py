@@ -26,7 +26,7 @@ from digitnet.evaluation.metrics import Scores
 from digitnet.evaluation.misclassified import A_CELL
 from digitnet.evaluation.report.figures import drawings, short
 from digitnet.evaluation.report.measure import Findings, elsewhere, measure, weights_path
-from digitnet.evaluation.report.style import TEXT_COLOUR, Drawing
+from digitnet.evaluation.report.style import TEXT_COLOUR, ReportFigure
 from digitnet.evaluation.report.summary import count, in_words, seeds_told, verdict
 from digitnet.evaluation.scoring import Evaluation, judge, own_data
 from digitnet.models.loading import Model, open_models
@@ -122,7 +122,7 @@ def check_place(out: Path, figures: Path | None = None) -> None:
             require_writable(folder)
 
 
-def page(found: Findings, drawn: dict[str, Drawing], command: str) -> str:
+def page(found: Findings, drawn: dict[str, ReportFigure], command: str) -> str:
     """Return a report as HTML. command: what made it."""
     import jinja2
 
@@ -137,7 +137,7 @@ def page(found: Findings, drawn: dict[str, Drawing], command: str) -> str:
         model=short(done.model.name),
         source=short(done.source),
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        kept_back=done.kept_back,
+        held_out=done.held_out,
         scores=scores,
         cards=_cards(found),
         words=in_words(found),

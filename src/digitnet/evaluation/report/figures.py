@@ -11,12 +11,12 @@ from digitnet.core.text import percent
 from digitnet.evaluation import confusion
 from digitnet.evaluation.metrics import BINS
 from digitnet.evaluation.report import network_plots, plots
-from digitnet.evaluation.report.measure import Findings, Look, Spoilt
-from digitnet.evaluation.report.style import Drawing, Rows
+from digitnet.evaluation.report.measure import CorruptionScores, Findings, NetworkView
+from digitnet.evaluation.report.style import ReportFigure, Rows
 from digitnet.evaluation.scoring import Evaluation
 
 
-def drawings(found: Findings) -> dict[str, Drawing]:
+def drawings(found: Findings) -> dict[str, ReportFigure]:
     """Return every figure that the findings allow, by its name."""
     made = [*_errors(found), *_trust(found)]
     if found.history:
@@ -25,7 +25,7 @@ def drawings(found: Findings) -> dict[str, Drawing]:
         made.append(_robustness(found))
     if found.others:
         made.append(_transfer(found))
-    if isinstance(found.look, Look):
+    if isinstance(found.look, NetworkView):
         made += _inside(found, found.look)
     if found.comparison and found.rival:
         made.append(_differences(found, found.rival))
@@ -37,11 +37,11 @@ def short(name: str) -> str:
     return Path(name).name or name
 
 
-def _errors(found: Findings) -> Iterator[Drawing]:
+def _errors(found: Findings) -> Iterator[ReportFigure]:
     scores = found.scores
     title = f"{short(found.done.model.name)} on {short(found.done.source)}"
     shares = confusion.row_shares(scores)
-    yield Drawing(
+    yield ReportFigure(
         "confusion",
         "Confusion matrix",
         lambda: confusion.confusion_figure(scores, f"{title}: {scores.correct:,} of {scores.n:,} correct"),
@@ -49,7 +49,7 @@ def _errors(found: Findings) -> Iterator[Drawing]:
         f"Confusion matrix: {scores.correct:,} of {scores.n:,} digits lie on the diagonal.",
         [["true", *map(str, range(10))], *([row, *counts] for row, counts in enumerate(scores.confusion.tolist()))],
     )
-    yield Drawing(
+    yield ReportFigure(
         "shares",
         "Shares of each digit",
         lambda: confusion.shares_figure(scores, f"{title}: % of each true digit"),
@@ -60,7 +60,7 @@ def _errors(found: Findings) -> Iterator[Drawing]:
     pairs = scores.confused(10)
     if pairs:
         most = pairs[0]
-        yield Drawing(
+        yield ReportFigure(
             "pairs",
             "The most confused pairs",
             lambda: plots.confusions_figure(scores),
@@ -70,7 +70,7 @@ def _errors(found: Findings) -> Iterator[Drawing]:
         )
 
 
-def _curves(found: Findings) -> Drawing:
+def _curves(found: Findings) -> ReportFigure:
     names = ("number", "loss", "valid_accuracy", "lr", "seconds")
     last = found.history[-1]
     if len(found.history) == 1:
@@ -80,7 +80,7 @@ def _curves(found: Findings) -> Drawing:
             "The loss (with label smoothing, if the recipe uses it) should fall and level off. If the validation "
             "accuracy fell while the loss still does, the network would be overfitting."
         )
-    return Drawing(
+    return ReportFigure(
         "curves",
         "Training",
         lambda: plots.curves_figure(found.history),
@@ -91,7 +91,7 @@ def _curves(found: Findings) -> Drawing:
     )
 
 
-def _trust(found: Findings) -> Iterator[Drawing]:
+def _trust(found: Findings) -> Iterator[ReportFigure]:
     scores = found.scores
     bins, chosen = scores.bins, scores.selection()
     table: Rows = [
@@ -101,7 +101,7 @@ def _trust(found: Findings) -> Iterator[Drawing]:
             for place, row in enumerate(zip(bins.n.tolist(), bins.confidence, bins.accuracy, strict=True))
         ),
     ]
-    yield Drawing(
+    yield ReportFigure(
         "reliability",
         "Is its confidence reliable?",
         lambda: plots.reliability_figure(scores),
@@ -118,7 +118,7 @@ def _trust(found: Findings) -> Iterator[Drawing]:
             f"The diamond is the smallest share for which at most 0.1% of the others are wrong with 95% certainty: the "
             f"{percent(chosen.rejected)} with a confidence below {100 * chosen.threshold:.4g}%."
         )
-    yield Drawing(
+    yield ReportFigure(
         "rejection",
         "Rejecting the least confident answers",
         lambda: plots.rejection_figure(scores, chosen),
@@ -129,16 +129,16 @@ def _trust(found: Findings) -> Iterator[Drawing]:
     )
 
 
-def ranked(found: Findings) -> list[Spoilt]:
+def ranked(found: Findings) -> list[CorruptionScores]:
     """Return the corruptions, the one that hurts most first."""
     return sorted(found.spoilt, key=lambda each: each.scores.accuracy)
 
 
-def _robustness(found: Findings) -> Drawing:
+def _robustness(found: Findings) -> ReportFigure:
     order = ranked(found)
     n = order[0].scores.n
     clean = found.scores.accuracy
-    return Drawing(
+    return ReportFigure(
         "robustness",
         "Fifteen corruptions" if len(order) == 15 else "Corrupted digits",
         lambda: plots.robustness_figure(
@@ -159,10 +159,10 @@ def _robustness(found: Findings) -> Drawing:
     )
 
 
-def _transfer(found: Findings) -> Drawing:
+def _transfer(found: Findings) -> ReportFigure:
     every = [found.done, *found.others]
     told = ", ".join(f"{short(each.source)} {percent(each.scores.accuracy)}" for each in every)
-    return Drawing(
+    return ReportFigure(
         "transfer",
         "On other digits",
         lambda: plots.transfer_figure([short(each.source) for each in every], [each.scores for each in every]),
@@ -180,12 +180,12 @@ def _transfer(found: Findings) -> Drawing:
     )
 
 
-def _inside(found: Findings, look: Look) -> Iterator[Drawing]:
+def _inside(found: Findings, look: NetworkView) -> Iterator[ReportFigure]:
     cells = [
         [channel, row, column, float(look.filters[channel, row, column])]
         for channel, row, column in np.ndindex(*look.filters.shape)
     ]
-    yield Drawing(
+    yield ReportFigure(
         "filters",
         "The first layer's filters",
         lambda: network_plots.filters_figure(look.filters),
@@ -195,7 +195,7 @@ def _inside(found: Findings, look: Look) -> Iterator[Drawing]:
         [["filter", "row", "column", "weight"], *cells],
     )
     digits, label = found.done.digits, found.scores.labels[look.example]
-    yield Drawing(
+    yield ReportFigure(
         "maps",
         f"The layers' output for a {label}",
         lambda: network_plots.maps_figure(digits.images[look.example], look.layers),
@@ -212,7 +212,7 @@ def _inside(found: Findings, look: Look) -> Iterator[Drawing]:
             ),
         ],
     )
-    yield Drawing(
+    yield ReportFigure(
         "needed",
         "The decisive pixels",
         lambda: network_plots.needed_figure(digits.images[look.shown], look.needed),
@@ -229,7 +229,7 @@ def _inside(found: Findings, look: Look) -> Iterator[Drawing]:
         ],
     )
     labels, right = found.scores.labels[look.rows], found.scores.right[look.rows]
-    yield Drawing(
+    yield ReportFigure(
         "plane",
         "A map of the hidden layer",
         lambda: network_plots.plane_figure(look.points, labels, right, look.explained),
@@ -247,10 +247,10 @@ def _inside(found: Findings, look: Look) -> Iterator[Drawing]:
     )
 
 
-def _differences(found: Findings, rival: Evaluation) -> Drawing:
+def _differences(found: Findings, rival: Evaluation) -> ReportFigure:
     names = short(found.done.model.name), short(rival.model.name)
     counts = [each.confusion.sum(axis=1) - each.confusion.diagonal() for each in (found.scores, rival.scores)]
-    return Drawing(
+    return ReportFigure(
         "differences",
         "Errors by digit",
         lambda: plots.differences_figure(names, found.scores, rival.scores),

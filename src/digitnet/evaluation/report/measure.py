@@ -22,7 +22,7 @@ from digitnet.data.corruptions import CORRUPTIONS, corrupt
 from digitnet.data.datasets import DATASETS, find, fingerprint, stratified
 from digitnet.evaluation.comparison import Comparison
 from digitnet.evaluation.metrics import Scores, evaluate
-from digitnet.evaluation.scoring import Evaluation, judge, learnt_whole
+from digitnet.evaluation.scoring import Evaluation, judge, trained_on_all
 from digitnet.models.inspection import occlusion
 from digitnet.models.loading import Model
 from digitnet.models.run_folder import CONFIG, HISTORY, SCORES, WEIGHTS
@@ -54,7 +54,7 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Spoilt:
+class CorruptionScores:
     """Scores under one corruption, and a digit as it looks then, (28, 28) uint8."""
 
     name: str
@@ -63,7 +63,7 @@ class Spoilt:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class NetworkView:
     """What is inside a network.
 
     filters: (channels, h, w) float32, the first layer's weights. example: the row of a digit scored, and layers: its
@@ -96,9 +96,9 @@ class Findings:
     rate: float
     history: tuple[dict[str, Any], ...] = ()
     seeds: tuple[tuple[int, float], ...] = ()
-    spoilt: tuple[Spoilt, ...] = ()
+    spoilt: tuple[CorruptionScores, ...] = ()
     others: tuple[Evaluation, ...] = ()
-    look: Look | str = ""
+    look: NetworkView | str = ""
     rival: Evaluation | None = None
     comparison: Comparison | None = None
     facts: dict[str, str] = field(default_factory=dict)
@@ -136,7 +136,7 @@ def measure(
     for name in spoil:
         tell(name.replace("_", " "))
         changed = corrupt(digits, name)
-        spoilt.append(Spoilt(name, evaluate(done.model.classifier, changed), changed.images[seen]))
+        spoilt.append(CorruptionScores(name, evaluate(done.model.classifier, changed), changed.images[seen]))
     history = _history(done.model.home)
     seeds = _seeds(done.model) if history else ()
     return Findings(
@@ -161,7 +161,7 @@ def elsewhere(model: Model, but: Sequence[Evaluation], data_dir: str | Path | No
         dataset.name
         for dataset in DATASETS.values()
         if dataset.name not in names
-        and not learnt_whole(model.about, dataset.name)
+        and not trained_on_all(model.about, dataset.name)
         and all(find(dataset, file, data_dir) for file in dataset.files)
     ]
     found = [judge(model, name, data_dir) for name in here]
@@ -189,7 +189,7 @@ def sample(digits: Digits, most: int) -> NDArray[np.bool_]:
     return stratified(digits, most) if len(digits) > most else np.ones(len(digits), bool)
 
 
-def look_inside(done: Evaluation) -> Look | str:
+def look_inside(done: Evaluation) -> NetworkView | str:
     """Look into a network; return why where that cannot be done."""
     network = cast(Network, done.model.classifier)
     digits, scores = done.digits, done.scores
@@ -206,7 +206,7 @@ def look_inside(done: Evaluation) -> Look | str:
         return f"{error}."
     needed = tuple(occlusion(network, image) for image in digits.images[shown])
     points, explained = _plane(hidden)
-    return Look(filters, example, tuple(layers), shown, needed, rows, points, explained)
+    return NetworkView(filters, example, tuple(layers), shown, needed, rows, points, explained)
 
 
 def _plane(hidden: NDArray[np.float32]) -> tuple[NDArray[np.float64], tuple[float, float]]:

@@ -77,7 +77,7 @@ Rows = Sequence[Sequence[object]]
 
 
 @dataclass(frozen=True, eq=False)
-class Drawing:
+class ReportFigure:
     """A figure with what goes with it.
 
     name: of its files. title, caption: what it shows, and what to see in it. draw: draws it; a page does not need all.
