@@ -314,7 +314,7 @@ def test_weights_by_others_take_the_input_that_is_named_or_that_reads_best(done,
     assert "--input mnist" in " ".join(cli_benchmark._commands(rows[0], 0, sets.plan, out, "mnist", ""))
     assert "--input mnist" in cli_benchmark._command(sets.plan, out)
     for models, inputs in (((name,), "zscore"), (("quick", "strong"), "mnist")):
-        with pytest.raises(ModelError, match=f"--input {inputs}: choose one of 0..1, mnist, -1..1, 0..255, with a"):
+        with pytest.raises(ModelError, match=f"--input {inputs}: choose one of 0..1, mnist, -1..1, 0..255, and name"):
             entries(models, inputs)
 
 
