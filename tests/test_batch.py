@@ -77,7 +77,7 @@ def test_a_folder_means_all_pictures_below_it_sorted_and_nothing_else():
     assert pictures(["scans"]) == sorted(inside)
     assert pictures(["scans/", "x.png"]) == [*sorted(inside), "x.png"]
     assert pictures(["scans/._a.jpg"]) == ["scans/._a.jpg"]
-    with pytest.raises(ImageError, match="a folder without pictures"):
+    with pytest.raises(ImageError, match="a folder without images"):
         pictures(["scans/__MACOSX"])
 
 

@@ -288,7 +288,7 @@ def test_a_folder_in_use_is_not_written_over(digitnet, drawn_npz, tmp_path):
 
 
 def test_a_finished_run_and_changed_data_are_not_resumed(trained, digitnet, drawn, tmp_path):
-    assert "is done" in digitnet("train", "--resume", trained[0] / "run/quick-1")[2]
+    assert "already finished" in digitnet("train", "--resume", trained[0] / "run/quick-1")[2]
     np.savez(tmp_path / "mine.npz", images=drawn.images, labels=drawn.labels)
     digitnet("train", "--data", "mine.npz", "--out", "mine", *QUICK)
     (tmp_path / "mine/scores.json").unlink()

@@ -121,7 +121,7 @@ def test_a_file_that_is_not_there_is_said_with_status_2(digitnet):
 
 @pytest.mark.parametrize(
     ("path", "message"),
-    [("empty", "Error: empty: a folder without pictures"), ("no*.png", "Error: no*.png: no file matches")],
+    [("empty", "Error: empty: a folder without images"), ("no*.png", "Error: no*.png: no file matches")],
 )
 def test_a_folder_and_a_pattern_without_pictures_are_said_with_status_1(digitnet, path, message):
     Path("empty").mkdir()

@@ -162,7 +162,7 @@ def test_a_file_on_a_disk_takes_no_memory_of_its_own(monkeypatch, tmp_path):
 
 def test_an_enormous_tile_of_a_small_tiff_is_refused():
     tile = [(322, 4, 1, 30_000), (323, 4, 1, 30_000), (324, 4, 1, 200), (325, 4, 1, 10), (259, 3, 1, 8)]
-    assert "50x50 pixels, takes 900 MB to decode" in message(tiff(*tile, after=bytes(300)))
+    assert "50x50 pixels, needs 900 MB to decode" in message(tiff(*tile, after=bytes(300)))
 
 
 def test_decoded_pixels_are_let_go_before_the_page_is_used():

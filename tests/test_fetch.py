@@ -268,7 +268,7 @@ def test_what_is_fetched_is_logged_with_its_count_and_source(server, tmp_path, c
     source = good(server)
     with caplog.at_level("INFO", "digitnet"):
         fetch([FILE], [source], tmp_path)
-    assert caplog.messages == [f"Fetching 1 files from {server.url}/good"]
+    assert caplog.messages == [f"Downloading 1 files from {server.url}/good"]
 
 
 @pytest.mark.parametrize(

@@ -377,7 +377,7 @@ def test_a_cameras_second_picture_is_left_out():
 
 
 def test_page_refuses_several_pages_and_counts_them():
-    told = "scan.tif: holds 3 pages; read them one by one with digitnet.Reader().read_pages"
+    told = "scan.tif: has 3 pages; read them one by one with digitnet.Reader().read_pages"
     assert message(FILES["tiff of 3 pages"], "scan.tif", page) == told
 
 
@@ -603,7 +603,7 @@ def test_a_pdf_gives_its_pages_turned_and_in_grey(pdfium):
     assert first.shape == second.shape == (300, 150)
     assert (first[30:70, 80:120] == 0).all()
     assert abs(int(second[100, 100]) - 0.299 * 255) < 3
-    assert message(pdf(SQUARE, red), read=page).startswith("the image: holds 2 pages")
+    assert message(pdf(SQUARE, red), read=page).startswith("the image: has 2 pages")
 
 
 def test_pdfs_are_read_by_several_threads_at_once(pdfium):

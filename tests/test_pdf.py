@@ -111,7 +111,7 @@ def test_a_scan_too_large_for_any_resolution_is_refused_before_it_is_drawn(monke
         monkeypatch.setattr(image, "MAX_MEMORY", memory)
         assert page(content).shape == shape
     monkeypatch.setattr(image, "MAX_MEMORY", half - 1)
-    with pytest.raises(ImageError, match="120x80 pixels, takes 0 MB to decode"):
+    with pytest.raises(ImageError, match="120x80 pixels, needs 0 MB to decode"):
         page(content)
 
 

@@ -155,7 +155,7 @@ def test_a_model_file_is_scored_without_torch_and_without_a_picture_where_matplo
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment, cwd=tmp_path
     )
-    assert done.stderr == f"no picture of the confusion matrix: {extras.missing('matplotlib')}\n"
+    assert done.stderr == f"no image of the confusion matrix: {extras.missing('matplotlib')}\n"
 
 
 def test_the_share_refused_as_no_digit_is_told(exported, drawn, tmp_path):

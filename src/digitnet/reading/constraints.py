@@ -81,7 +81,7 @@ class Rules:
         return (self.lengths, self.low, self.high, self.checksum, self.kind) != (None,) * 5
 
     def __str__(self) -> str:
-        """Say what is asked: `length 4-6, range 0..5000, luhn`."""
+        """Return the constraints in words: `length 4-6, range 0..5000, luhn`."""
         parts = []
         if self.lengths:
             shortest, longest = self.lengths
