@@ -27,7 +27,9 @@ MAY_IMPORT = {
 """The wings of the package and which of the others each may import."""
 
 ALONE = {
-    ("torch", "safetensors"): r"models/(networks|checkpoint|page_network)|training/(?!config)\w+|experiments/\w+",
+    ("torch", "safetensors"): (
+        r"models/(networks|checkpoint|page_network|plain_network|child)|training/(?!config)\w+|experiments/\w+"
+    ),
     ("fastapi", "starlette", "uvicorn", "prometheus_client", "python_multipart"): r"serving/\w+",
     ("ray",): r"reading/bulk/workers|cli/read_tables",
 }

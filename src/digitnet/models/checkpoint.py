@@ -6,6 +6,7 @@ Weights are read without executing anything: safetensors, or PyTorch's own loade
 from __future__ import annotations
 
 import json
+import logging
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,8 +23,11 @@ from digitnet.core.errors import DataError, ModelError, TrainingError
 from digitnet.core.files import ZipBytes, write_atomic
 from digitnet.core.text import listed, reason
 from digitnet.models.networks import MODELS
+from digitnet.models.plain_network import plain_network, without_prefix
 from digitnet.models.run_folder import TRAINED_ON, WEIGHTS
 from digitnet.models.trained_on import ImageSet, unpacked
+
+log = logging.getLogger("digitnet")
 
 MAX_WEIGHTS = 1 << 26
 """Largest file of weights or of a training's state that is opened, bytes: the networks have at most 3 million."""
@@ -76,8 +80,9 @@ def save_network(path: Path, network: nn.Module, name: str) -> None:
 def load_network(path: str | Path) -> nn.Module:
     """Load a network from a run's folder, a .safetensors file, or a state dict saved by torch.save.
 
-    A tutorial's `torch.save(model.state_dict(), "their.pt")` loads as DigitNet; so do checkpoints that hold one
-    under `state_dict` or `model_state_dict`. Nothing in the file is executed. The network is in evaluation mode, on
+    A tutorial's `torch.save(model.state_dict(), "their.pt")` loads as DigitNet, with any word before its names, such as
+    `module.`; weights of other networks as a `PlainNet`, where they fit one. So do checkpoints that hold them under
+    `state_dict` or `model_state_dict`. Nothing in the file is executed. The network is in evaluation mode, on
     the CPU, float32. Raises ModelError naming what is missing, superfluous or of another shape.
     """
     path = Path(path).expanduser()
@@ -91,15 +96,35 @@ def load_network(path: str | Path) -> nn.Module:
         raise ModelError(f"{path}: no such run or file; train one with: digitnet train")
     if path.suffix == ".safetensors":
         tensors, about = load_tensors(path)
-        name = str(about.get("model", "digitnet"))
+        name = about.get("model")
     else:
-        tensors, name = _load_pickled(path), "digitnet"
+        tensors, name = _load_pickled(path), None
+    if name is None:
+        return _by_others(path, without_prefix(tensors))
     if name not in MODELS:
         raise ModelError(f"{path}: contains a model named {name!r}; this version knows {', '.join(MODELS)}")
-    network = MODELS[name]()
+    network = MODELS[str(name)]()
     _check_shapes(path, tensors, network.state_dict())
     network.load_state_dict(tensors)
     return network.eval()
+
+
+def _by_others(path: Path, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Return the network that weights without its name belong to: one of `MODELS` by their names, or a plain one."""
+    for make in (MODELS["digitnet"], MODELS["strong"]):
+        network = make()
+        expected = network.state_dict()
+        if len(expected.keys() & tensors.keys()) > len(expected) // 2:
+            _check_shapes(path, tensors, expected)
+            network.load_state_dict(tensors)
+            return network.eval()
+    _check_finite(path, tensors)
+    try:
+        plain = plain_network(tensors)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    log.info("%s: taken for %s, with ReLU between", path, plain)
+    return plain.eval()
 
 
 _MORE = ("Unsupported global", "nsupported class", "unsupported GLOBAL", "unrecognized function", "Can only")
@@ -116,7 +141,8 @@ def _load_pickled(path: Path) -> dict[str, Tensor]:
         if any(word in str(error) for word in _MORE):
             raise ModelError(
                 f"{path}: contains more than weights, and digitnet does not execute code from files. "
-                "Save only the weights: torch.save(model.state_dict(), PATH)"
+                f"Save only the weights, where the class is defined: model = torch.load({path.name!r}, "
+                "weights_only=False); torch.save(model.state_dict(), 'weights.pt')"
             ) from error
         raise ModelError(
             f"{path}: not a file of PyTorch weights; expected what torch.save(model.state_dict(), PATH) writes"
@@ -126,8 +152,7 @@ def _load_pickled(path: Path) -> dict[str, Tensor]:
             loaded = loaded[key]
     if not isinstance(loaded, dict) or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise ModelError(f"{path}: not a state dict; save one with torch.save(model.state_dict(), PATH)")
-    # DataParallel and torch.compile put a word before every name.
-    return {str(key).removeprefix("module.").removeprefix("_orig_mod."): v for key, v in loaded.items()}
+    return {str(key): value for key, value in loaded.items()}
 
 
 def _check_shapes(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
@@ -137,10 +162,15 @@ def _check_shapes(path: Path, tensors: Mapping[str, Tensor], expected: Mapping[s
         if tensors[name].shape != weight.shape:
             got, wanted = tuple(tensors[name].shape), tuple(weight.shape)
             raise ModelError(f"{path}: {name} is {got}, expected {wanted}")
-        if not tensors[name].isfinite().all():
-            raise ModelError(f"{path}: {name} has values that are not finite; train again")
+    _check_finite(path, tensors)
     if more := sorted(set(tensors) - set(expected)):
         raise ModelError(f"{path}: has weights that the network lacks: {listed(more)}")
+
+
+def _check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    for name, weight in tensors.items():
+        if not weight.isfinite().all():
+            raise ModelError(f"{path}: {name} has values that are not finite; train again")
 
 
 def _check_size(path: Path) -> None:

@@ -14,7 +14,7 @@ from digitnet.core import extras
 from digitnet.core.digits import Classifier
 from digitnet.core.errors import DataError, ModelError
 from digitnet.data.datasets import splits
-from digitnet.models import onnx_models
+from digitnet.models import foreign, onnx_models
 from digitnet.models.run_folder import CONFIG, RUNS, WEIGHTS, latest_run, load_json
 from digitnet.models.trained_on import trained_on
 
@@ -48,7 +48,8 @@ def classifier(
     Raises ModelError if the model does not exist, or if it needs PyTorch and that is not installed.
     """
     path = Path(name_or_path)
-    if str(name_or_path) in onnx_models.built_in() or _is_onnx(path):
+    by_others = str(name_or_path) not in onnx_models.built_in() and foreign.kind_of(path) == "onnx"
+    if str(name_or_path) in onnx_models.built_in() or (_is_onnx(path) and not by_others):
         if inputs is not None:
             raise ModelError(f"{path}: defines its input scaling itself; omit inputs={inputs!r}")
         return onnx_models.classifier(name_or_path, threads)
@@ -76,6 +77,9 @@ def _is_onnx(path: Path) -> bool:
 log = logging.getLogger("digitnet")
 
 
+POOR = 0.5
+"""Share of validation digits below which a model by others is doubted."""
+
 INPUTS = {"0..1": (0.0, 1.0), "mnist": (0.1307, 0.3081), "-1..1": (0.5, 0.5), "0..255": (0.0, 1 / 255)}
 """What networks take, by name: (pixel / 255 - mean) / standard deviation. "mnist" are those of MNIST's training set."""
 
@@ -95,14 +99,11 @@ class Model:
 
 
 def is_weights(model: str | Path | None) -> bool:
-    """Return whether a model is a file of weights by somebody else, which does not say what `INPUTS` it takes."""
-    if (
-        model is None
-        or str(model) in onnx_models.built_in()
-        or Path(model).suffix == ".onnx"
-        or not Path(model).is_file()
-    ):
+    """Return whether a model is a file by somebody else, which does not say what `INPUTS` it takes."""
+    if model is None or str(model) in onnx_models.built_in() or not Path(model).is_file():
         return False
+    if Path(model).suffix == ".onnx":
+        return foreign.kind_of(Path(model)) is not None
     if Path(model).suffix != ".safetensors":
         return True
     from digitnet.models import checkpoint
@@ -123,6 +124,11 @@ def open_model(model: str | Path | None = None, inputs: str | None = None, data_
         raise ModelError(f"input {inputs!r}: choose one of {', '.join(INPUTS)}")
     if model is None and not any(RUNS.glob(f"*/{WEIGHTS}")):
         model = onnx_models.DEFAULT
+    if model is not None and str(model) not in onnx_models.built_in() and (kind := foreign.kind_of(Path(model))):
+        program = foreign.program(Path(model), kind)
+        programs = {name: foreign.Foreign(program, *INPUTS[name]) for name in INPUTS}
+        chosen = inputs or _best_input(Path(model), programs, data_dir)
+        return Model(str(model), programs[chosen], {"input": chosen}, Path())
     if model is not None and (str(model) in onnx_models.built_in() or Path(model).suffix == ".onnx"):
         opened = onnx_models.classifier(model)
         _refuse(inputs, model)
@@ -176,6 +182,9 @@ def _best_input(path: Path, candidates: Mapping[str, Classifier], data_dir: str 
         for name, classifier in candidates.items()
     }
     best = max(right, key=lambda name: right[name])
+    if right[best] < POOR:
+        words = "%s: reads %.1f%% of %d validation digits at best; is it a network for MNIST's digits?"
+        log.warning(words, path, 100 * right[best], len(digits))
     others = ", ".join(f"{name} {share:.2%}" for name, share in right.items() if name != best)
     log.info(
         f"{path}: assuming --input {best}, which reads {right[best]:.2%} of {len(digits)} validation digits correctly "

@@ -116,6 +116,15 @@ def _check(content: bytes, what: str, left: list[int], operators: Container[int 
         raise _FaultError(f"has a tensor {tuple(dims[:8])} in {len(content):,} bytes; copy it again")
 
 
+def has_metadata(content: bytes, name: str) -> bool:
+    """Return whether a model has an entry of that name in its metadata; also true of what cannot be told."""
+    try:
+        entries = [value for number, value in _fields(content) if number == 14 and isinstance(value, bytes)]
+        return any(dict(_fields(entry)).get(1) == name.encode() for entry in entries)
+    except _FaultError:
+        return True
+
+
 def _long_metadata(value: int | bytes) -> bool:
     """Return whether an entry of the metadata, a key and a value, is longer than JSON may be."""
     if isinstance(value, int) or len(value) <= MAX_METADATA:
