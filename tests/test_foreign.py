@@ -146,7 +146,7 @@ def test_programs_are_scored_in_a_process_of_their_own(kind, example, drawn, tmp
     with caplog.at_level(logging.INFO):
         opened = open_model(path)
     assert opened.about == {"input": "mnist"}
-    assert "taken to have inputs as by --input mnist" in caplog.text
+    assert "assuming --input mnist" in caplog.text
     assert opened.classifier(drawn.images[:30]) == pytest.approx(probabilities(example, drawn[:30]), abs=1e-5)
     assert classifier(path, inputs="0..1")(drawn.images[:3]).shape == (3, 10)
 
@@ -222,7 +222,7 @@ def test_an_onnx_file_of_the_zoo_is_scored_by_the_inputs_it_takes(example, drawn
     with caplog.at_level(logging.INFO):
         opened = open_model(path)
     assert opened.about == {"input": "0..255"}
-    assert "taken to have inputs as by --input 0..255" in caplog.text
+    assert "assuming --input 0..255" in caplog.text
     assert opened.classifier(drawn.images[:30]) == pytest.approx(probabilities(example, drawn[:30]), abs=1e-5)
     expected = (probabilities(example, drawn).argmax(1) == drawn.labels).mean()
     assert evaluate(classifier(path, inputs="0..255"), drawn).accuracy == pytest.approx(expected, abs=0.002)
