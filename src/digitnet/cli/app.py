@@ -19,6 +19,7 @@ from digitnet.cli.compose import compose
 from digitnet.cli.data import data_app
 from digitnet.cli.evaluate import evaluate
 from digitnet.cli.export import export, trust
+from digitnet.cli.form import form_app
 from digitnet.cli.options import PREFIX
 from digitnet.cli.read import read
 from digitnet.cli.report import report
@@ -56,6 +57,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data_app, name="data")
+app.add_typer(form_app, name="form")
 app.command()(train)
 app.command()(read)
 app.command()(compose)

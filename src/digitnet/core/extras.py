@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "pdf": ("pypdfium2",),
+    "forms": ("pydantic", "reportlab"),
+    "xlsx": ("openpyxl",),
     "serve": ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvicorn"),
     "scale": ("fsspec", "pyarrow", "ray"),
     "train": ("filelock", "jinja2", "matplotlib", "onnx", "safetensors", "sklearn", "torch"),

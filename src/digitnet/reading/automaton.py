@@ -104,6 +104,29 @@ def _compare(one: int, other: int) -> int:
     return (one > other) - (one < other)
 
 
+def listed_part(numbers: Sequence[str]) -> Part:
+    """State: which of the sets of endings that may follow the digits so far (a minimal acyclic automaton)."""
+    known: dict[tuple[bool, tuple[int | None, ...]], int] = {}
+    nodes: list[tuple[bool, tuple[int | None, ...]]] = []
+
+    def node(some: list[str]) -> int:
+        branches: dict[str, list[str]] = {}
+        for number in some:
+            if number:
+                branches.setdefault(number[0], []).append(number[1:])
+        its = "" in some, tuple(node(branches[one]) if one in branches else None for one in DIGITS)
+        if its not in known:
+            known[its] = len(nodes)
+            nodes.append(its)
+        return known[its]
+
+    def step(state: State, digit: int) -> State | None:
+        following = nodes[state[0]][1][digit]
+        return None if following is None else (following,)
+
+    return Part((node(list(dict.fromkeys(numbers))),), step, lambda state: nodes[state[0]][0])
+
+
 def modulo_10_part(other: Callable[[int], int], lengths: tuple[int, ...], open_end: bool) -> Part:
     """State: digits so far; their sum if the last one is the number's last; their sum if one more follows."""
 

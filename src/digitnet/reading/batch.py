@@ -11,9 +11,13 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from digitnet.core.errors import ImageError
 from digitnet.imaging import pages
@@ -21,6 +25,8 @@ from digitnet.imaging.suffixes import PAGE_SUFFIXES
 from digitnet.reading.constraints import Rules
 from digitnet.reading.reader import Reader
 from digitnet.reading.result import Reading
+
+Result = TypeVar("Result")
 
 RESOURCE = "._"
 """How the names begin of the files that macOS lays beside others on foreign disks and in archives: never pictures."""
@@ -81,28 +87,53 @@ def read_all(
 ) -> Iterator[Read]:
     """Read files in their order, `jobs` pages at the same time; a file that cannot be read gives its error.
 
+    opened: as for `each_page`.
+    """
+    work = partial(reader.read_page, single=single, rules=rules)
+    for done in each_page(work, files, jobs=jobs, opened=opened):
+        yield Read(done.file, done.page, done.result, done.error)
+
+
+@dataclass(frozen=True)
+class Done(Generic[Result]):
+    """What `each_page` made of a page; result: None where the file could not be read, otherwise as `Read`."""
+
+    file: str
+    page: int
+    result: Result | None
+    error: str | None = None
+
+
+def each_page(
+    work: Callable[[NDArray[np.uint8]], Result],
+    files: Sequence[str],
+    *,
+    jobs: int = 1,
+    opened: Callable[[str], pages.Source] | None = None,
+) -> Iterator[Done[Result]]:
+    """Yield what `work` makes of every page of some files, in their order, `jobs` pages at the same time.
+
     opened: gives what a name stands for, such as the bytes of standard input for "-"; by itself a name is the path of
     a file. It is called once a name, in their order, and may raise ImageError. At most twice as many pages as jobs are
-    held at a time. While several are read OpenCV, in the whole process, uses no threads within one: they would only get
-    in each other's way.
+    held at a time. While several are worked on OpenCV, in the whole process, uses no threads within one: they would
+    only get in each other's way.
     """
     threads = cv2.getNumThreads()
     if jobs > 1:
         cv2.setNumThreads(1)
     with ThreadPoolExecutor(jobs) as pool:
-        waiting: deque[Read | tuple[str, int, Future[Reading]]] = deque()
+        waiting: deque[Done[Result] | tuple[str, int, Future[Result]]] = deque()
         try:
             for file in files:
                 number = 0
                 try:
                     source = opened(file) if opened else file
                     for number, page in enumerate(pages.pages(source, "standard input" if file == "-" else file), 1):
-                        future = pool.submit(reader.read_page, page, single=single, rules=rules)
-                        waiting.append((file, number, future))
+                        waiting.append((file, number, pool.submit(work, page)))
                         if len(waiting) >= 2 * jobs:
                             yield _done(waiting.popleft())
                 except ImageError as error:
-                    waiting.append(Read(file, number + 1, None, str(error)))
+                    waiting.append(Done(file, number + 1, None, str(error)))
             while waiting:
                 yield _done(waiting.popleft())
         finally:
@@ -110,5 +141,5 @@ def read_all(
             cv2.setNumThreads(threads)
 
 
-def _done(one: Read | tuple[str, int, Future[Reading]]) -> Read:
-    return one if isinstance(one, Read) else Read(one[0], one[1], one[2].result())
+def _done(one: Done[Result] | tuple[str, int, Future[Result]]) -> Done[Result]:
+    return one if isinstance(one, Done) else Done(one[0], one[1], one[2].result())

@@ -22,6 +22,7 @@ from digitnet.reading.automaton import (
     iban_part,
     isbn_part,
     lengths_part,
+    listed_part,
     modulo_10_part,
     range_part,
 )
@@ -42,6 +43,7 @@ class Rules:
     kind: one of `kinds.KINDS`: the permitted texts, including signs; all but "digits" need a line reader that knows
         signs. decimal: the decimal separator, "." or ","; order: of a date, one of `kinds.ORDERS`. These two determine
         the interpretation of the text (`values.py`); by themselves they permit everything.
+    listed: the permitted numbers, as digits with their leading zeros, such as those of a roster.
 
     Raises DataError if a constraint is invalid, or if no number can satisfy all of them.
     """
@@ -53,6 +55,7 @@ class Rules:
     kind: str | None = None
     decimal: str | None = None
     order: str | None = None
+    listed: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check the rules, each and together."""
@@ -74,11 +77,13 @@ class Rules:
             raise DataError(f"decimal {self.decimal!r} does not apply to kind {self.kind}; omit one of them")
         if self.kind not in (None, "digits") and (self.low, self.high) != (None, None):
             raise DataError(f"range {self._range()} applies only to kind digits, not to {self.kind}; omit one of them")
+        if self.listed is not None and not all(re.fullmatch("[0-9]+", number) for number in self.listed):
+            raise DataError("listed numbers: expected digits 0 to 9 only, and at least one")
         self.automaton()
 
     def __bool__(self) -> bool:
         """Return whether there is any constraint."""
-        return (self.lengths, self.low, self.high, self.checksum, self.kind) != (None,) * 5
+        return (self.lengths, self.low, self.high, self.checksum, self.kind, self.listed) != (None,) * 6
 
     def __str__(self) -> str:
         """Return the constraints in words: `length 4-6, range 0..5000, luhn`."""
@@ -94,6 +99,8 @@ class Rules:
             parts.append(f"kind {self.kind}" + (f" in the order {self.order}" if self.order else ""))
         if self.decimal:
             parts.append(f"decimals after {self.decimal!r}")
+        if self.listed is not None:
+            parts.append(f"one of {len(self.listed):,} listed")
         return ", ".join(parts) or "no rules"
 
     def allows(self, text: str) -> bool:
@@ -109,6 +116,8 @@ class Rules:
         if self.low is not None and (not text or _value(text) < _value(str(self.low))):
             return False
         if self.high is not None and (not text or _value(text) > _value(str(self.high))):
+            return False
+        if self.listed is not None and text not in self.listed:
             return False
         return self.checksum is None or checks(text, self.checksum)
 
@@ -181,6 +190,8 @@ def _parts(rules: Rules) -> list[Part]:
         parts.append(lengths_part(*rules.lengths))
     if rules.low is not None or rules.high is not None:
         parts.append(range_part(rules.low or 0, rules.high))
+    if rules.listed is not None:
+        parts.append(listed_part(rules.listed))
     if rules.checksum == "luhn":
         parts.append(modulo_10_part(doubled, (2,), open_end=True))
     elif rules.checksum == "ean":

@@ -115,6 +115,16 @@ def decode_kind(log_probs: NDArray[Any], alphabet: str, rules: Rules, count: int
     return sorted(paths, key=lambda path: (-path.probability, path.text))
 
 
+def decode_written(log_probs: NDArray[Any], alphabet: str, rules: Rules | None = None, count: int = 5) -> list[Path]:
+    """Return the most probable strings as they are written, signs included; otherwise as `decode`.
+
+    log_probs, alphabet: as for `decode_kind`.
+    """
+    probs = _probs(log_probs, alphabet)
+    automaton = (rules or Rules()).automaton(alphabet)
+    return _found(probs, automaton, *_behind(probs, automaton), alphabet, count)
+
+
 def written(log_probs: NDArray[Any], alphabet: str, text: str, rules: Rules | None = None) -> tuple[str, float]:
     """Return a number as it is written, with signs: the most probable string of `alphabet` whose digits are `text`.
 

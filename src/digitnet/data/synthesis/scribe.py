@@ -74,6 +74,15 @@ class Written:
         return "".join(character for character in self.written or "" if character.isdigit())
 
 
+@dataclass(frozen=True, eq=False)
+class Penman:
+    """One writer: a hand, a pen, and how a line is set."""
+
+    hand: Hand
+    pen: Pen
+    style: Style
+
+
 @dataclass
 class Sheet:
     """Ink in the making: an 8-bit canvas and the boxes of the characters on it."""
@@ -118,6 +127,17 @@ class Scribe:
                 return self._nothing()
             text = random_text(self.rng)
         return self._line(text)
+
+    def penman(self, pen: Pen | None = None) -> Penman:
+        """Return a random writer, with a random pen unless given."""
+        hands = self.groups[int(self.rng.choice(len(self.groups), p=self.shares))]
+        return Penman(hands[int(self.rng.integers(len(hands)))], pen or random_pen(self.rng), random_style(self.rng))
+
+    def ink(self, text: str, penman: Penman) -> NDArray[np.uint8]:
+        """Write a text with one writer's hand: ink (h, w) uint8, 255 full, digits `DRAWN` pixels high, cut to it."""
+        canvas = self._write(text, [penman.hand], penman.pen, penman.style)[0].canvas
+        left, top, wide, high = cv2.boundingRect((canvas > 60).astype(np.uint8))
+        return canvas[top : top + high, left : left + wide]
 
     def _line(self, text: str, word: bool = False) -> Written:
         rng = self.rng

@@ -1,0 +1,119 @@
+"""The commands `digitnet form`: templates of forms, blank sheets to print, and tables of what sheets hold."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from digitnet.cli.options import Line
+from digitnet.core.errors import DataError
+from digitnet.core.terminal import put, say
+from digitnet.core.text import listed
+
+if TYPE_CHECKING:
+    from digitnet.forms.sheets import Sheet
+    from digitnet.reading.batch import Done
+
+form_app = typer.Typer(
+    help="Forms: make templates, print blank sheets, read filled ones into a table.", no_args_is_help=True
+)
+
+
+@form_app.command("print")
+def print_blank(
+    template: Annotated[str, typer.Argument(help="A template such as grades.form.json, or marks, meters, order.")],
+    out: Annotated[Path, typer.Option(help="The PDF to write.")],
+) -> None:
+    """Write a blank sheet of a form as PDF, with marks at its corners.
+
+    Example: digitnet form print marks --out marks.pdf.
+    """
+    from digitnet.core.files import write_atomic
+    from digitnet.forms.examples import EXAMPLES, path_of
+    from digitnet.forms.printing import pdf
+    from digitnet.forms.template import load
+
+    form = load(path_of(template) if template in EXAMPLES else Path(template))
+    write_atomic(out, pdf(form))
+    width, height = form.page
+    put(f"{out}: a sheet of {width:g} x {height:g} mm; print it at its actual size")
+
+
+@form_app.command()
+def read(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Templates (*.form.json, or marks, meters, order), then pictures, PDFs, folders; - is standard input."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(show_default="standard output, as CSV", help="A .csv, .jsonl, .parquet or .xlsx file."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Sheets read at the same time.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a .csv or .jsonl that was stopped.")] = False,
+    line: Line = "line",
+) -> None:
+    """Read filled sheets into a table, a row a sheet: value, confidence and status of each field.
+
+    Example: digitnet form read grades.form.json scans/ --out grades.csv. With several templates each sheet is told by
+    its marks or its print. Exit status 2 where a sheet was refused or a file could not be read; the others are read.
+    """
+    from digitnet.forms.examples import EXAMPLES, path_of
+    from digitnet.forms.sheets import FormReader
+    from digitnet.forms.table import format_of, writer
+    from digitnet.forms.table import resume as go_on
+    from digitnet.forms.template import SUFFIX
+    from digitnet.reading.batch import each_page, pictures
+    from digitnet.reading.reader import Reader
+
+    templates = [path for path in paths if path.endswith(SUFFIX) or path in EXAMPLES]
+    sources = [path for path in paths if path not in templates]
+    if not templates or not sources:
+        raise DataError(f"expected templates such as grades{SUFFIX}, then pictures or folders of sheets")
+    format_of(out)
+    forms = FormReader(
+        Reader(line, threads=1 if jobs > 1 else 0),
+        [path_of(path) if path in EXAMPLES else Path(path) for path in templates],
+    )
+    files = pictures(sources)
+    done: set[str] = set()
+    if out is not None and out.exists():
+        if not resume:
+            raise DataError(f"{out}: exists already; go on with it by --resume, or name another --out")
+        done = go_on(out, forms.templates)
+    left = [file for file in files if file not in done]
+    if done:
+        say(f"{len(files) - len(left):,} of {len(files):,} files are in {out} already")
+    count = failed = doubtful = 0
+    with writer(out, forms.templates) as write:
+        for each in each_page(forms.read_page, left, jobs=jobs, opened=_opened):
+            write(each)
+            count += 1
+            failed += each.result is None or each.result.status == "refused"
+            doubtful += _told(each)
+    say(f"{count:,} {'sheet' if count == 1 else 'sheets'}, {failed:,} not read, {doubtful:,} with something to check")
+    if failed:
+        raise typer.Exit(2)
+
+
+def _told(each: Done[Sheet]) -> bool:
+    """Print what is not in order on a sheet; return whether anything of a sheet that was read is not."""
+    if each.result is None:
+        say(f"Error: {each.error}")
+        return False
+    sheet = each.result
+    notes = [*sheet.notes, *([f"it lay turned by {sheet.turned} degrees"] if sheet.turned else [])]
+    check = [f"{name} {its.status}" for name, its in sheet.fields.items() if its.status in ("unreadable", "ambiguous")]
+    if notes or check:
+        name = ("standard input" if each.file == "-" else each.file) + (f", page {each.page}" if each.page > 1 else "")
+        say(f"{name}: {'; '.join([*notes, *([listed(check, 8)] if check else [])])}")
+    return sheet.status != "refused" and bool(sheet.notes or check)
+
+
+def _opened(file: str) -> str | bytes:
+    return sys.stdin.buffer.read() if file == "-" else file

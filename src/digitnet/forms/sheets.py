@@ -1,0 +1,123 @@
+"""Reading sheets of forms: a page in, a row of fields out.
+
+forms = FormReader(Reader(), [Path("grades.form.json")])
+sheet = forms.read_page(page)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from digitnet.core.errors import DataError
+from digitnet.forms.agreement import agreed
+from digitnet.forms.answers import Answer, Option, answer, named, options_of
+from digitnet.forms.cutting import SCALE, Cut
+from digitnet.forms.printing import picture
+from digitnet.forms.reference import reference_of
+from digitnet.forms.registration import CORNERS, REASONS, Refused, Registered, Registrar
+from digitnet.forms.template import Field, Template, load_all
+from digitnet.imaging import pages
+from digitnet.reading.reader import Reader
+
+STATUSES = ("read", "partial", "blank", "refused")
+"""What became of a sheet: all of it was read; a corner is not seen; nothing is filled in; it is not read at all."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What a page holds as a form.
+
+    status: of `STATUSES`. form: the template's name, None where it was refused. turned: degrees clockwise by which the
+    sheet lay turned. code: of `registration.REASONS` where it was refused. notes: lines on what is not in order: why it
+    was refused, corners that are not seen, required fields that are empty, relations that do not hold. fields: the
+    answers, by name.
+    """
+
+    status: str
+    form: str | None
+    turned: int
+    fields: Mapping[str, Answer]
+    notes: tuple[str, ...] = ()
+    code: str | None = None
+
+
+class FormReader:
+    """Reads pages as sheets of the forms it knows. Safe to share between threads."""
+
+    def __init__(self, reader: Reader, templates: Sequence[Path]) -> None:
+        """Take a reader and the files of templates.
+
+        Raises DataError where a template is not one or cannot be recognised on paper, ImageError where its reference
+        picture cannot be read.
+        """
+        self.reader = reader
+        self.templates = load_all(templates)
+        self._printed: dict[str, NDArray[np.uint8]] = {}
+        references = []
+        for template, path in zip(self.templates, templates, strict=True):
+            if template.markers is not None:
+                self._printed[template.name] = picture(template, SCALE, texts=False)
+            elif template.reference is None:
+                raise DataError(f"{path}: has neither markers nor a reference picture to know its sheets by; add one")
+            else:
+                blank = pages.page(path.parent / template.reference)
+                references.append(reference_of(template, blank))
+                size = round(template.page[0] * SCALE), round(template.page[1] * SCALE)
+                self._printed[template.name] = np.asarray(
+                    cv2.resize(blank, size, interpolation=cv2.INTER_AREA), np.uint8
+                )
+        self._registrar = Registrar(self.templates, references)
+
+    def read_page(self, page: NDArray[np.uint8]) -> Sheet:
+        """Read a page (h, w) uint8, 0 black .. 255 white."""
+        place = self._registrar.register(page)
+        if isinstance(place, Refused):
+            return Sheet("refused", None, 0, {}, (f"{REASONS[place.code]}: {place.note}",), place.code)
+        template = place.template
+        answers: dict[str, Answer] = {}
+        cuts: dict[str, Cut] = {}
+        for field in template.fields:
+            if _hidden(field, place):
+                answers[field.name] = Answer("", 0.0, "hidden")
+                continue
+            its = answer(self.reader, page, place.to_page, field, self._printed[template.name])
+            answers[field.name] = its[0]
+            if its[1] is not None:
+                cuts[field.name] = its[1]
+        fields = {field.name: field for field in template.fields}
+
+        def options(name: str) -> Sequence[Option]:
+            return options_of(self.reader, fields[name], cuts[name]) if name in cuts else ()
+
+        answers, broken = agreed(answers, template.bounds(), options)
+        answers = {name: replace(its, name=named(fields[name], its.text)) for name, its in answers.items()}
+        return _sheet(place, answers, broken)
+
+
+def _hidden(field: Field, place: Registered) -> bool:
+    """Return whether a field is in the quarter of the sheet whose corner is not seen: it may be folded over."""
+    width, height = place.template.page
+    x, y = (field.box[0] + field.box[2]) / 2, (field.box[1] + field.box[3]) / 2
+    quarters = {0: (True, True), 1: (False, True), 2: (False, False), 3: (True, False)}
+    return any(quarters[corner] == (x < width / 2, y < height / 2) for corner in place.missing)
+
+
+def _sheet(place: Registered, answers: Mapping[str, Answer], broken: Sequence[str]) -> Sheet:
+    template: Template = place.template
+    notes = [f"the corner {CORNERS[corner]} is not seen; fields near it are not read" for corner in place.missing]
+    filled = [field for field in template.fields if answers[field.name].status not in ("empty", "hidden")]
+    blank = all(field.kind == "mark" and answers[field.name].text == "0" for field in filled)
+    if blank:
+        notes.append("nothing is filled in")
+    else:
+        empty = [field.name for field in template.fields if field.required and answers[field.name].status == "empty"]
+        notes += [f"required and empty: {', '.join(empty)}"] * bool(empty)
+        notes += [f"does not hold: {relation}" for relation in broken]
+    status = "partial" if place.missing else "blank" if blank else "read"
+    return Sheet(status, template.name, place.turned, answers, tuple(notes))
