@@ -27,7 +27,7 @@ from digitnet.core.errors import DataError
 from digitnet.core.files import fill
 from digitnet.core.npz import NUMBERS, Column
 from digitnet.core.text import reason
-from digitnet.data.pixels import SMALLEST, to_images, to_labels
+from digitnet.data.pixels import MIN_SIDE, to_images, to_labels
 
 MAX_BYTES = 4 << 30
 """Most bytes a data file may hold once decompressed: five million digits."""
@@ -213,9 +213,9 @@ def _columns(cells: list[str], header: bool, path: Path) -> tuple[slice, int | N
     """Return which columns of a CSV are pixels and which is the label, if one is; cells: its first line."""
     width = len(cells)
     sides = [math.isqrt(width), math.isqrt(max(width - 1, 0))]
-    if sides[0] >= SMALLEST and sides[0] ** 2 == width:
+    if sides[0] >= MIN_SIDE and sides[0] ** 2 == width:
         return slice(0, width), None
-    if sides[1] < SMALLEST or sides[1] ** 2 != width - 1:
+    if sides[1] < MIN_SIDE or sides[1] ** 2 != width - 1:
         raise DataError(f"{path}: {width} columns, expected {_PIXELS} pixels, or a label and {_PIXELS} pixels")
     if header and cells[-1].strip().lower() in LABELS:
         return slice(0, width - 1), width - 1

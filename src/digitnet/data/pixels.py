@@ -21,7 +21,7 @@ from digitnet.core.errors import DataError
 
 log = logging.getLogger("digitnet")
 
-SMALLEST, LARGEST = 8, 1024
+MIN_SIDE, MAX_SIDE = 8, 1024
 """Sides of images that are framed to 28x28 where they have another size, pixels."""
 
 FEW_LEVELS = 16
@@ -52,9 +52,9 @@ def to_images(values: NDArray[Any], name: object) -> NDArray[np.uint8]:
     values = _planes(values, name)
     height, width = values.shape[1:3]
     ready = (height, width) == (SIDE, SIDE)
-    if not ready and not (min(height, width) >= SMALLEST and max(height, width) <= LARGEST):
+    if not ready and not (min(height, width) >= MIN_SIDE and max(height, width) <= MAX_SIDE):
         raise DataError(
-            f"{name}: images of {width}x{height} pixels; expected 28x28, or {SMALLEST} to {LARGEST} per side"
+            f"{name}: images of {width}x{height} pixels; expected 28x28, or {MIN_SIDE} to {MAX_SIDE} per side"
         )
     factor = _factor(values, name)
     if not len(values) or (ready and factor == 1 and values.dtype == np.uint8 and values.ndim == 3):
