@@ -123,7 +123,7 @@ def test_evaluate_prints_how_sure_a_model_is_and_what_a_person_would_gain(export
     probs = classifier(exported)(drawn.images)
     wrong = probs.argmax(axis=1) != drawn.labels
     assert re.search(r"^Calibration: confidence and accuracy differ by \d\.\d\d% \(ECE, 15 bins\)$", out, re.MULTILINE)
-    rows = re.findall(r"^│ +([\d.]+) % │ +(-|[\d.]+ %) │ +([\d.]+) % │ +(\d+) │$", out, re.MULTILINE)
+    rows = re.findall(r"^│ +([\d.]+)% │ +(-|[\d.]+%) │ +([\d.]+)% │ +(\d+) │$", out, re.MULTILINE)
     assert [row[0] for row in rows] == ["0.00", "0.17", "0.50", "1.00", "2.00", "5.00"]
     surest = np.argsort(-probs.max(axis=1), kind="stable")
     for (_, threshold, share, errors), count in zip(rows, [600, 599, 597, 594, 588, 570], strict=True):
@@ -158,7 +158,7 @@ def test_evaluate_scores_every_corruption(exported, drawn, drawn_npz, digitnet, 
     fog = classifier(exported)(corrupt(drawn[:40], "fog").images).argmax(axis=1)
     assert found["accuracy"]["fog"] == metrics.accuracy_score(drawn.labels[:40], fog)
     out = digitnet("evaluate", "--model", exported, "--data", "few.npz", "--corrupt", "all")[1]
-    rows = re.findall(r"^│ (\w+) +│ +([\d.]+ %) +│ +(\d+) +│$", out, re.MULTILINE)
+    rows = re.findall(r"^│ (\w+) +│ +([\d.]+%) +│ +(\d+) +│$", out, re.MULTILINE)
     assert rows == [(name, percent(a), str(round(40 * (1 - a)))) for name, a in found["accuracy"].items()]
     assert f"Mean accuracy of {exported}: {percent(found['mean'])}" in out.replace("\n", " ")
 

@@ -357,7 +357,9 @@ def test_a_run_that_learnt_lines_is_exported_as_a_line_reader(tmp_path, monkeypa
     reader = export.export_run(tmp_path / "line-1", tmp_path / "mine.onnx")
     assert reader.about["recipe"] == "line"
     assert reader.about["test"]["n"] == scores.n
-    with pytest.raises(ModelError, match=r"reads whole numbers; score it with: digitnet evaluate --read"):
+    with pytest.raises(
+        ModelError, match=r"reads whole numbers; export it, then score it with: digitnet evaluate --rea"
+    ):
         open_model(tmp_path / "line-1")
     with pytest.raises(ModelError, match=r"reads whole numbers; score it with: digitnet evaluate --read"):
         classifier(tmp_path / "mine.onnx")
