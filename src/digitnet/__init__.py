@@ -1,4 +1,4 @@
-"""digitnet reads handwritten digits: off pictures, off MNIST, and it learns to, with confidences to act on.
+"""digitnet recognises handwritten digits and numbers in images, and trains the models that do it.
 
 Importing this package imports neither torch nor numpy; each public name loads its module when first used.
 """

@@ -1,4 +1,4 @@
-"""The command line: one command a verb. Whatever is heavy is imported inside the command that needs it."""
+"""The command line: one command per verb. Heavy packages are imported inside the commands that need them."""
 
 from __future__ import annotations
 

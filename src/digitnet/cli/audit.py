@@ -1,4 +1,4 @@
-"""The command that looks for wrong labels: `digitnet audit`."""
+"""The command `audit`, which finds wrong labels."""
 
 from __future__ import annotations
 

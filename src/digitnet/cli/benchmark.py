@@ -1,4 +1,4 @@
-"""The command that measures: `digitnet benchmark`."""
+"""The command `benchmark`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `compose`: pages to test reading with."""
+"""The command `compose`: test pages for reading."""
 
 from __future__ import annotations
 

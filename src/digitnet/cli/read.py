@@ -1,4 +1,4 @@
-"""The commands that read: `digitnet read`, and `digitnet compose` for pages to test it with."""
+"""The command `read`."""
 
 from __future__ import annotations
 

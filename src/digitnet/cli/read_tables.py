@@ -1,4 +1,4 @@
-"""`digitnet read` into tables: big jobs, by processes of this machine or on a Ray cluster."""
+"""`digitnet read` into tables: large jobs, in processes on this machine or on a Ray cluster."""
 
 from __future__ import annotations
 

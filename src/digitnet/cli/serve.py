@@ -1,4 +1,4 @@
-"""The command that serves: `digitnet serve`."""
+"""The command `serve`."""
 
 from __future__ import annotations
 

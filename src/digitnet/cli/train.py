@@ -1,4 +1,4 @@
-"""The command `train`, and how scores are printed after it."""
+"""The command `train`, and the scores it prints."""
 
 from __future__ import annotations
 

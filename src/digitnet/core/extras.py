@@ -1,4 +1,4 @@
-"""The extras of an installation: which packages each brings, and how to add one.
+"""The extras of an installation: the packages of each, and how to add one.
 
 digitnet comes as a checkout or as a wheel; no package index has it.
 """

@@ -1,4 +1,4 @@
-"""Whole files or none: how what digitnet keeps reaches the disk, how JSON is laid out, how bytes are unpacked."""
+"""Atomic files, the layout of JSON, and unpacking within limits."""
 
 from __future__ import annotations
 

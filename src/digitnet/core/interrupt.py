@@ -1,4 +1,4 @@
-"""What Ctrl-C does to the command line.
+"""Ctrl-C on the command line.
 
 PyTorch and NumPy call Python from C++ while they are imported. A KeyboardInterrupt there is dropped, so that a part of
 the module stays away, or it aborts the process. So Ctrl-C raises it only while a command works and imports nothing;

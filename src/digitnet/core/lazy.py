@@ -1,4 +1,4 @@
-"""Exports that load their module when they are first used."""
+"""Exports that load their module on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays out of numpy archives of any origin: `read(path, {"images": Column(...)}, limit)`.
+"""Arrays from numpy archives of any origin: `read(path, {"images": Column(...)}, limit)`.
 
 numpy's own reader allocates what a header claims. Here the header is checked first against what is expected, and
 memory grows as bytes arrive. Nothing is unpickled.

@@ -1,4 +1,4 @@
-"""What all commands say things with: results on standard output, everything else on standard error."""
+"""Output of all commands: results on standard output, everything else on standard error."""
 
 from __future__ import annotations
 

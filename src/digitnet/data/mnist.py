@@ -1,4 +1,4 @@
-"""MNIST: its files to the last bit, where to get them, and which of its test labels are wrong."""
+"""MNIST: its files with their checksums, where to get them, and which of its test labels are wrong."""
 
 from __future__ import annotations
 

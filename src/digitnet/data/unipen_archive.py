@@ -1,4 +1,4 @@
-"""The format of the UNIPEN archive: what a pen did, in files that include one another, and labels that name parts.
+"""The format of the UNIPEN archive: pen trajectories in files that include one another, and labels of their parts.
 
 A page in `data/` includes files of `include/`. `.PEN_DOWN` and `.PEN_UP` begin components, which are numbered together,
 from 0, through all that a page includes; those without a point do not count. `.COORD` names the columns of their

@@ -1,4 +1,4 @@
-"""Two models on the same digits: where they differ, and whether that could be chance."""
+"""Two models on the same digits: where they differ, and whether this may be chance."""
 
 from __future__ import annotations
 

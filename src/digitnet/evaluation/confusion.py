@@ -1,4 +1,4 @@
-"""The confusion matrix: as a picture in a file, as figures, as shares."""
+"""The confusion matrix: as an image file, as figures, as shares."""
 
 from __future__ import annotations
 

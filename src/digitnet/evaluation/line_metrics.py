@@ -1,4 +1,4 @@
-"""Scores of whole numbers: how many were read exactly, and how many characters."""
+"""Scores of whole numbers: the share read exactly, and character errors."""
 
 from __future__ import annotations
 

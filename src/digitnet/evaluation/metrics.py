@@ -1,4 +1,4 @@
-"""How good a classifier is: `evaluate(classifier, digits) -> Scores`.
+"""The scores of a classifier: `evaluate(classifier, digits) -> Scores`.
 
 Everything is computed with numpy from two columns, the true digits and the predictions; the tests compare it with
 scikit-learn.

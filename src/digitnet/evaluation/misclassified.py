@@ -1,4 +1,4 @@
-"""A run's scores with the digits it got wrong: kept beside its weights, and read again."""
+"""The misread digits of a run: saved beside its weights, and loaded with its scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is this installation whole? Versions, extras, and every built-in model: its hash, and what it says to drawings."""
+"""The check of an installation: versions, extras, and the hash and accuracy of every built-in model."""
 
 from __future__ import annotations
 

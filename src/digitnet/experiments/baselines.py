@@ -1,4 +1,4 @@
-"""What the networks are measured beside: four classical learners of scikit-learn, on pixels / 255.
+"""The baselines of the benchmark: four classical learners of scikit-learn, on pixels / 255.
 
 A network's file is calibrated on the validation digits, so these are too, by scikit-learn's own temperature scaling:
 logits are divided by one number, the one at which those digits' labels are most probable. Logits are the decision

@@ -1,4 +1,4 @@
-"""Finding wrong labels: each digit is judged by a network that has never seen it, and confident learning decides.
+"""Finding wrong labels: each digit is judged by networks that have never seen it, and by confident learning.
 
     for fold in out_of_fold(digits):
         probs[fold.rows] += fold.probs

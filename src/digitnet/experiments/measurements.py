@@ -1,4 +1,4 @@
-"""What a benchmark measures of a model: each measurement a function, `Fitted` -> some numbers.
+"""The measurements of a benchmark, each a function from `Fitted` to numbers.
 
 Accuracy, calibration and selection are those of `evaluate`, on the digits of `suite.py`; here are how digits are told
 from what is none, and throughput.

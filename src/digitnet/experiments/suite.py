@@ -1,4 +1,4 @@
-"""The digits of a benchmark: those learnt from and tested on, spoilt ones, other people's, and what is no digit."""
+"""The data of a benchmark: training and test digits, corrupted ones, other sources, and images that are not digits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A benchmark's cells as a table: Markdown to read, CSV to compute with, LaTeX to print."""
+"""The tables of a benchmark: Markdown to read, CSV to compute with, LaTeX to print."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a decoder may be given: bounds on the memory and the work that a file's header asks for, known beforehand."""
+"""Limits for decoders: bounds on the memory and work of a file, computed from its header before decoding."""
 
 from __future__ import annotations
 

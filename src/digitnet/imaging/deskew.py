@@ -1,4 +1,4 @@
-"""Turning the ink of a tilted page upright."""
+"""Deskewing the ink of a tilted page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pieces of ink are one number: connected parts -> groups, by size, height and gap.
+"""Grouping of ink: connected components -> numbers, by size, height and gap.
 
 The constants were chosen on composed pages of handwritten digits; lengths in units of a digit's height follow from
 how people write: a stroke is 1/20 to 1/4 of it, a gap inside a number rarely 4/5.

@@ -1,4 +1,4 @@
-"""How strongly each pixel of a grey page is inked, whatever the light, the paper and which of them is darker.
+"""Separation of ink from background: how strongly each pixel is inked, for any light, paper and polarity.
 
 Paper is measured in cells as the brightest (for light ink the darkest) around, ink as what stands out from it. Light
 and shadow, the grain of the paper and patterns fainter than the writing are flattened. Not covered: what the ink is.

@@ -1,4 +1,4 @@
-"""The lines of a page: turned level, and those that were printed to write on taken away.
+"""Removal of ruled lines, underlines and the borders of boxes.
 
 A rule, of ruled or squared paper, under a number or around a box, is straight, level (or upright) to about half a
 degree, long and thin. It is blanked, but not where a stroke crosses it. Upright ones go only where they end on two

@@ -1,4 +1,4 @@
-"""The one normaliser: ink of any size to the 28x28 frame of MNIST.
+"""The only normalisation: ink of any size to the 28x28 frame of MNIST.
 
 How MNIST framed its digits was reconstructed by Yadav and Bottou, "Cold Case: The Lost MNIST Digits" (2019): the
 tight box of the ink, made square and at least 10 pixels wide; doubled until it is 20 or wider; area-resampled to

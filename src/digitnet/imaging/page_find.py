@@ -1,4 +1,4 @@
-"""Where numbers are, as the page network sees it: a colour page -> oriented boxes in reading order, and their strips.
+"""Finding numbers with the page network: a colour page -> oriented boxes in reading order, and their strips.
 
 The page is looked at whole, at a scale at which writing of usual size is well seen, and once much smaller, for
 numbers as large as the page. Not covered: what the numbers are.

@@ -1,4 +1,4 @@
-"""The numbers of a page as the page network finds them: regions, with the pictures that the line reader is given."""
+"""The regions found by the page network, with their images for the line reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a user has, to upright grey pages: files, bytes, streams, Pillow images and arrays.
+"""From any input to upright grey pages: files, bytes, streams, Pillow images and arrays.
 
 A picture becomes grey by ITU-R BT.601 luma (as Pillow has it: 0.299 R + 0.587 G + 0.114 B), is turned as its EXIF
 orientation says, and lies on white where it is transparent; on black, where all it shows is light ink. Values of more

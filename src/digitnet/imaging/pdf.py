@@ -1,4 +1,4 @@
-"""The pages of a PDF as grey images, drawn by PDFium: scans at the resolution they have, everything else at `DPI`."""
+"""The pages of a PDF as grey images, rendered by PDFium: scans at their own resolution, everything else at `DPI`."""
 
 from __future__ import annotations
 

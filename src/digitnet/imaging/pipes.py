@@ -1,4 +1,4 @@
-"""Reading a named pipe, without waiting for ever for somebody to write to it."""
+"""Reading a named pipe, with a limit on waiting for a writer."""
 
 from __future__ import annotations
 

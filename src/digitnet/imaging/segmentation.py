@@ -1,4 +1,4 @@
-"""Where numbers are: a grey page -> regions that each hold one handwritten number, in reading order.
+"""Segmentation without a model: a grey page -> regions with one handwritten number each, in reading order.
 
 The page's ink (`ink.py`) is turned upright and ruled lines and boxes are taken away (`line_removal.py`); what is left
 falls into connected parts, and the parts of one number are put together (`grouping.py`). Not covered: whether a region

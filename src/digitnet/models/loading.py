@@ -1,4 +1,4 @@
-"""`digitnet.classifier`: a single digit's model by its name or path, whatever kind of model that is."""
+"""Opening single-digit models of any kind by name or path: `digitnet.classifier`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Model files: what they name, how they are opened, tried and asked, whether they classify digits or read lines."""
+"""Model files of classifiers and line readers: opening, validating and running them."""
 
 from __future__ import annotations
 

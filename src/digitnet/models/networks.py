@@ -1,4 +1,4 @@
-"""The networks, and the shell that turns one into a classifier of uint8 images."""
+"""The networks, and the wrapper that turns one into a classifier of uint8 images."""
 
 from __future__ import annotations
 

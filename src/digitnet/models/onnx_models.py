@@ -1,4 +1,4 @@
-"""Models that need no torch: a built-in name or an `.onnx` file -> `Classifier` or `LineReader`, on ONNX Runtime.
+"""Models without PyTorch: a built-in name or an `.onnx` file -> `Classifier` or `LineReader`, on ONNX Runtime.
 
 A model file holds all that decides its answer: it takes (n, 28, 28) uint8 images as they are, and gives calibrated
 probabilities and how digit-like each image is; or strips of numbers, and gives each column's classes and boxes.

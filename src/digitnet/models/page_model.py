@@ -1,4 +1,4 @@
-"""The page network as a model file: an ONNX session that gives the maps of a page."""
+"""The page network as a model file: an ONNX session that returns the maps of a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page network: a colour page -> maps of where its numbers are, which way they run and what else is inked."""
+"""The page network: a colour page -> maps of the positions and directions of its numbers, and of other ink."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which images a model was trained on: `trained_on(about, own) -> ImageSet`, so that scores on them are known for it.
+"""The images that a model was trained on, `trained_on(about, own) -> ImageSet`, to detect scores on them.
 
 A set keeps the first 40 bits of each image's SHA-256: 3.3 bytes an image once packed. An image that is not in MNIST's
 60,000 is taken for one of them once in 18 million times. Images are compared to the pixel: what was turned, scaled,

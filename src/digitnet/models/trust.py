@@ -1,4 +1,4 @@
-"""Model files that are opened although digitnet does not know all that is in them: this user's own, by their SHA-256.
+"""The user's list of trusted model files, by SHA-256, which may contain operators beyond digitnet's own.
 
 `export` records a file that digitnet would otherwise refuse; `digitnet trust FILE` records one from another machine.
 The list belongs to the user, and each line is a SHA-256 and, for people, a path.

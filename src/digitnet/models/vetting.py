@@ -1,4 +1,4 @@
-"""What an ONNX file may hold before ONNX Runtime sees it, told from its bytes; and a trial before it is used.
+"""Validation of ONNX files: their bytes before ONNX Runtime sees them, and a trial run before they are used.
 
 A model of digitnet's is a chain of a few dozen plain operators over weights that lie in the file. Whatever else ONNX
 can say is refused by its place in the file: operators outside `OPERATORS` or of another domain, subgraphs (If, Loop,

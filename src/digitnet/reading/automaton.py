@@ -1,4 +1,4 @@
-"""Rules as a finite automaton, so that a decoder can sum and search over all permitted texts without listing them.
+"""Constraints as a finite automaton, so a decoder can sum and search over all permitted texts without listing them.
 
 Every rule of digits is here digit by digit from the left, as a state and how a digit changes it; `constraints.py` and
 `checksums.py` have the same rules as plain arithmetic. The tests hold one against the other.

@@ -1,4 +1,4 @@
-"""Many pictures: which files are meant, reading them one after the other or side by side, and scoring against truth.
+"""Many images: listing the files, and reading them one at a time or in parallel.
 
 for read in read_all(Reader(), pictures(["scans/"])):
     print(read.file, read.error or read.reading.text)

@@ -1,4 +1,4 @@
-"""Whether anything is written in a picture that should hold one number, and how probable it is that nothing is.
+"""Blank fields: whether anything is written in an image of one number, and the probability that nothing is.
 
 A blank field still has contrast: rules and boxes to write in, dust, patterns, grain and shadow. Ink that is not a rule
 and is at least as large as the smallest digit is taken for writing. In either case, the stronger the remaining

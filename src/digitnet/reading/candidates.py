@@ -1,4 +1,4 @@
-"""What the line reader says of one region, decoded: the texts it may show, with and without the rules."""
+"""Candidates of one region: the decoded texts of the line reader, with and without constraints."""
 
 from __future__ import annotations
 

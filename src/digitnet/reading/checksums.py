@@ -1,4 +1,4 @@
-"""Check digits, as the plain arithmetic of their standards.
+"""Check digits, with the arithmetic of their standards.
 
 - `luhn`: the check digit of ISO/IEC 7812-1, annex B: payment cards, IMEI, many customer numbers; two digits or more.
 - `isbn`: ISBN-10 (ISO 2108; weights 10 to 1, modulo 11) and ISBN-13 (978 or 979, then as `ean`). An ISBN-10 whose

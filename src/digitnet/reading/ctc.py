@@ -1,4 +1,4 @@
-"""What a line reader saw, as text: the most probable strings, where their characters are, what else each may be.
+"""Decoding a line reader's output: the most probable texts, the positions of their characters, and alternatives.
 
 A line reader is a network trained with connectionist temporal classification (CTC; Graves et al., "Connectionist
 Temporal Classification", 2006). For a strip it gives (T, N + 1) log-probabilities, a row for each of T frames from

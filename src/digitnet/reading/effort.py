@@ -1,4 +1,4 @@
-"""How much of a page is read: the places found on it, from its top, up to so much work."""
+"""The limit on work per page: the regions that are read, from the top of the page."""
 
 from __future__ import annotations
 

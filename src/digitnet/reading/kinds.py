@@ -1,4 +1,4 @@
-"""What a number of a kind may look like, written out: decimals, dates, times, phone numbers, fractions.
+"""The permitted texts of each kind: decimals, dates, times, phone numbers, fractions.
 
 A kind is a regular language over digits and signs. Languages are built from `one`, `then`, `either`, `some` and `maybe`
 and stepped through character by character by their derivatives (Brzozowski, "Derivatives of Regular Expressions",

@@ -1,4 +1,4 @@
-"""What was read, as text, JSON, lines of JSON or CSV, page by page as it comes; and going on with such a file."""
+"""Results as text, JSON, JSON lines or CSV, page by page as they arrive; and resuming such a file."""
 
 from __future__ import annotations
 

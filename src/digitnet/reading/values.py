@@ -1,4 +1,4 @@
-"""What a written number stands for: a decimal, a date, a time of day, a fraction, the digits of a phone number.
+"""The value of a written number: a decimal, a date, a time of day, a fraction, the digits of a phone number.
 
 A text may stand for several values: 1.159 is one and a bit or over a thousand, 03/04/96 is in March or April. Then all
 of them are given, and the caller sees that the text is ambiguous. `kinds.py` has the same texts as languages to search

@@ -1,4 +1,4 @@
-"""A reading, step by step, as one picture: the page, its ink, the numbers, and what the line reader saw of each."""
+"""A reading, step by step, as one image: the page, its ink, the numbers, and the line reader's input for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work for a few threads, and a bounded number of requests that may wait for them.
+"""Work for a few threads, and a limited number of requests that may wait for them.
 
 A batch is whatever waits for the same function when a thread becomes free: an idle server makes nobody wait for
 company, a busy one joins what came meanwhile. Everything here happens on the event loop but the work itself.

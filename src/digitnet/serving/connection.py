@@ -1,4 +1,4 @@
-"""A connection from a client: limits on how long it may stay unfinished, and on how many one client may have.
+"""Connections: limits on unfinished requests, and on the connections of one client.
 
 uvicorn's own time-out runs only while a connection is idle: one byte stops it, and no other clock starts. So half a
 request could stay open for ever, its headers could be of any size, and an answer that nobody reads stayed in memory.

@@ -1,4 +1,4 @@
-"""What the bodies of requests hold: files, data URLs, images as JSON or `.npy`."""
+"""The contents of request bodies: files, data URLs, images as JSON or `.npy`."""
 
 from __future__ import annotations
 

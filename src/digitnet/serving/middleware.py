@@ -1,4 +1,4 @@
-"""What stands before the service: who may ask, what every answer carries, what is counted of it.
+"""The middleware of the service: access checks, headers of every response, and metrics.
 
 One layer of plain ASGI around the whole application: it costs microseconds, and even what fails inside passes it.
 """

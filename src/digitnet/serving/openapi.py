@@ -1,4 +1,4 @@
-"""What /openapi.json, and the page /docs made of it, tell of each route besides what FastAPI knows.
+"""Descriptions for /openapi.json and the page /docs, in addition to FastAPI's own.
 
 The examples of answers are not written by hand: `Service.warm_up` gives the real ones.
 """

@@ -1,4 +1,4 @@
-"""Problems as HTTP tells them: application/problem+json, RFC 9457."""
+"""Errors over HTTP: application/problem+json, RFC 9457."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service as one process or several: uvicorn, its signals, and what a process needs."""
+"""The service in one process or several: uvicorn, signals, and limits on open files."""
 
 from __future__ import annotations
 

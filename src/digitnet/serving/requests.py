@@ -1,4 +1,4 @@
-"""What comes in over HTTP, held to limits while it comes: bodies, and the files of a form.
+"""Receiving requests within limits: bodies, and the files of a form.
 
 Nothing here touches a disk: a form's files are collected in memory, where Starlette would spool them to a file.
 """

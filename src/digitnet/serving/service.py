@@ -1,4 +1,4 @@
-"""What the service does with what comes in: reading, classifying, looking inside. It knows nothing of HTTP's routes.
+"""The work of the service: reading, classifying, inspecting. It is independent of the HTTP routes.
 
 Reading goes file by file, in a thread for `SLICE` seconds and then behind whoever waits: a long PDF holds nobody up.
 Classifying joins the images of all who wait. Joining the pages of several readers would buy nothing: the line reader

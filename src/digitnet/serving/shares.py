@@ -1,4 +1,4 @@
-"""Something limited, of which no client may take more than a share: connections, and the memory of arriving bodies."""
+"""Limited resources with a maximum share per client: connections, and the memory of arriving bodies."""
 
 from __future__ import annotations
 

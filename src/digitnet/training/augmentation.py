@@ -1,4 +1,4 @@
-"""Batches of digits in, the same digits written otherwise out.
+"""Augmentation of batches of digits.
 
 Every function takes images (n, 1, 28, 28) float in 0..1 and a `torch.Generator` on the same device, and gives a new
 batch of the same shape, type and range. Strength 0 is the identity. No image is ever looked at alone: one call is a

@@ -1,4 +1,4 @@
-"""A run -> one `.onnx` file, calibrated and proven equal to torch before it is written.
+"""A run -> one `.onnx` file, calibrated and compared with PyTorch before it is written.
 
 For a classifier two things are fitted here, on the run's validation digits alone. The temperature divides the logits so
 that the probabilities mean what they say (Guo et al., "On Calibration of Modern Neural Networks", 2017). Digit-ness is

@@ -1,4 +1,4 @@
-"""Export of a line reader: calibrated on lines that it was not trained on, its weights stored as 16-bit floats."""
+"""Export of a line reader: calibrated on held-out lines, with weights stored as 16-bit floats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learning to read whole numbers: fresh lines for every epoch, and a loss for characters, digits' boxes and presence.
+"""Training the line reader: new lines in every epoch, and a loss for characters, boxes and presence.
 
     for epoch in train_lines(network, teach, valid, config, out): ...
 

@@ -1,4 +1,4 @@
-"""Whose hands the line reader learns from: real pens, MNIST's digits, handwriting fonts and invented hands.
+"""The writers of the line reader's training data: pen trajectories, MNIST, handwriting fonts, synthetic handwriting.
 
 Some writers and digits are held out: reading is validated and calibrated on hands that it has not seen.
 """

@@ -1,4 +1,4 @@
-"""The main job, learning: `for epoch in train(network, digits, valid, config, out)`.
+"""The training loop: `for epoch in train(network, digits, valid, config, out)`.
 
 The digits live in memory as one tensor and are augmented a batch at a time. Every epoch draws its randomness from
 its own seed and is saved before it is yielded, so that a run can be stopped anywhere and resumed to the same bits.

@@ -1,4 +1,4 @@
-"""Muon, the optimizer that makes one pass over MNIST enough.
+"""The optimizer Muon, for which one epoch on MNIST suffices.
 
 PyTorch's own `torch.optim.Muon` takes matrices only; this one takes convolutions too, as matrices with one row per
 output channel, and needs about a third of the arithmetic (see `orthogonal`).

@@ -1,4 +1,4 @@
-"""What is no digit, made from what is at hand: letters, digits in twos and in pieces, scribbles, shapes.
+"""Images that are not digits: letters, pairs and pieces of digits, scribbles, shapes.
 
 As everything in `augmentation.py`: (n, 1, 28, 28) float in 0..1, whole batches, randomness passed in.
 """

@@ -1,4 +1,4 @@
-"""Writing a network as an ONNX file: traced by PyTorch, with metadata, and tried before it is put in its place."""
+"""Writing a network as an ONNX file: traced by PyTorch, with metadata, and tested before it is renamed into place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the page network learns: its loss, and what is done to composed pages each time they are shown again."""
+"""Training the page network: its loss, and the augmentation of composed pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run from its first setting to its scores: start or reopen it, train it, finish it.
+"""A run from its settings to its scores: start or reopen it, train it, finish it.
 
     run = start(RECIPES["quick"])
     for epoch in run.train():

@@ -1,4 +1,4 @@
-"""Who writes a page: what is written on it, in which hand, ink and size, and where print stands."""
+"""The author of a page: its texts, handwriting, ink and size, and the places of print."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flowcharts, pictures and drawings."""
+"""Flowcharts, images and drawings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages to learn finding from, made at random and on purpose: everything that people bring, with the truth known.
+"""Composed pages to train the page network on: everything that users photograph or scan, with known positions.
 
 A page is a sheet of some paper on which a few blocks stand: numbers, tables, boxes of one digit each, forms,
 flowcharts, notes, print, pictures; then it is photographed. All randomness comes from one numpy generator.

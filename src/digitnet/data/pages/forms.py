@@ -1,4 +1,4 @@
-"""Marks that aren't writing: rules, boxes, rings, ticks, doodles, stamps, bars, specks."""
+"""Marks other than writing: ruled lines, boxes, rings, ticks, doodles, stamps, bars, specks."""
 
 from __future__ import annotations
 

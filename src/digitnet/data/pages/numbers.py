@@ -1,4 +1,4 @@
-"""Numbers on a page: in rows, lists, sums, strewn; ringed, underlined, struck out; one alone."""
+"""Numbers on a page: in rows, lists and sums, or scattered; circled, underlined, struck out; single ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a scanner or a camera makes of a sheet: place and angle, desk and lid, light, blur, grain, compression."""
+"""Scans and photos of a sheet: position and angle, desk and lid, light, blur, grain, compression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Print on a sheet: text in many fonts, of which the numbers are known.
+"""Print on a sheet: text in many fonts, with known numbers.
 
 Fonts are drawn once into an atlas, so that composing needs neither Pillow nor the fonts themselves.
 """

@@ -1,4 +1,4 @@
-"""A sheet in the making: its picture, the kind of ink at every pixel, and the numbers on it with their places.
+"""A sheet being composed: its image, the kind of ink at every pixel, and its numbers with their positions.
 
 Not covered: who writes (`writers.py`), what is written where (`compose.py`) and what a camera makes of it
 (`photo.py`).

@@ -1,4 +1,4 @@
-"""Tables, whose every cell is a number of its own, and fields of boxes, which are one number each."""
+"""Tables with one number per cell, and comb fields with one number each."""
 
 from __future__ import annotations
 

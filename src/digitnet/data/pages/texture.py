@@ -1,4 +1,4 @@
-"""What is seen around and on paper and isn't writing: desks, cloth, stones, leaves, walls, things, drawings."""
+"""Surroundings and textures of paper: desks, cloth, stones, leaves, walls, objects, drawings."""
 
 from __future__ import annotations
 

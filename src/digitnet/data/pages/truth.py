@@ -1,4 +1,4 @@
-"""What the page network should answer to a composed page: maps of its numbers, drawn from their quads."""
+"""The target maps of the page network for a composed page, drawn from the quads of its numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People who write: one hand and one pen each, from pen trajectories, straight at the size that writing has on a sheet.
+"""Synthetic writers: one handwriting and one pen each, from pen trajectories, at the size of writing on a sheet.
 
 Thin pens stay thin so. Not covered: what is written where (`author.py`).
 """

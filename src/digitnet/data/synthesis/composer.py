@@ -1,4 +1,4 @@
-"""Numbers as people write them, made from single digits: what the line reader learns from, and test pages with truth.
+"""Handwritten numbers composed of single digits: training data of the line reader, and test pages with ground truth.
 
 A number is written by one writer: digits of one hand set along a baseline, apart, touching or overlapping, slanted,
 drifting, with the dots, dashes, joining strokes and signs that stand beside amounts; drawn with one pen on paper with

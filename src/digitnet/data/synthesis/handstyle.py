@@ -1,4 +1,4 @@
-"""How one writer sets a line and shapes its characters: slant, width, gaps, shaking, joined strokes and hooks."""
+"""The style of one writer: slant, width, gaps, tremor, joined strokes and hooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paper and what a scanner or a camera makes of it: patterns, rules, boxes, light, grain, compression, thresholds."""
+"""Paper and its scans or photos: patterns, ruled lines, boxes, light, grain, compression, thresholds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pens: how a trajectory becomes ink, from a hard pencil to a marker.
+"""Pens: from a trajectory to ink, from a hard pencil to a marker.
 
 A pen draws strokes that are given in pixels on a canvas; what it leaves is soft ink, 0 for paper and 1 for full ink.
 """

@@ -1,4 +1,4 @@
-"""Numbers as people write them, drawn anew from pen trajectories and single digits, with signs and surroundings.
+"""Handwritten numbers drawn from pen trajectories and single digits, with signs and surroundings.
 
 One writer's own digits and signs are kept together, perturbed smoothly, set along a baseline, joined or lifted, drawn
 by one pen and put on paper (`paper.py`). All randomness comes from one numpy generator: a seed gives the same bytes.

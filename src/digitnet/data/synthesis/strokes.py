@@ -1,4 +1,4 @@
-"""Digits drawn from a table of how the world writes them: flagged ones, barred sevens, hooked nines, open fours.
+"""Digits drawn from a table of national shapes: flagged ones, barred sevens, hooked nines, open fours.
 
 MNIST's writers went to school in the United States; other countries' shapes are rare in it or missing. Here each
 shape is a few strokes through points that are shaken, stretched, slanted and drawn with a random pen.

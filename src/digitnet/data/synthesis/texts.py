@@ -1,4 +1,4 @@
-"""What people write where a number belongs: amounts, decimals, dates, times, phone numbers, fractions."""
+"""Random texts of numbers: amounts, decimals, dates, times, phone numbers, fractions."""
 
 from __future__ import annotations
 

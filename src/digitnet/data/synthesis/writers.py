@@ -1,4 +1,4 @@
-"""Who writes: digits sorted into hands of one pen and slant, fonts, and invented hands, for `composer.py`."""
+"""Writers for `composer.py`: digits grouped by pen and slant, fonts, and synthetic handwriting."""
 
 from __future__ import annotations
 

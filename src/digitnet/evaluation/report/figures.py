@@ -1,4 +1,4 @@
-"""The figures that a report has, each with its caption, words for who cannot see it, and its data."""
+"""The figures of a report, each with its caption, alternative text and data."""
 
 from __future__ import annotations
 

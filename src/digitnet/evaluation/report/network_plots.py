@@ -1,4 +1,4 @@
-"""The figures of what is inside a network: filters, what layers make of a digit, the ink that decided, a map."""
+"""Figures of a network's internals: filters, the layers' output for a digit, the decisive ink, a map."""
 
 from __future__ import annotations
 

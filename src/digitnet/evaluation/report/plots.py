@@ -1,4 +1,4 @@
-"""The charts of a report: how it learnt, how sure, how sturdy, how far it carries, and where two models differ."""
+"""The charts of a report: training, calibration, rejection, robustness, transfer, and differences of two models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The style of all figures, how they are kept, and the confusion matrix; `plots.py` and `network_plots.py` draw on.
+"""The style of all figures, and their formats; `plots.py` and `network_plots.py` draw them.
 
 A figure's colours stand for roles: as SVG it follows its page into the dark, as PNG it is on white paper.
 Data is told apart by the colours of Okabe and Ito ("Color Universal Design", 2008), which colour-blind people tell

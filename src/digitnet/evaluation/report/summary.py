@@ -1,4 +1,4 @@
-"""What the numbers of a report mean, in plain sentences."""
+"""The summary of a report, in sentences."""
 
 from __future__ import annotations
 

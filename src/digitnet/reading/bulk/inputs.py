@@ -1,4 +1,4 @@
-"""Where a big job's pictures are and where its tables go: folders, patterns, Parquet files of pictures, addresses.
+"""Inputs and outputs of a large job: folders, patterns, Parquet files of images, addresses.
 
 An address (`s3://bucket/scans/`) is opened by pyarrow where it can (S3, Google Cloud Storage, Azure, HDFS), else by
 fsspec with whatever package that asks for. Nothing else is ever fetched.

@@ -1,4 +1,4 @@
-"""A big job: what it reads, cut into parts that are each done or not; so it can be stopped anywhere and gone on with.
+"""A large job, divided into parts that are each finished or not, so it can be stopped at any time and resumed.
 
     DIR/manifest.json                 what was asked: how many inputs, models, rules; written last of all that begins
     DIR/inputs.parquet                the files to read, sorted; for Parquet files of pictures also how many rows

@@ -1,4 +1,4 @@
-"""The tables of a big job, as bytes of Parquet: a row a number, a row a page, a row an input that could not be read."""
+"""The tables of a large job as Parquet: one row per number, per page, and per input that could not be read."""
 
 from __future__ import annotations
 

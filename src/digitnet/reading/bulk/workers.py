@@ -1,4 +1,4 @@
-"""A big job by many processes, each with a `Reader` of its own: on this machine, or on a Ray cluster by Ray Data.
+"""A large job in many processes, each with its own `Reader`: on this machine, or on a Ray cluster with Ray Data.
 
 Between them go numbers of parts and counts of inputs alone; pictures are opened, and tables written, by those that
 read. So nothing piles up, and what a dead process had begun is simply read again. On a cluster the folder of the job
