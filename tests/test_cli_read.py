@@ -530,7 +530,7 @@ def test_a_page_without_numbers_and_what_is_left_out_are_explained(digitnet, mon
     code, out, err = digitnet("read", "two.png")
     assert code == 0
     assert out in ("1984\n", "7265\n")
-    assert err == "two.png: left out 1 place with ink that is probably not a number\n"
+    assert err == "two.png: 1 place looks like a number and was not read\n"
 
 
 def test_numbers_that_cannot_keep_the_rules_are_read_without_and_named(digitnet):

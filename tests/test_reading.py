@@ -81,7 +81,8 @@ def test_a_reading_is_plain_values_that_survive_json():
     doubted = replace(doubted, digits=(replace(doubted.digits[0], alternatives=((9, 0.2),)), doubted.digits[1]))
     plain = json.loads(json.dumps(reading(doubted, number("7"), rules="length 1-2").to_dict()))
     assert set(plain) == {
-        *("text", "confidence", "width", "height", "turned", "rules", "left_out", "limits", "numbers")
+        *("text", "confidence", "width", "height", "turned", "rules", "left_out", "limits", "numbers"),
+        *("unread", "no_numbers"),
     }
     assert (plain["text"], plain["width"], plain["height"], plain["rules"]) == ("42 7", 300, 200, "length 1-2")
     assert plain["confidence"] == pytest.approx(0.6 * 0.99)
@@ -110,6 +111,7 @@ def test_a_reading_is_plain_values_that_survive_json():
         "values": ["2", "1.5"],
         "no_value": {"code": "ambiguous", "advice": NO_VALUE["ambiguous"]},
         "corners": [],
+        "printed": None,
     }
     assert (second["reasons"], second["seen"]) == ([], None)
 

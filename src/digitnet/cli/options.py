@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -146,4 +146,8 @@ Range = Annotated[
 ]
 
 
+Print = Annotated[
+    Literal["keep", "skip"],
+    typer.Option("--print", help="Whether numbers that are printed, not handwritten, are read."),
+]
 Single = Annotated[bool, typer.Option("--single", help="Each image contains one number and nothing else.")]

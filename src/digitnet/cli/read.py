@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from digitnet.cli import read_tables
-from digitnet.cli.options import Checksum, Length, Lengths, Line, Range, Single
+from digitnet.cli.options import Checksum, Length, Lengths, Line, Print, Range, Single
 from digitnet.core.errors import DataError, ImageError
 from digitnet.core.terminal import say
 from digitnet.core.text import percent
@@ -49,6 +49,7 @@ def read(
         float, typer.Option(min=0, max=1, help="Reject numbers below this confidence (0 to 1): text prints a ?.")
     ] = 0.0,
     single: Single = False,
+    printed: Print = "keep",
     length: Length = None,
     lengths: Lengths = None,
     value_range: Range = None,
@@ -97,9 +98,10 @@ def read(
     if written and form != "text":
         raise DataError(f"--written requires --format text; {form} has the field written")
     if form == "parquet":
-        if overlay or explain or min_confidence:
+        if overlay or explain or min_confidence or printed == "skip":
             raise DataError(
-                "--overlay, --explain and --min-confidence do not apply to tables; filter the tables by their columns"
+                "--overlay, --explain, --min-confidence and --print do not apply to tables; "
+                "filter the tables by their columns"
             )
         read_tables.read_tables(paths, out, resume, single, rules, engine, address, jobs, line)
         return
@@ -134,7 +136,7 @@ def read(
     if written and reader.line.alphabet == DIGITS:
         say(f"The line reader {reader.line.name} knows only digits: numbers are printed without their signs")
     with writer(path, form, len(files) > 1, min_confidence, shown) as write, _bar(len(left)) as advance:
-        for each in read_all(reader, left, single=single, rules=rules, jobs=jobs, opened=_opened):
+        for each in read_all(reader, left, single=single, rules=rules, printed=printed, jobs=jobs, opened=_opened):
             if each.reading is None:
                 failed += 1
                 say(f"Error: {each.error}")

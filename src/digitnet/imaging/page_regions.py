@@ -15,9 +15,9 @@ PAPER = 0.4
 
 def regions(page: NDArray[np.uint8], network: Network) -> Found:
     """Find the numbers on a page (h, w) uint8, in reading order; each region has its picture and its probability."""
-    places = find(page, network)
-    limits = ("too_many_numbers",) if len(places) > MAX_PLACES else ()
-    return Found([region_of(page, place) for place in places[:MAX_PLACES]], limits)
+    found = [region_of(page, place) for place in find(page, network)]
+    limits = ("too_many_numbers",) if len(found) > MAX_PLACES else ()
+    return Found(found[:MAX_PLACES], limits, tuple(region.box for region in found[MAX_PLACES:]))
 
 
 def region_of(page: NDArray[np.uint8], place: Place) -> Region:

@@ -55,7 +55,7 @@ class Region:
     parts: boxes of its connected parts, left to right, in pixels of `ink`.
     to_page: (2, 3) float64, the affine map from (x, y, 1) in pixels of `ink` to (x, y) in pixels of the page.
     picture: (h, w) uint8, that part of the page, ink bright; None where it has yet to be cut out.
-    score, printed: the probabilities that it is a number, and set in type, 0..1.
+    score, printed: the probabilities that it is a number, and set in type, 0..1; printed is None where it is unknown.
     """
 
     box: Box
@@ -64,14 +64,15 @@ class Region:
     to_page: Affine
     picture: Gray | None = None
     score: float = 1.0
-    printed: float = 0.0
+    printed: float | None = None
 
 
 class Found(NamedTuple):
-    """What was found on a page: its regions in reading order, and codes of `result.LIMITS` where it is not all."""
+    """A page's regions in reading order; codes of `result.LIMITS` where some are left out, and the known boxes of those."""
 
     regions: list[Region]
     limits: tuple[str, ...]
+    beyond: tuple[Box, ...] = ()
 
 
 def find(page: Gray) -> list[Region]:

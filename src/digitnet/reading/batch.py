@@ -23,7 +23,7 @@ from digitnet.core.errors import ImageError
 from digitnet.imaging import pages
 from digitnet.imaging.suffixes import PAGE_SUFFIXES
 from digitnet.reading.constraints import Rules
-from digitnet.reading.reader import Reader
+from digitnet.reading.reader import Printed, Reader
 from digitnet.reading.result import Reading
 
 Result = TypeVar("Result")
@@ -82,6 +82,7 @@ def read_all(
     *,
     single: bool = False,
     rules: Rules | None = None,
+    printed: Printed = "keep",
     jobs: int = 1,
     opened: Callable[[str], pages.Source] | None = None,
 ) -> Iterator[Read]:
@@ -89,7 +90,7 @@ def read_all(
 
     opened: as for `each_page`.
     """
-    work = partial(reader.read_page, single=single, rules=rules)
+    work = partial(reader.read_page, single=single, rules=rules, printed=printed)
     for done in each_page(work, files, jobs=jobs, opened=opened):
         yield Read(done.file, done.page, done.result, done.error)
 

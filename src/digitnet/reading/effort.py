@@ -27,4 +27,5 @@ def within(found: Found, share: float = 1) -> Found:
     count = int(np.searchsorted(ends, share * MAX_EFFORT, side="right"))
     if count == len(found.regions):
         return found
-    return Found(found.regions[:count], tuple(sorted({*found.limits, "too_many_numbers"})))
+    beyond = *(region.box for region in found.regions[count:]), *found.beyond
+    return Found(found.regions[:count], tuple(sorted({*found.limits, "too_many_numbers"})), beyond)

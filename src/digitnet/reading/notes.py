@@ -39,8 +39,8 @@ def _page(reading: Reading) -> list[str]:
     if not reading.numbers:
         found.append("no numbers found; if the image contains only one number, add --single")
     if reading.left_out:
-        places = "1 place" if reading.left_out == 1 else f"{reading.left_out:,} places"
-        found.append(f"left out {places} with ink that is probably not a number")
+        many = f"{reading.left_out:,} places look like numbers and were not read"
+        found.append("1 place looks like a number and was not read" if reading.left_out == 1 else many)
     free = [number.text for number in reading.numbers if number.rules_applied is False]
     if free:
         found.append(f"read without constraints, because they do not satisfy {reading.rules}: {listed(free, 5)}")

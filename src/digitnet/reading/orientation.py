@@ -9,10 +9,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet.imaging.geometry import Box
 from digitnet.imaging.page_turn import rotation, slant, snapped
 from digitnet.imaging.segmentation import Region
 from digitnet.models.onnx_models import LineReader
 from digitnet.reading.candidates import Draft, draft_of
+from digitnet.reading.result import Number, Unread
 
 CLEAR, LOST = 0.7, 0.58
 """Mean probability of a page's digits from which it is upright, and below which other directions are looked at."""
@@ -27,12 +29,16 @@ SAMPLE = 4
 """Numbers of a page that are read upside down, to see whether all of it should be: the longest."""
 
 
+ENOUGH = 6
+"""Digits beside others that show how a page slants; of fewer, the slant may be that of a hand."""
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """A page looked at in one direction.
 
     turn: by how much it is taken to be turned, degrees clockwise. regions: in pixels of the page as it was given, the
-    `places` found on it and then all of it as one number, if it was looked at so. limits: codes of `result.LIMITS`.
+    `places` found on it and then all of it as one number, if it was looked at so. limits, beyond: as `Found` has them.
     strips, drafts: of each region what the line reader was given, and what it shows. like: (n,) how like a number each
     is, 0..1.
     """
@@ -40,10 +46,32 @@ class View:
     turn: float
     regions: Sequence[Region]
     limits: tuple[str, ...]
+    beyond: Sequence[Box]
     places: int
     strips: Sequence[NDArray[np.uint8]]
     drafts: Sequence[Draft]
     like: NDArray[np.float64]
+
+    def unread(self, numbers: Sequence[Number], handwritten: bool) -> tuple[Unread, ...]:
+        """Return the places that look like numbers and are not among those read; handwritten: and are not printed."""
+        found = [
+            (draft.region.box, "low_confidence" if draft.boxes and like >= 0.5 else "not_a_digit", draft.region.printed)
+            for draft, like in zip(self.drafts[: self.places], self.like, strict=False)
+        ]
+        # What thresholds find, of which nothing is known, is ink of any kind.
+        places = [
+            Unread(box, reason)
+            for box, reason, printed in found
+            if (reason != "not_a_digit" if printed is None else printed < 0.5 or not handwritten)
+        ]
+        places += [Unread(box, "over_limit") for box in self.beyond]
+        return tuple(place for place in places if not any(_within(place.box, number.box) for number in numbers))
+
+    def printed(self, number: Number) -> float | None:
+        """Return the probability that a number is printed, by the places found where it is; None if it is unknown."""
+        places = self.regions[: self.places]
+        known = [place.printed for place in places if place.printed is not None and _within(place.box, number.box)]
+        return sum(known) / len(known) if known else None
 
     @cached_property
     def _digits(self) -> list[tuple[int, float]]:
@@ -67,7 +95,9 @@ class View:
         """By how much the page is turned, by its numbers, degrees clockwise, 0 <= degrees < 360."""
         back = rotation(-self.turn)
         drafts = zip(self.drafts[: self.places], self.like, strict=False)
-        return snapped(self.turn + slant([_centres(draft) @ back.T for draft, like in drafts if like > 0.5]))
+        lines = [_centres(draft) @ back.T for draft, like in drafts if like > 0.5]
+        enough = sum(max(len(line) - 1, 0) for line in lines) >= ENOUGH
+        return snapped(self.turn + slant(lines)) if enough else self.turn
 
 
 def better(one: View, other: View) -> View:
@@ -85,6 +115,13 @@ def upside_down(view: View, line: LineReader) -> bool:
     reverse = [draft_of(draft.region, columns, None, False) for draft, columns in zip(found, answers, strict=True)]
     one, other = (sum(map(_said, drafts)) for drafts in (found, reverse))
     return other > MORE * one
+
+
+def _within(one: Box, other: Box) -> bool:
+    """Return whether the middle of one box is in the other, or the other's in it."""
+    return any(
+        a[0] <= (b[0] + b[2]) / 2 <= a[2] and a[1] <= (b[1] + b[3]) / 2 <= a[3] for a, b in ((one, other), (other, one))
+    )
 
 
 def _said(draft: Draft) -> float:

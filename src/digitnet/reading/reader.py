@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path as FilePath
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -22,7 +22,6 @@ from digitnet.core.errors import DataError
 from digitnet.imaging import pages
 from digitnet.imaging.crop import picture_of, roomier
 from digitnet.imaging.geometry import around, corners_of, mapped
-from digitnet.imaging.ink import quantiles
 from digitnet.imaging.normalization import frame, strip
 from digitnet.imaging.page_regions import regions
 from digitnet.imaging.page_turn import turned_back, way_up
@@ -33,6 +32,7 @@ from digitnet.reading.blank import has_writing, nothing_written, unread
 from digitnet.reading.candidates import ALTERNATIVES, Draft, draft_of, values_of
 from digitnet.reading.constraints import Rules
 from digitnet.reading.ctc import digit_probs, written
+from digitnet.reading.doubts import reasons
 from digitnet.reading.effort import WIDEST, within
 from digitnet.reading.orientation import CLEAR, LOST, View, better, upside_down
 from digitnet.reading.result import Digit, Number, Reading
@@ -62,6 +62,7 @@ CUT_OUT = 0.8
 """Share of the pictures of so few pixels that hold one number: most were cut out, or drawn, for it."""
 
 Floats = NDArray[np.float64]
+Printed = Literal["keep", "skip"]
 
 
 class Reader:
@@ -87,7 +88,13 @@ class Reader:
         return {"line": self.line.sha256, "digits": self.digits.sha256, "page": self.page.sha256}
 
     def read(
-        self, source: pages.Source, *, single: bool = False, rules: Rules | None = None, name: str | None = None
+        self,
+        source: pages.Source,
+        *,
+        single: bool = False,
+        rules: Rules | None = None,
+        name: str | None = None,
+        printed: Printed = "keep",
     ) -> Reading:
         """Read an image of one page.
 
@@ -97,20 +104,35 @@ class Reader:
         rules: constraints on the numbers. With `single` they always apply. On a page they apply to the numbers that
             can satisfy them (`Number.rules_applied`); the others are read without constraints. `Number.seen` has the
             text of the image alone if a constraint changed it.
+        printed: "skip" leaves out numbers that are more likely printed than handwritten (`Number.printed`); with
+            `single` it has no effect.
 
         Raises ImageError as `pages.page` does, DataError if the constraints have a kind with signs and the line reader
         does not know signs.
         """
-        return self.read_page(pages.page(source, name), single=single, rules=rules)
+        return self.read_page(pages.page(source, name), single=single, rules=rules, printed=printed)
 
     def read_pages(
-        self, source: pages.Source, *, single: bool = False, rules: Rules | None = None, name: str | None = None
+        self,
+        source: pages.Source,
+        *,
+        single: bool = False,
+        rules: Rules | None = None,
+        name: str | None = None,
+        printed: Printed = "keep",
     ) -> Iterator[Reading]:
         """Read every page of a TIFF or PDF, one at a time; otherwise like `read`."""
         for page in pages.pages(source, name):
-            yield self.read_page(page, single=single, rules=rules)
+            yield self.read_page(page, single=single, rules=rules, printed=printed)
 
-    def read_page(self, page: NDArray[np.uint8], *, single: bool = False, rules: Rules | None = None) -> Reading:
+    def read_page(
+        self,
+        page: NDArray[np.uint8],
+        *,
+        single: bool = False,
+        rules: Rules | None = None,
+        printed: Printed = "keep",
+    ) -> Reading:
         """Read a page (h, w) uint8, 0 black .. 255 white; otherwise like `read`."""
         if rules and rules.kind not in (None, "digits") and self.line.alphabet == DIGITS:
             raise DataError(
@@ -131,14 +153,20 @@ class Reader:
         kept = tuple(number for number in numbers[:places] if number)
         for lone in filter(None, numbers[places:]):
             kept = _likelier(kept, lone)
-        return Reading(kept, page, said, max(0, places - len(kept)), view.limits, view.turned)
+        kept = tuple(replace(number, printed=view.printed(number)) for number in kept)
+        left = view.unread(kept, printed == "skip")
+        why = None if kept else "not_read" if left else "no_number" if places else "nothing_found"
+        if printed == "skip" and kept:
+            kept = tuple(number for number in kept if number.printed is None or number.printed < 0.5)
+            why = None if kept else "printed"
+        return Reading(kept, page, said, left, view.limits, view.turned, why)
 
     def _only(self, page: NDArray[np.uint8], rules: Rules | None) -> Number:
         """Read a page that holds one number."""
-        (found, _), _, (columns,) = self._look(page, True)
-        if not has_writing(found[0]):
+        found, _, (columns,) = self._look(page, True)
+        if not has_writing(found.regions[0]):
             return unread(page, rules)
-        draft = draft_of(found[0], columns, rules, True)
+        draft = draft_of(found.regions[0], columns, rules, True)
         # Where a number is known to be, nobody asks whether it is one; only a lone digit takes two opinions.
         opinions = self._opinions([draft] if len(draft.text) == 1 else [])
         known = float(_given(KNOWN, np.array([_likeness(draft, opinions)]))[0])
@@ -169,16 +197,18 @@ class Reader:
     ) -> tuple[View, dict[int, _Opinion]]:
         """Look at a page that was turned by so much, and ask the classifier about what is found."""
         upright, back = turned_back(page, turn) if turn else (page, None)
-        (regions, limits), strips, answers = self._look(upright, False)
+        found, strips, answers = self._look(upright, False)
+        regions, beyond = found.regions, found.beyond
         places = len(regions) - _whole_too(upright)
         if back is not None:
             regions = [
                 moved(replace(region, picture=picture_of(region, upright)), back, page.shape) for region in regions
             ]
+            beyond = tuple(mapped(back, box, page.shape) for box in beyond)
         drafts = [draft_of(region, columns, rules, False) for region, columns in zip(regions, answers, strict=True)]
         opinions = self._opinions(drafts)
         like = np.array([_likeness(draft, opinions) for draft in drafts], np.float64)
-        return View(turn, regions, limits, places, strips, drafts, like), opinions
+        return View(turn, regions, found.limits, beyond, places, strips, drafts, like), opinions
 
     def _opinions(self, drafts: Sequence[Draft]) -> dict[int, _Opinion]:
         """Ask the classifier about the digits of all drafts at once; return each draft's answers by its id."""
@@ -205,7 +235,7 @@ class Reader:
     def _look(self, page: NDArray[np.uint8], single: bool) -> tuple[Found, list[NDArray[np.uint8]], list[Columns]]:
         found = Found([], ()) if single else within(self._found(page))
         if single or _whole_too(page):
-            found = Found([*found.regions, roomier(whole(page), page)], found.limits)
+            found = found._replace(regions=[*found.regions, roomier(whole(page), page)])
         strips = [strip(picture_of(region, page), WIDEST) for region in found.regions]
         return found, strips, self.line(strips)
 
@@ -258,42 +288,14 @@ class Reader:
             rest = tuple((other, float(row[other])) for other in order)
             digits.append(Digit(value, float(row[value]), mapped(region.to_page, box, page.shape), rest))
         sure, others = sure * real, tuple((other, p * real) for other, p in others)
-        doubts = () if sure >= TRUSTED else self._reasons(draft, page, opinion)
+        refused = opinion is not None and bool((opinion.digitness < self.digits.threshold).any())
+        doubts = () if sure >= TRUSTED else reasons(draft, page, refused)
         seen = draft.alone.text if draft.alone.text != draft.text else None
         box = around([digit.box for digit in digits])
         signed, share = written(draft.columns.characters, draft.columns.alphabet, text, rules if draft.ruled else None)
         its = ("read", draft.ruled, signed, sure * share, *values_of(draft, signed, rules))
         corners = corners_of(region.to_page, around(draft.boxes))
         return Number(text, sure, box, tuple(digits), others, doubts, seen, *its, corners)
-
-    def _reasons(self, draft: Draft, page: NDArray[np.uint8], opinion: _Opinion | None) -> tuple[str, ...]:
-        """Return why a number should not be trusted, as far as that can be told."""
-        region, boxes, found = draft.region, draft.boxes, []
-        refused = opinion is not None and bool((opinion.digitness < self.digits.threshold).any())
-        if refused or (draft.presence < 0.5).any():
-            found.append("not_a_digit")
-        if any(one[2] - other[0] > 0.15 * (one[2] - one[0]) for one, other in pairwise(boxes)):
-            found.append("touching")
-        left, top, right, bottom = region.box
-        ink = region.ink
-        strong = ink > 127
-        sharp = 8 * 25 * max(1.0, float(np.hypot(*region.to_page[:, 0])))
-        if strong.any() and np.quantile(_slope(ink)[strong], 0.9, overwrite_input=True) < sharp:
-            found.append("blurred")
-        if left <= 0 or top <= 0 or right >= page.shape[1] or bottom >= page.shape[0]:
-            found.append("cut_off")
-        part = page[max(0, top) : bottom, max(0, left) : right]
-        if part.size and np.ptp(quantiles(part, (0.02, 0.98))) < 50:
-            found.append("faint")
-        if np.median([box[3] - box[1] for box in boxes]) * float(np.hypot(*region.to_page[:, 1])) < 14:
-            found.append("too_small")
-        return tuple(found)
-
-
-def _slope(ink: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return how steeply ink rises and falls at each pixel, eight times its grey levels for each pixel."""
-    across, down = cv2.Sobel(ink, cv2.CV_32F, 1, 0), cv2.Sobel(ink, cv2.CV_32F, 0, 1)
-    return np.asarray(cv2.magnitude(across, down, across), np.float32)
 
 
 def _likeness(draft: Draft, opinions: dict[int, _Opinion]) -> float:
@@ -372,6 +374,8 @@ def _reader() -> Reader:
     return Reader()
 
 
-def read(source: pages.Source, *, single: bool = False, rules: Rules | None = None) -> Reading:
+def read(
+    source: pages.Source, *, single: bool = False, rules: Rules | None = None, printed: Printed = "keep"
+) -> Reading:
     """Read an image of one page with the built-in models; see `Reader.read`."""
-    return _reader().read(source, single=single, rules=rules)
+    return _reader().read(source, single=single, rules=rules, printed=printed)

@@ -38,6 +38,30 @@ LIMITS = {
 """Reasons why a page was read in part, by code, each with its advice."""
 
 
+UNREAD = {
+    "low_confidence": "it looks like a number, but what it says is uncertain; check it, or cut it out alone",
+    "not_a_digit": "it looks like writing, but not like digits; check it",
+    "over_limit": "the page has more numbers than are read per page; divide the page",
+}
+"""Reasons why a place that looks like a number was not read, by code, each with its advice."""
+
+NO_NUMBERS = {
+    "nothing_found": "no ink was found that may be a number",
+    "no_number": "there is ink, but it does not look like numbers",
+    "printed": "all numbers are printed, and those were to be skipped",
+    "not_read": "there are places that look like numbers, but none could be read; see unread",
+}
+"""Reasons why a reading has no numbers, by code."""
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A place on a page that looks like a number and was not read. reason: a code of `UNREAD`."""
+
+    box: Box
+    reason: str
+
+
 @dataclass(frozen=True)
 class Digit:
     """One digit of a number.
@@ -69,6 +93,7 @@ class Number:
     the possible values of `written`, usually one, see `values.values`. no_value: the reason if there is not exactly
     one, a code of `values.NO_VALUE`. corners: of the number in the direction of writing, four points (x, y), pixels of
     the page; () if `text` is empty.
+    printed: the probability that it is printed, not handwritten, 0..1; None if it is unknown.
     """
 
     text: str
@@ -85,6 +110,7 @@ class Number:
     values: tuple[Value, ...] = ()
     no_value: str | None = None
     corners: Corners = ()
+    printed: float | None = None
 
     @property
     def value(self) -> Value | None:
@@ -117,17 +143,24 @@ class Reading:
     """A page's numbers in reading order: lines from top to bottom, each from left to right.
 
     page: (h, w) uint8, 0 black .. 255 white, the page itself. rules: the constraints, in words.
-    left_out: number of places with ink on the page that were not taken for numbers.
+    unread: places that look like numbers and were not read.
     limits: codes of `LIMITS`, if the page was read in part. turned: the rotation of the page according to its numbers,
     degrees clockwise, 0 <= degrees < 360; rotations below 5 degrees are not detected.
+    no_numbers: the reason if there are none, a code of `NO_NUMBERS`; else None.
     """
 
     numbers: tuple[Number, ...]
     page: NDArray[np.uint8] = field(repr=False)
     rules: str | None = None
-    left_out: int = 0
+    unread: tuple[Unread, ...] = ()
     limits: tuple[str, ...] = ()
     turned: float = 0.0
+    no_numbers: str | None = None
+
+    @property
+    def left_out(self) -> int:
+        """How many places look like numbers and were not read."""
+        return len(self.unread)
 
     @property
     def text(self) -> str:
@@ -162,6 +195,10 @@ class Reading:
             "turned": self.turned,
             "rules": self.rules,
             "left_out": self.left_out,
+            "unread": [
+                {"box": place.box, "code": place.reason, "advice": UNREAD[place.reason]} for place in self.unread
+            ],
+            "no_numbers": {"code": self.no_numbers, "advice": NO_NUMBERS[self.no_numbers]} if self.no_numbers else None,
             "limits": [{"code": code, "advice": LIMITS[code]} for code in self.limits],
             "numbers": [number.to_dict() for number in self.numbers],
         }

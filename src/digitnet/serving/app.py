@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -102,6 +102,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def read(
         request: Request,
         single: Annotated[bool, Query(description="Each image contains one number and nothing else.")] = False,
+        printed: Annotated[
+            Literal["keep", "skip"], Query(alias="print", description="Whether printed numbers are read.")
+        ] = "keep",
         length: Annotated[int | None, Query(ge=1, le=999, description="Number of digits of every number.")] = None,
         lengths: Annotated[
             str | None,
@@ -136,7 +139,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             float, Query(ge=0, le=1, description="Numbers below this confidence are not `accepted`.")
         ] = 0.0,
     ) -> Response:
-        asked = Asked(single, min_confidence, length, lengths, value_range, checksum, number_kind, decimal, order)
+        rules = (length, lengths, value_range, checksum, number_kind, decimal, order)
+        asked = Asked(single, min_confidence, *rules, printed)
         results: list[dict[str, Any]] = []
         async with intake.files(request) as given:
             for file in given:

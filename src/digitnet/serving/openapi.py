@@ -99,6 +99,8 @@ _NUMBER = _named(
             _list(_WHOLE | {"minimum": -(2**31)}, minItems=2, maxItems=2),
             description="x, y of its four corners in the direction of writing; none where text is empty",
         ),
+        printed={"type": ["number", "null"], "minimum": 0, "maximum": 1}
+        | {"description": "the probability that it is printed; null where it is unknown"},
         accepted=_YES,
     ),
 )
@@ -112,7 +114,10 @@ _PAGE = _named(
         turned={"type": "number", "minimum": 0, "exclusiveMaximum": 360}
         | {"description": "by how much the page was turned, degrees clockwise"},
         rules=_PERHAPS,
-        left_out=_WHOLE | {"description": "places with ink that were not taken for numbers"},
+        left_out=_WHOLE | {"description": "how many places look like numbers and were not read"},
+        unread=_list(_object(box=_BOX, code=_TEXT, advice=_TEXT), description="places that look like numbers"),
+        no_numbers={"oneOf": [_object(code=_TEXT, advice=_TEXT), {"type": "null"}]}
+        | {"description": "why there are no numbers; null where there are some"},
         limits=_list(_object(code=_TEXT, advice=_TEXT))
         | {"description": "limits that were reached, if the page was read only in part"},
         numbers=_list(_NUMBER),

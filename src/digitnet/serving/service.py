@@ -34,7 +34,7 @@ from digitnet.models.model_file import BATCH
 from digitnet.models.onnx_models import DEFAULT, LINE, OnnxClassifier, built_in, classifier
 from digitnet.reading.constraints import Rules, from_options
 from digitnet.reading.output import judged
-from digitnet.reading.reader import Reader
+from digitnet.reading.reader import Printed, Reader
 from digitnet.serving.batching import Batcher
 from digitnet.serving.contents import File
 from digitnet.serving.middleware import Metrics
@@ -80,6 +80,7 @@ class Asked:
     kind: str | None = None
     decimal: str | None = None
     order: str | None = None
+    printed: Printed = "keep"
 
     def rules(self) -> Rules | None:
         """Return the rules, None where there are none. Raises DataError where they make no sense."""
@@ -241,7 +242,9 @@ def _some(reader: Reader, pages: Iterator[NDArray[np.uint8]], asked: Asked) -> t
     """Read pages until they end or the slice of time does; say whether they ended."""
     began, rules, found = time.monotonic(), asked.rules(), []
     for page in pages:
-        found.append(judged(reader.read_page(page, single=asked.single, rules=rules), asked.least))
+        found.append(
+            judged(reader.read_page(page, single=asked.single, rules=rules, printed=asked.printed), asked.least)
+        )
         if time.monotonic() - began > SLICE:
             return found, False
     return found, True
