@@ -7,7 +7,7 @@ train: .venv/train.stamp  ## get MNIST, train DigitNet with the best recipe, eva
 	$(BIN)/digitnet train
 
 test: .venv/dev.stamp lint  ## lint, type-check and test
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
