@@ -42,7 +42,7 @@ class Stub:
         self.answers = answers
         self.asked = []
 
-    def read_page(self, page, *, single=False, rules=None):
+    def read_page(self, page, *, single=False, rules=None, printed="keep"):
         self.asked.append((page.shape[1], single, rules))
         texts = self.answers[page.shape[1]]
         numbers = [Number(text, sure, (20 * i, 0, 20 * i + 10, 10)) for i, (text, sure) in enumerate(texts)]

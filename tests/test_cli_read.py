@@ -256,7 +256,7 @@ def cuts(content):
 class Counter:
     """Stands for a Reader, to be quick: of every page it reads the numbers of its pixels, high and wide."""
 
-    def read_page(self, page, *, single=False, rules=None):
+    def read_page(self, page, *, single=False, rules=None, printed="keep"):
         numbers = [
             Number(str(size), 0.5 + size / 9999, (0, 10 * i, 9, 10 * i + 9)) for i, size in enumerate(page.shape)
         ]

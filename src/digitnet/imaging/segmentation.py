@@ -68,7 +68,7 @@ class Region:
 
 
 class Found(NamedTuple):
-    """A page's regions in reading order; codes of `result.LIMITS` where some are left out, and the known boxes of those."""
+    """A page's regions in reading order; codes of `result.LIMITS` if some are left out, and their boxes if known."""
 
     regions: list[Region]
     limits: tuple[str, ...]
