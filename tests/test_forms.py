@@ -73,15 +73,15 @@ def test_the_examples_keep_the_schema(name):
     [
         (with_field(box=[30, 40, 130, 50]), "field 'a': box [30, 40, 130, 50] is outside the page of 120 x 150 mm"),
         (with_field(box=[80, 40, 30, 50]), "field 'a': box [80, 40, 30, 50]: expected left < right"),
-        (with_field(kind="digits"), "field 'a': cells is not for the kind digits"),
+        (with_field(kind="digits"), "field 'a': cells does not apply to kind digits"),
         (with_field(cells=None), "field 'a': cells is missing"),
         (with_field(kind="words"), "field 'a': kind: expected 'digits', 'comb'"),
-        (with_field(colour="red"), "field 'a': colour: is not known here"),
+        (with_field(colour="red"), "field 'a': colour: is unknown here"),
         (with_field(checksum="crc"), "field 'a': checksum 'crc': choose one of luhn"),
         (with_field(length=9), "field 'a': length 9: more than its 5 cells"),
         (with_field(range=[1.5, 3]), "field 'a': range 1.5: expected whole numbers"),
-        (with_field(values={"1": "Ada", "2": "Ada"}), "field 'a': values: the name 'Ada' is there twice"),
-        (with_field(name="b"), "field 'b': the name is there twice"),
+        (with_field(values={"1": "Ada", "2": "Ada"}), "field 'a': values: the name 'Ada' occurs twice"),
+        (with_field(name="b"), "field 'b': the name occurs twice"),
         (with_field(name="1st"), "field '1st': name"),
         (plain(fields=[]), "fields: "),
         (plain(version=2), "version 2, expected 1"),
@@ -101,9 +101,9 @@ def test_a_template_that_is_not_one_is_refused_in_one_line_with_the_field(templa
 
 def test_a_number_listed_twice_is_refused_with_the_field():
     raw = json.dumps(with_field(values={"12": "Ada"})).replace('{"12": "Ada"}', '{"12": "Ada", "12": "Bob"}')
-    with pytest.raises(DataError, match="field 'a': values: '12' is there twice"):
+    with pytest.raises(DataError, match="field 'a': values: '12' occurs twice"):
         templates.parsed(raw.encode(), "t")
-    with pytest.raises(DataError, match="not a form template, since it is not JSON"):
+    with pytest.raises(DataError, match="not a form template, because it is not JSON"):
         templates.parsed(b"{", "t")
 
 
@@ -238,7 +238,7 @@ def test_a_corner_that_is_not_seen_is_told_and_two_are_refused(blank):
     registrar = Registrar([example("marks")])
     assert registrar.register(covered(blank, 1)).missing == (1,)
     refused = registrar.register(covered(blank, 1, 2))
-    assert refused == Refused("half_sheet", "form marks: the markers right top and right bottom are not seen")
+    assert refused == Refused("half_sheet", "form marks: the markers right top and right bottom are not visible")
     assert registrar.register(blank[: len(blank) // 2]).code == "half_sheet"
 
 
@@ -285,7 +285,7 @@ def test_a_blank_form_is_told_so_and_a_field_near_a_missing_corner_is_hidden(rea
     _, (scan, _) = filled
     sheet = forms.read_page(covered(scan.image, 0))
     assert sheet.status == "partial"
-    assert sheet.notes[0] == "the corner left top is not seen; fields near it are not read"
+    assert sheet.notes[0] == "the corner left top is not visible; fields near it are not read"
     assert sheet.fields["customer"] == Answer("", 0.0, "hidden")
     assert sheet.fields["water_new"].status == "read"
 
@@ -324,7 +324,7 @@ def test_form_read_writes_a_row_a_sheet_and_goes_on_where_it_was_stopped(digitne
     assert rows[0]["customer_status"] == "read"
     status, _, said = digitnet("form", "read", "meters", scans, "--out", out)
     assert status == 1
-    assert "exists already" in said
+    assert "already exists" in said
     out.write_bytes(whole[:-20])
     status, _, said = digitnet("form", "read", "meters", scans, "--out", out, "--resume")
     assert "1 of 3 files are in" in said
@@ -360,7 +360,7 @@ def dignet_tables(digitnet, scans, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["marks"], "expected templates such as grades.form.json, then pictures"),
+        (["marks"], "expected templates such as grades.form.json, then images"),
         (["no.form.json", "x.png"], "no.form.json: No such file or directory; name a form template"),
         (["marks", "x.png", "--out", "x.txt"], "x.txt: expected a name that ends in .csv, .jsonl, .parquet, .xlsx"),
     ],

@@ -1,4 +1,4 @@
-"""The commands `digitnet form`: templates of forms, blank sheets to print, and tables of what sheets hold."""
+"""The commands `form print` and `form read`: blank sheets to print, and tables of filled ones."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from digitnet.forms.sheets import Sheet
     from digitnet.reading.batch import Done
 
-form_app = typer.Typer(
-    help="Forms: make templates, print blank sheets, read filled ones into a table.", no_args_is_help=True
-)
+form_app = typer.Typer(help="Print blank sheets of a form, and read filled ones into a table.", no_args_is_help=True)
 
 
 @form_app.command("print")
 def print_blank(
-    template: Annotated[str, typer.Argument(help="A template such as grades.form.json, or marks, meters, order.")],
-    out: Annotated[Path, typer.Option(help="The PDF to write.")],
+    template: Annotated[
+        str, typer.Argument(help="Template such as grades.form.json, or an example: marks, meters, order.")
+    ],
+    out: Annotated[Path, typer.Option(help="PDF to write.")],
 ) -> None:
     """Write a blank sheet of a form as PDF, with marks at its corners.
 
@@ -39,7 +39,7 @@ def print_blank(
     form = load(path_of(template) if template in EXAMPLES else Path(template))
     write_atomic(out, pdf(form))
     width, height = form.page
-    put(f"{out}: a sheet of {width:g} x {height:g} mm; print it at its actual size")
+    put(f"{out}: a sheet of {width:g} x {height:g} mm; print it at actual size")
 
 
 @form_app.command()
@@ -47,21 +47,22 @@ def read(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="Templates (*.form.json, or marks, meters, order), then pictures, PDFs, folders; - is standard input."
+            help="Templates (*.form.json, or marks, meters, order), then images, PDFs, folders; - is standard input."
         ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(show_default="standard output, as CSV", help="A .csv, .jsonl, .parquet or .xlsx file."),
+        typer.Option(show_default="standard output, as CSV", help="Output file: .csv, .jsonl, .parquet or .xlsx."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Sheets read at the same time.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a .csv or .jsonl that was stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted .csv or .jsonl.")] = False,
     line: Line = "line",
 ) -> None:
-    """Read filled sheets into a table, a row a sheet: value, confidence and status of each field.
+    """Read filled sheets into a table with one row per sheet: value, confidence and status of each field.
 
-    Example: digitnet form read grades.form.json scans/ --out grades.csv. With several templates each sheet is told by
-    its marks or its print. Exit status 2 where a sheet was refused or a file could not be read; the others are read.
+    Example: digitnet form read grades.form.json scans/ --out grades.csv. With several templates, each sheet is
+    recognised by its markers or its print. The exit status is 2 if a sheet was refused or a file could not be read; the
+    others are still read.
     """
     from digitnet.forms.examples import EXAMPLES, path_of
     from digitnet.forms.sheets import FormReader
@@ -74,7 +75,7 @@ def read(
     templates = [path for path in paths if path.endswith(SUFFIX) or path in EXAMPLES]
     sources = [path for path in paths if path not in templates]
     if not templates or not sources:
-        raise DataError(f"expected templates such as grades{SUFFIX}, then pictures or folders of sheets")
+        raise DataError(f"expected templates such as grades{SUFFIX}, then images or folders of sheets")
     format_of(out)
     forms = FormReader(
         Reader(line, threads=1 if jobs > 1 else 0),
@@ -84,11 +85,11 @@ def read(
     done: set[str] = set()
     if out is not None and out.exists():
         if not resume:
-            raise DataError(f"{out}: exists already; go on with it by --resume, or name another --out")
+            raise DataError(f"{out}: already exists; resume it with --resume, or choose another --out")
         done = go_on(out, forms.templates)
     left = [file for file in files if file not in done]
     if done:
-        say(f"{len(files) - len(left):,} of {len(files):,} files are in {out} already")
+        say(f"{len(files) - len(left):,} of {len(files):,} files are already in {out}")
     count = failed = doubtful = 0
     with writer(out, forms.templates) as write:
         for each in each_page(forms.read_page, left, jobs=jobs, opened=_opened):
@@ -96,7 +97,7 @@ def read(
             count += 1
             failed += each.result is None or each.result.status == "refused"
             doubtful += _told(each)
-    say(f"{count:,} {'sheet' if count == 1 else 'sheets'}, {failed:,} not read, {doubtful:,} with something to check")
+    say(f"{count:,} {'sheet' if count == 1 else 'sheets'}, {failed:,} not read, {doubtful:,} to check")
     if failed:
         raise typer.Exit(2)
 
@@ -107,7 +108,7 @@ def _told(each: Done[Sheet]) -> bool:
         say(f"Error: {each.error}")
         return False
     sheet = each.result
-    notes = [*sheet.notes, *([f"it lay turned by {sheet.turned} degrees"] if sheet.turned else [])]
+    notes = [*sheet.notes, *([f"rotated by {sheet.turned} degrees"] if sheet.turned else [])]
     check = [f"{name} {its.status}" for name, its in sheet.fields.items() if its.status in ("unreadable", "ambiguous")]
     if notes or check:
         name = ("standard input" if each.file == "-" else each.file) + (f", page {each.page}" if each.page > 1 else "")

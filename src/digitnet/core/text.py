@@ -1,4 +1,4 @@
-"""Text for people: escaped, shortened, as percentages and times."""
+"""Text for messages: escaped, shortened, percentages and times."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def contents(template: Template, rng: np.random.Generator) -> dict[str, str]:
         kept = all(_allowed(field, texts[field.name]) for field in template.fields)
         if kept and all(relation.holds(values) for relation in relations):
             return texts
-    raise DataError(f"form {template.name}: found no contents that keep its relations; check them")
+    raise DataError(f"form {template.name}: found no contents that satisfy its relations; check them")
 
 
 def _left_empty(template: Template, rng: np.random.Generator) -> set[str]:
@@ -123,7 +123,7 @@ def permitted(rules: Rules, rng: np.random.Generator) -> str:
     lengths = [n for n in range(max(low, 1), len(ends)) if ends[n][0] and (n <= high or rules.lengths is None)]
     short = [n for n in lengths if n <= high] or lengths[:1]
     if not short:
-        raise DataError(f"{rules}: no number of up to {high} digits keeps them")
+        raise DataError(f"{rules}: no number of up to {high} digits satisfies them")
     return "".join(_walk(automaton.steps, ends, short[int(rng.integers(len(short)))], rng))
 
 

@@ -33,8 +33,8 @@ FINE = 12
 REASONS = {
     "no_form": "not a sheet of a known form",
     "other_form": "a sheet of another form",
-    "half_sheet": "only part of the sheet is seen",
-    "several_sheets": "several sheets lie on it",
+    "half_sheet": "only part of the sheet is visible",
+    "several_sheets": "several sheets in one image",
 }
 """Why a page is refused, by code."""
 
@@ -87,9 +87,9 @@ class Registrar:
                 missing = match.missing
                 if len(missing) > 1:
                     shown = " and ".join(CORNERS[corner] for corner in missing)
-                    return Refused("half_sheet", f"form {match.template.name}: the corners {shown} are not seen")
+                    return Refused("half_sheet", f"form {match.template.name}: the corners {shown} are not visible")
                 return Registered(match.template, match.to_page, _turned(match.to_page), missing)
-        return refused or Refused("no_form", "no markers of a form and no known sheet are seen on it")
+        return refused or Refused("no_form", "no markers of a form and no known sheet found")
 
     def _by_markers(self, page: NDArray[np.uint8], found: Sequence[tuple[int, Points]]) -> Registered | Refused:
         """Return the sheet that markers (id, (4, 2) corners) stand on."""
@@ -97,7 +97,7 @@ class Registrar:
         if not known:
             other = listed_numbers({marker // 4 for marker, _ in found})
             return Refused("other_form", f"its markers are those of form number {other}")
-        several = Refused("several_sheets", "markers of several sheets are seen on it; scan them one by one")
+        several = Refused("several_sheets", "markers of several sheets; scan them one at a time")
         if len(known) > 1:
             return several
         template = self.numbers[known[0]]
@@ -127,7 +127,7 @@ def listed_numbers(numbers: set[int]) -> str:
 
 def _without(found: dict[int, Points]) -> str:
     missing = [CORNERS[corner] for corner in range(4) if corner not in found]
-    return f"the markers {', '.join(missing[:-1])} and {missing[-1]} are not seen"
+    return f"the markers {', '.join(missing[:-1])} and {missing[-1]} are not visible"
 
 
 @lru_cache(1)

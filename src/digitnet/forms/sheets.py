@@ -64,7 +64,7 @@ class FormReader:
             if template.markers is not None:
                 self._printed[template.name] = picture(template, SCALE, texts=False)
             elif template.reference is None:
-                raise DataError(f"{path}: has neither markers nor a reference picture to know its sheets by; add one")
+                raise DataError(f"{path}: has neither markers nor a reference image to recognise its sheets; add one")
             else:
                 blank = pages.page(path.parent / template.reference)
                 references.append(reference_of(template, blank))
@@ -110,7 +110,7 @@ def _hidden(field: Field, place: Registered) -> bool:
 
 def _sheet(place: Registered, answers: Mapping[str, Answer], broken: Sequence[str]) -> Sheet:
     template: Template = place.template
-    notes = [f"the corner {CORNERS[corner]} is not seen; fields near it are not read" for corner in place.missing]
+    notes = [f"the corner {CORNERS[corner]} is not visible; fields near it are not read" for corner in place.missing]
     filled = [field for field in template.fields if answers[field.name].status not in ("empty", "hidden")]
     blank = all(field.kind == "mark" and answers[field.name].text == "0" for field in filled)
     if blank:

@@ -94,7 +94,7 @@ def writer(out: Path | None, templates: Sequence[Template]) -> Iterator[Write]:
     except OSError as error:
         if out is None:
             raise
-        raise DataError(f"{out}: cannot be written ({error.strerror}); free space or name another --out") from error
+        raise DataError(f"{out}: cannot be written ({error.strerror}); free space, or choose another --out") from error
 
 
 def _opened(out: Path | None, form: str, templates: Sequence[Template]) -> AbstractContextManager[Write]:
@@ -226,7 +226,7 @@ def resume(out: Path, templates: Sequence[Template]) -> set[str]:
     """
     form = format_of(out)
     if form not in ("csv", "jsonl"):
-        raise DataError(f"{out}: --resume goes on with .csv and .jsonl; read again into another file")
+        raise DataError(f"{out}: --resume supports only .csv and .jsonl; choose another --out to read again")
     raw = out.read_bytes().decode("utf-8", "surrogateescape")
     whole = raw[: raw.rfind("\n") + 1]
     names = list(columns(templates))
@@ -236,7 +236,7 @@ def resume(out: Path, templates: Sequence[Template]) -> set[str]:
             raise ValueError
         lines = _csv_lines(whole, names) if form == "csv" else _json_lines(whole)
     except (ValueError, KeyError, TypeError, csv.Error) as error:
-        raise DataError(f"{out}: not the table of an earlier read of these forms; name another --out") from error
+        raise DataError(f"{out}: not the table of an earlier read of these forms; choose another --out") from error
     bad = {file for file, failed, _ in lines if failed} | {file for file, _, _ in lines[-1:]}
     kept = [(file, line) for file, _, line in lines if file not in bad]
     content = (head if kept else "") + "".join(line for _, line in kept)

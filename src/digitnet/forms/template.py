@@ -92,7 +92,7 @@ class Field(_Model):
     def _consistent(self) -> Field:
         given = {key for key in self.model_fields_set if getattr(self, key) is not None}
         for key in sorted(given & set().union(*KEYS.values()) - KEYS[self.kind]):
-            raise ValueError(f"{key} is not for the kind {self.kind}; leave it out")
+            raise ValueError(f"{key} does not apply to kind {self.kind}; omit it")
         for key in ("cells", "options"):
             if key in KEYS[self.kind] and getattr(self, key) is None:
                 raise ValueError(f"{key} is missing; a {self.kind} needs it")
@@ -102,7 +102,7 @@ class Field(_Model):
         names = [name for name in (self.values or {}).values() if name]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"values: the name {name!r} is there twice; make the names different")
+                raise ValueError(f"values: the name {name!r} occurs twice; make the names different")
         low, high = self.range or (None, None)
         if low is not None and high is not None and low > high:
             raise ValueError(f"range {low:g}..{high:g}: expected the least and the greatest value")
@@ -170,7 +170,7 @@ class Template(_Model):
         seen: set[str] = set()
         for field in self.fields:
             if field.name in seen:
-                raise ValueError(f"field {field.name!r}: the name is there twice; choose another")
+                raise ValueError(f"field {field.name!r}: the name occurs twice; choose another")
             seen.add(field.name)
             for box in (field.box, *(field.options or {}).values()):
                 if box[0] < 0 or box[1] < 0 or box[2] > width or box[3] > height:
@@ -227,14 +227,14 @@ def parsed(raw: bytes, name: str) -> Template:
     try:
         plain = json.loads(raw, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{name}: not a form template, since it is not JSON ({str(error)[:100]})") from error
+        raise DataError(f"{name}: not a form template, because it is not JSON ({str(error)[:100]})") from error
     if not isinstance(plain, _Pairs) or "fields" not in plain:
         raise DataError(f"{name}: not a form template; it has no fields")
     if twice := _twice(plain):
         raise DataError(f"{name}: {printable(twice)}")
     if plain.get("version") != VERSION:
         given = printable(repr(plain.get("version"))[:40])
-        raise DataError(f"{name}: version {given}, expected {VERSION}; write it so, or install another digitnet")
+        raise DataError(f"{name}: version {given}, expected {VERSION}; change it, or install another digitnet")
     try:
         return Template.model_validate(plain)
     except ValidationError as error:
@@ -282,12 +282,12 @@ class _Pairs(dict[str, Any]):
 def _twice(plain: _Pairs) -> str | None:
     """Return what is wrong where a list of a template has the same name twice."""
     if plain.twice is not None:
-        return f"{plain.twice[:80]!r} is there twice; leave one out"
+        return f"{plain.twice[:80]!r} occurs twice; omit one"
     for number, field in enumerate(plain["fields"] if isinstance(plain["fields"], list) else (), 1):
         for part, value in field.items() if isinstance(field, _Pairs) else ():
             if isinstance(value, _Pairs) and value.twice is not None:
                 name = str(field.get("name", number))[:80]
-                return f"field {name!r}: {part}: {value.twice[:80]!r} is there twice; leave one out"
+                return f"field {name!r}: {part}: {value.twice[:80]!r} occurs twice; omit one"
     return None
 
 
@@ -306,7 +306,7 @@ def _first(error: ValidationError, plain: Mapping[str, Any]) -> str:
     if message.startswith("Input should"):
         message = "expected" + message.removeprefix("Input should be")
     elif first["type"] == "extra_forbidden":
-        message = "is not known here; leave it out"
+        message = "is unknown here; omit it"
     elif first["type"] == "missing":
         message = "is missing"
     return printable(where + (f"{inside}: " if inside else "") + message)[:400]
