@@ -327,7 +327,7 @@ def test_form_read_writes_a_row_a_sheet_and_goes_on_where_it_was_stopped(digitne
     assert "already exists" in said
     out.write_bytes(whole[:-20])
     status, _, said = digitnet("form", "read", "meters", scans, "--out", out, "--resume")
-    assert "1 of 3 files are in" in said
+    assert "1 of 3 files are already in" in said
     assert out.read_bytes() == whole
     with pytest.raises(DataError, match="not the table of an earlier read"):
         resume(out, [example("order")])
