@@ -12,7 +12,7 @@ from digitnet import DataError
 from digitnet.core.digits import DIGITS
 from digitnet.models.onnx_models import only_digits
 from digitnet.reading.constraints import Rules
-from digitnet.reading.ctc import BLANK, FAINT, NOTICEABLE, Path, align, decode, digit_probs, written
+from digitnet.reading.ctc import BLANK, FAINT, NOTICEABLE, Hypothesis, align, decode, digit_probs, written
 
 decode_module = sys.modules["digitnet.reading.ctc"]
 
@@ -193,9 +193,9 @@ def test_more_answers_only_add_less_probable_ones():
 def test_an_empty_strip_shows_no_number():
     log_probs = np.full((400, 11), -np.inf, np.float32)
     log_probs[:, BLANK] = 0
-    assert decode(log_probs) == [Path("", 1.0, 1.0)]
+    assert decode(log_probs) == [Hypothesis("", 1.0, 1.0)]
     assert decode(log_probs, Rules(lengths=(1, 5))) == []
-    assert decode(log_probs, Rules(lengths=(0, 5))) == [Path("", 1.0, 1.0)]
+    assert decode(log_probs, Rules(lengths=(0, 5))) == [Hypothesis("", 1.0, 1.0)]
 
 
 def test_equal_digits_are_two_only_with_a_blank_between():

@@ -22,7 +22,7 @@ from digitnet.models.model_file import MARGIN, STRIDE
 from digitnet.reading import candidates, effort
 from digitnet.reading import reader as module
 from digitnet.reading.constraints import Rules
-from digitnet.reading.ctc import Path as Text
+from digitnet.reading.ctc import Hypothesis
 from digitnet.reading.reader import Reader
 from digitnet.reading.result import REASONS
 
@@ -642,8 +642,8 @@ def test_on_a_page_rules_apply_to_the_numbers_that_can_keep_them_and_to_no_other
 
 def test_a_rule_decides_between_readings_of_a_doubtful_number_on_a_page():
     """By hand: of what keeps the rule 0.3 by the image; it holds with 0.9 * 0.3 against 0.1 * 0.7."""
-    assert candidates.holding([Text("18", 0.5, 0.15)], 0.1) == pytest.approx(0.27 / 0.34)
-    assert candidates.holding([Text("18", 0.5, 0.15)], 0.01) == pytest.approx(0.297 / 0.304)
+    assert candidates.holding([Hypothesis("18", 0.5, 0.15)], 0.1) == pytest.approx(0.27 / 0.34)
+    assert candidates.holding([Hypothesis("18", 0.5, 0.15)], 0.01) == pytest.approx(0.297 / 0.304)
     assert candidates.holding([], 0.1) == 0
 
 

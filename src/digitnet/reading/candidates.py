@@ -12,7 +12,7 @@ from digitnet.imaging.geometry import Box
 from digitnet.imaging.segmentation import Region
 from digitnet.models.onnx_models import Columns
 from digitnet.reading.constraints import Rules
-from digitnet.reading.ctc import Path, align, decode, decode_kind
+from digitnet.reading.ctc import Hypothesis, align, decode, decode_kind
 from digitnet.reading.effort import WIDEST
 from digitnet.reading.values import Value
 
@@ -40,8 +40,8 @@ class Draft:
 
     region: Region
     columns: Columns
-    paths: list[Path]
-    alone: Path
+    hypotheses: list[Hypothesis]
+    alone: Hypothesis
     boxes: list[Box]
     presence: NDArray[np.float32]
     ruled: bool | None
@@ -50,7 +50,7 @@ class Draft:
     @property
     def text(self) -> str:
         """The most probable text, "" where there is none."""
-        return self.paths[0].text if self.paths else ""
+        return self.hypotheses[0].text if self.hypotheses else ""
 
 
 def draft_of(region: Region, columns: Columns, rules: Rules | None, single: bool) -> Draft:
@@ -62,21 +62,21 @@ def draft_of(region: Region, columns: Columns, rules: Rules | None, single: bool
     """
     log_probs = columns.log_probs
     if rules and rules.kind:
-        paths = decode_kind(columns.characters, columns.alphabet, rules, ALTERNATIVES)
+        hypotheses = decode_kind(columns.characters, columns.alphabet, rules, ALTERNATIVES)
     else:
-        paths = decode(log_probs, rules, ALTERNATIVES)
+        hypotheses = decode(log_probs, rules, ALTERNATIVES)
     kept, ruled = 1.0, None
     if rules:
-        kept = holding(paths, BROKEN if single else OTHERS)
+        kept = holding(hypotheses, BROKEN if single else OTHERS)
         ruled = single or kept >= 0.5
         if not ruled:
-            paths, kept = decode(log_probs, None, ALTERNATIVES), 1.0
-    if len(region.parts) == 1 and paths and not paths[0].text:
+            hypotheses, kept = decode(log_probs, None, ALTERNATIVES), 1.0
+    if len(region.parts) == 1 and hypotheses and not hypotheses[0].text:
         # One piece of ink that may be a digit: the classifier will say whether it is one.
-        lone = [path for path in paths if len(path.text) == 1 and path.probability >= DOUBTFUL]
-        paths = [*lone[:1], *(path for path in paths if path not in lone[:1])]
-    text = paths[0].text if paths else ""
-    alone = decode(log_probs, None, 1)[0] if ruled or not paths else paths[0]
+        lone = [each for each in hypotheses if len(each.text) == 1 and each.probability >= DOUBTFUL]
+        hypotheses = [*lone[:1], *(each for each in hypotheses if each not in lone[:1])]
+    text = hypotheses[0].text if hypotheses else ""
+    alone = decode(log_probs, None, 1)[0] if ruled or not hypotheses else hypotheses[0]
     boxes, present = [], []
     height, width = region.ink.shape
     down = height / STRIP
@@ -88,15 +88,18 @@ def draft_of(region: Region, columns: Columns, rules: Rules | None, single: bool
         x0, x1 = (min(max(round(float(x) * across), 0), width) for x in (left, right))
         y0, y1 = (min(max(round(float(y) * down), 0), height) for y in (top, bottom))
         boxes.append((min(x0, width - 1), min(y0, height - 1), max(x1, x0 + 1), max(y1, y0 + 1)))
-    sure = kept * paths[0].probability if paths else 0.0
-    return Draft(region, columns, paths, alone, boxes, np.array(present, np.float32), ruled, sure)
+    sure = kept * hypotheses[0].probability if hypotheses else 0.0
+    return Draft(region, columns, hypotheses, alone, boxes, np.array(present, np.float32), ruled, sure)
 
 
-def holding(paths: list[Path], broken: float) -> float:
-    """Return the probability that a number keeps the rules, where a share `broken` does not; paths: those that do."""
-    if not paths or not paths[0].probability:
+def holding(hypotheses: list[Hypothesis], broken: float) -> float:
+    """Return the probability that a number keeps the rules, where a share `broken` does not.
+
+    hypotheses: those that keep them.
+    """
+    if not hypotheses or not hypotheses[0].probability:
         return 0.0
-    permitted = paths[0].alone / paths[0].probability
+    permitted = hypotheses[0].alone / hypotheses[0].probability
     kept, other = (1 - broken) * permitted, broken * (1 - permitted)
     return kept / (kept + other)
 

@@ -1,6 +1,6 @@
 """Constraints on a number: its length, its range, its check digit, its kind.
 
-A rule narrows what may be answered; what the image alone says stays beside every answer (`ctc.Path.alone`). Rules
+A rule narrows what may be answered; what the image alone says stays beside every answer (`ctc.Hypothesis.alone`). Rules
 become a finite automaton (`Rules.automaton`), so that a decoder can sum and search over all permitted strings
 without listing them.
 

@@ -60,7 +60,7 @@ _LEAST_LOG = -1e4  # stands for the logarithm of 0, so that no alignment is wort
 
 
 @dataclass(frozen=True)
-class Path:
+class Hypothesis:
     """A string that a strip may show.
 
     text: characters of the alphabet; "" for no number.
@@ -73,7 +73,7 @@ class Path:
     alone: float
 
 
-def decode(log_probs: NDArray[Any], rules: Rules | None = None, count: int = 5) -> list[Path]:
+def decode(log_probs: NDArray[Any], rules: Rules | None = None, count: int = 5) -> list[Hypothesis]:
     """Return the `count` most probable strings, or as many as are not faint (`FAINT`), the most probable first.
 
     log_probs: (T, 11) floats, natural logarithms; every row's probabilities sum to 1.
@@ -97,7 +97,7 @@ def decode(log_probs: NDArray[Any], rules: Rules | None = None, count: int = 5) 
     return _found(probs, automaton, *_behind(probs, automaton), DIGITS, count)
 
 
-def decode_kind(log_probs: NDArray[Any], alphabet: str, rules: Rules, count: int = 5) -> list[Path]:
+def decode_kind(log_probs: NDArray[Any], alphabet: str, rules: Rules, count: int = 5) -> list[Hypothesis]:
     """Return the digits of the most probable strings that rules with a kind permit; otherwise as `decode`.
 
     log_probs: (T, len(alphabet) + 1) floats, natural logarithms; every row's probabilities sum to 1. alphabet: begins
@@ -107,15 +107,17 @@ def decode_kind(log_probs: NDArray[Any], alphabet: str, rules: Rules, count: int
     automaton = rules.automaton(alphabet)
     behind, permitted = _behind(probs, automaton)
     found = _found(probs, automaton, behind, permitted, alphabet, SPELLINGS * count)
-    texts = dict.fromkeys("".join(one for one in path.text if one in DIGITS) for path in found)
-    paths = []
+    texts = dict.fromkeys("".join(one for one in each.text if one in DIGITS) for each in found)
+    hypotheses = []
     for text in list(texts)[:count]:
         alone = _behind(probs, joined(automaton, _spelling(text, alphabet)))[1]
-        paths.append(Path(text, min(alone / min(permitted, 1.0), 1.0), min(alone, 1.0)))
-    return sorted(paths, key=lambda path: (-path.probability, path.text))
+        hypotheses.append(Hypothesis(text, min(alone / min(permitted, 1.0), 1.0), min(alone, 1.0)))
+    return sorted(hypotheses, key=lambda each: (-each.probability, each.text))
 
 
-def decode_written(log_probs: NDArray[Any], alphabet: str, rules: Rules | None = None, count: int = 5) -> list[Path]:
+def decode_written(
+    log_probs: NDArray[Any], alphabet: str, rules: Rules | None = None, count: int = 5
+) -> list[Hypothesis]:
     """Return the most probable strings as they are written, signs included; otherwise as `decode`.
 
     log_probs, alphabet: as for `decode_kind`.
@@ -223,13 +225,13 @@ def _found(
     permitted: float,
     alphabet: str,
     count: int,
-) -> list[Path]:
+) -> list[Hypothesis]:
     """Return the `count` most probable strings that an automaton accepts; permitted: what all of them have together."""
     if permitted < NOTICEABLE:
         return []
     found = _search(probs, automaton, behind, alphabet, count)
     # Rounding may carry a sum past 1.
-    return [Path(text, min(alone / min(permitted, 1.0), 1.0), min(alone, 1.0)) for alone, text in found]
+    return [Hypothesis(text, min(alone / min(permitted, 1.0), 1.0), min(alone, 1.0)) for alone, text in found]
 
 
 def _probs(log_probs: NDArray[Any], alphabet: str = DIGITS) -> NDArray[np.float64]:

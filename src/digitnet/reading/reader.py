@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Literal
 
 import cv2
@@ -70,10 +70,10 @@ class Reader:
 
     def __init__(
         self,
-        line: str | FilePath = LINE,
-        digits: str | FilePath = "strong",
+        line: str | Path = LINE,
+        digits: str | Path = "strong",
         threads: int = 0,
-        page: str | FilePath = PAGE,
+        page: str | Path = PAGE,
     ) -> None:
         """Open the models: built-in names or `.onnx` files. threads: for one image, 0 for the number of cores.
 
@@ -270,7 +270,7 @@ class Reader:
             sure, seen = nothing_written(page, region.box, True), draft.alone.text or None
             return Number("", sure, region.box, (), (), ("not_a_digit",), seen, "unreadable", draft.ruled)
         shares = digit_probs(draft.columns.log_probs, text)
-        others = tuple((path.text, path.probability) for path in draft.paths[1:] if path.text)
+        others = tuple((each.text, each.probability) for each in draft.hypotheses[1:] if each.text)
         if len(text) == 1 and opinion is not None and not draft.ruled:
             # Two opinions on a lone digit, of the line reader and of the classifier, are better than either.
             lone = sure / max(float(shares[0, int(text)]), sure)  # that it is one digit at all
