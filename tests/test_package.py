@@ -102,7 +102,7 @@ def test_a_wing_exports_what_it_lists_and_no_module_by_that_name(wing):
 HEAVY = {
     *("torch", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "cv2", "onnxruntime", "onnx", "safetensors"),
     *("fastapi", "starlette", "uvicorn", "prometheus_client", "jinja2", "filelock", "cleanlab", "pypdfium2"),
-    *("pyarrow", "ray", "fsspec", "platformdirs", "pydantic", "reportlab", "openpyxl"),
+    *("pyarrow", "ray", "fsspec", "platformdirs", "reportlab", "openpyxl"),
 }
 
 
