@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 
@@ -396,3 +397,70 @@ def test_cuts_are_at_one_scale_whatever_the_page():
         its = cut(page, np.diag([times, times, 1.0]), (10, 10, 30, 20), np.full((10, 10), 255, np.uint8))
         assert its.dark[its.inside].shape == (10 * SCALE, 20 * SCALE)
         assert float(its.dark.max()) == 0
+
+
+@pytest.fixture(scope="module")
+def printed():
+    """A blank form as others print it: black boxes, a comb of cells, one with teeth, a box to tick, a line, words."""
+    page = np.full((2376, 1680), 255, np.uint8)
+    rng = np.random.default_rng(4)
+
+    def box(left, top, right, bottom):
+        cv2.rectangle(page, (left * 8, top * 8), (right * 8, bottom * 8), 0, 3)
+
+    box(20, 60, 70, 70)
+    for cell in range(6):
+        box(20 + 8 * cell, 90, 28 + 8 * cell, 100)
+    box(100, 90, 148, 98)
+    for tooth in range(1, 6):
+        cv2.line(page, (800 + 64 * tooth, 98 * 8), (800 + 64 * tooth, 95 * 8), 0, 3)
+    box(20, 120, 25, 125)
+    cv2.line(page, (60 * 8, 125 * 8), (120 * 8, 125 * 8), 0, 3)
+    box(20, 150, 190, 200)
+    for y in (30, 40, 57, 87, 117, 147, 220, 240, 260, 280):
+        words = "".join(rng.choice(list("abcdefghikmnorstuvw "), 50))
+        cv2.putText(page, words, (160, y * 8), cv2.FONT_HERSHEY_SIMPLEX, 0.9, 0, 2, cv2.LINE_AA)
+    return page
+
+
+def test_a_template_is_proposed_from_ruled_lines(digitnet, printed, tmp_path):
+    matrix = cv2.getRotationMatrix2D((840, 1188), 0.8, 1)
+    scan = cv2.warpAffine(printed, matrix, (1680, 2376), borderValue=255)
+    cv2.imwrite(str(tmp_path / "scan.png"), scan)
+    status, said, _ = digitnet("form", "new", "scan.png", "--out", "grades.form.json")
+    assert (status, said.strip()) == (0, "grades.form.json: 6 fields; name them and check their kinds")
+    template = templates.load(tmp_path / "grades.form.json")
+    assert (template.name, template.page, template.reference) == ("grades", (210, 297), "grades.png")
+    found = [(field.name, field.kind, field.cells) for field in template.fields]
+    kinds = [("digits", None), ("comb", 6), ("comb", 6), ("digits", None), ("mark", None), ("area", None)]
+    assert Counter(each[1:] for each in found) == Counter(kinds)
+    assert [each[0] for each in found] == [f"f{n}" for n in range(1, 7)]
+    first = next(field for field in template.fields if field.kind == "digits")
+    assert np.allclose(first.box, (20, 60, 70, 70), atol=1)
+    assert "already exists" in digitnet("form", "new", "scan.png", "--out", "grades.form.json")[2]
+    cv2.imwrite("blank.png", np.full((800, 600), 255, np.uint8))
+    assert "blank.png: found neither boxes nor lines" in digitnet("form", "new", "blank.png", "--out", "b.form.json")[2]
+
+
+def test_a_sheet_without_markers_is_known_by_its_print(printed, reader, tmp_path):
+    fields = [
+        {"name": "one", "kind": "digits", "box": [20, 60, 70, 70]},
+        {"name": "tick", "kind": "mark", "box": [20, 120, 25, 125]},
+    ]
+    path = tmp_path / "own.form.json"
+    path.write_text(json.dumps(plain(name="own", page=[210, 297], reference="own.png", fields=fields)))
+    cv2.imwrite(str(tmp_path / "own.png"), printed)
+    forms = FormReader(reader, [path])
+    sheet = printed.copy()
+    cv2.line(sheet, (160, 960), (200, 1000), 60, 5)
+    cv2.line(sheet, (200, 960), (160, 1000), 60, 5)
+    page = np.rot90(cv2.resize(sheet, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA), 2)
+    found = forms.read_page(np.ascontiguousarray(page))
+    assert (found.form, found.status, found.turned) == ("own", "read", 180)
+    assert (found.fields["tick"].text, found.fields["one"].status) == ("1", "empty")
+    assert forms.read_page(np.ascontiguousarray(page[: len(page) // 2])).code == "half_sheet"
+    other = printing.picture(example("order"), 6)
+    assert forms.read_page(other).status == "refused"
+    path.write_text(json.dumps(plain(name="own")))
+    with pytest.raises(DataError, match="has neither markers nor a reference picture"):
+        FormReader(reader, [path])

@@ -20,6 +20,41 @@ if TYPE_CHECKING:
 form_app = typer.Typer(help="Print blank sheets of a form, and read filled ones into a table.", no_args_is_help=True)
 
 
+@form_app.command()
+def new(
+    scan: Annotated[str, typer.Argument(help="A scan of the blank form, edge to edge: an image or a PDF of one page.")],
+    out: Annotated[Path, typer.Option(help="The template to write, such as grades.form.json.")],
+) -> None:
+    """Propose a template from a scan of a blank form: boxes, combs, boxes to tick, lines to write on.
+
+    The fields are named f1, f2, ...; edit the template by hand. The scan is stored beside it, to recognise sheets by.
+    Example: digitnet form new blank.png --out grades.form.json.
+    """
+    import re
+
+    import cv2
+
+    from digitnet.core.files import write_atomic
+    from digitnet.forms.proposal import proposed
+    from digitnet.forms.template import SUFFIX, save
+    from digitnet.imaging import pages
+
+    if not out.name.endswith(SUFFIX):
+        raise DataError(f"{out}: expected a name that ends in {SUFFIX}")
+    if out.exists():
+        raise DataError(f"{out} already exists; choose another --out")
+    stem = out.name.removesuffix(SUFFIX)
+    page = pages.page(sys.stdin.buffer.read() if scan == "-" else scan)
+    try:
+        template, picture = proposed(page, re.sub(r"^(?=[0-9])|[^A-Za-z0-9_]", "_", stem)[:60], f"{stem}.png")
+    except DataError as error:
+        raise DataError(f"{scan}: {error}") from error
+    write_atomic(out.with_name(f"{stem}.png"), cv2.imencode(".png", picture)[1].tobytes())
+    save(template, out)
+    count = len(template.fields)
+    put(f"{out}: {count} {'field' if count == 1 else 'fields'}; name them and check their kinds")
+
+
 @form_app.command("print")
 def print_blank(
     template: Annotated[

@@ -1,0 +1,157 @@
+"""A template proposed from a scan of a blank form: boxes, combs, boxes to tick and lines to write on.
+
+Boxes are areas that ruled lines enclose. Equal boxes side by side are a comb, as is a box with short strokes at its
+foot. Fields are named f1, f2, ... in reading order; their kinds are guesses, to be edited by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from digitnet.core.errors import DataError
+from digitnet.forms.cutting import SCALE
+from digitnet.forms.template import VERSION, Box, Template
+from digitnet.imaging.deskew import levelled
+from digitnet.imaging.ink import INK, ink_of
+
+SHEETS = (210.0, 297.0), (215.9, 279.4)
+"""Width and height of common sheets, A4 and Letter, millimetres; other proportions are taken to be 210 mm wide."""
+
+LEVEL, PLUMB = 4.0, 3.0
+"""Least length of level and of upright ruled lines, millimetres."""
+
+LEAST, TICK, TALL = 3.0, 8.0, 25.0
+"""Least side of a box; largest side of a box to tick; height from which a box is a free area, millimetres."""
+
+LINE, ABOVE = 15.0, 8.0
+"""Least length of a line to write on, and the height of the field above it, millimetres."""
+
+NARROW = 1.3
+"""Width of a comb's cell in heights, at most."""
+
+MAX_FIELDS = 200
+"""Fields of a template, at most."""
+
+
+def proposed(page: NDArray[np.uint8], name: str, reference: str) -> tuple[Template, NDArray[np.uint8]]:
+    """Return a template for a scan of a blank form, (h, w) uint8, edge to edge, and the reference picture to store.
+
+    name: of the form. reference: the picture's name in the template. Raises DataError where nothing to fill in is seen.
+    """
+    size = _size(page.shape)
+    picture = _upright(page, size)
+    ink = (ink_of(picture) > INK).astype(np.uint8)
+    level = _opened(ink, 1, round(LEVEL * SCALE))
+    plumb = _opened(ink, round(PLUMB * SCALE), 1)
+    boxes = list(_enclosed(np.asarray(cv2.dilate(level | plumb, np.ones((3, 3), np.uint8)), np.uint8)))
+    fields = [*_fields(boxes, ink), *(("digits", box, None) for box in _lines(level, boxes))]
+    if not fields:
+        fact = "found neither boxes nor lines to write on"
+        raise DataError(f"{fact}; scan a blank form at 150 dpi or more, or write the template by hand")
+    fields.sort(key=lambda each: (round(each[1][1] / 4), each[1][0]))
+    named = [
+        {"name": f"f{number}", "kind": kind, "box": _within(box, size), "cells": cells}
+        for number, (kind, box, cells) in enumerate(fields[:MAX_FIELDS], 1)
+    ]
+    plain = {"version": VERSION, "name": name, "page": size, "reference": reference, "fields": named}
+    return Template.model_validate(plain), picture
+
+
+def _size(shape: tuple[int, ...]) -> tuple[float, float]:
+    """Return the size of a sheet by its proportions, millimetres."""
+    height, width = shape
+    for short, long in SHEETS:
+        for size in ((short, long), (long, short)):
+            if abs(width / height / (size[0] / size[1]) - 1) < 0.02:
+                return size
+    return 210.0, float(np.clip(round(210 * height / width, 1), 20, 600))
+
+
+def _upright(page: NDArray[np.uint8], size: tuple[float, float]) -> NDArray[np.uint8]:
+    """Return a page with level lines, `SCALE` pixels to a millimetre."""
+    turned, back = levelled(ink_of(page))
+    if turned.shape != page.shape:
+        middle = (np.array(turned.shape[::-1]) - page.shape[::-1]) / 2
+        back = back.copy()
+        back[:, 2] += back[:, :2] @ middle
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    level = cv2.warpAffine(page, back, page.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    pixels = round(size[0] * SCALE), round(size[1] * SCALE)
+    return np.asarray(cv2.resize(level, pixels, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _opened(ink: NDArray[np.uint8], high: int, wide: int) -> NDArray[np.uint8]:
+    """Return the ink that is of runs of at least this size, pixels."""
+    return np.asarray(cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((high, wide), np.uint8)), np.uint8)
+
+
+def _enclosed(lines: NDArray[np.uint8]) -> Iterator[Box]:
+    """Yield the rectangles that lines enclose, millimetres."""
+    height, width = lines.shape
+    _, _, stats, _ = cv2.connectedComponentsWithStats((lines == 0).astype(np.uint8), connectivity=4)
+    for left, top, wide, high, area in stats[1:].tolist():
+        inner = left > 0 and top > 0 and left + wide < width and top + high < height
+        if inner and min(wide, high) >= LEAST * SCALE and area >= 0.85 * wide * high:
+            yield tuple(round(edge / SCALE, 1) for edge in (left - 2, top - 2, left + wide + 2, top + high + 2))
+
+
+def _fields(boxes: Sequence[Box], ink: NDArray[np.uint8]) -> Iterator[tuple[str, Box, int | None]]:
+    """Yield a kind, a box and a number of cells for each box, or row of boxes that are a comb."""
+    rows: list[list[Box]] = []
+    for box in sorted(boxes, key=lambda each: (round(each[1]), each[0])):
+        if not (rows and _continues(rows[-1], box)):
+            rows.append([])
+        rows[-1].append(box)
+    for row in rows:
+        (left, top, _, bottom), right = row[0], row[-1][2]
+        wide, high = right - left, bottom - top
+        cells = len(row) if len(row) > 1 else _teeth(ink, row[0])
+        if cells > 1:
+            yield "comb", (left, top, right, bottom), cells
+        elif max(wide, high) <= TICK and abs(wide - high) < 0.25 * high:
+            yield "mark", row[0], None
+        else:
+            yield ("area" if high >= TALL else "digits"), row[0], None
+
+
+def _continues(row: Sequence[Box], box: Box) -> bool:
+    """Return whether a box is the next cell of a comb."""
+    last = row[-1]
+    wide, high = last[2] - last[0], last[3] - last[1]
+    level = abs(box[1] - last[1]) < 0.6 and abs(box[3] - last[3]) < 0.6
+    alike = abs((box[2] - box[0]) - wide) < 0.15 * wide
+    return level and alike and abs(box[0] - last[2]) < 1 and wide <= NARROW * high
+
+
+def _teeth(ink: NDArray[np.uint8], box: Box) -> int:
+    """Return how many equal cells the short strokes at a box's foot make of it; 1 where there are none."""
+    left, top, right, bottom = (round(edge * SCALE) for edge in box)
+    foot = ink[bottom - (bottom - top) // 4 : bottom - 4, left + 8 : right - 8]
+    if not foot.size:
+        return 1
+    inked = np.flatnonzero(np.diff((foot.mean(axis=0) > 0.8).astype(np.int8), prepend=0, append=0))
+    places = (inked[::2] + inked[1::2]) / 2 + 8
+    edges = np.array([0.0, *places, float(right - left)])
+    steps = np.diff(edges)
+    even = len(places) > 0 and np.ptp(steps) < 0.25 * steps.mean() and steps.mean() <= NARROW * (bottom - top)
+    return len(steps) if even else 1
+
+
+def _lines(level: NDArray[np.uint8], boxes: Sequence[Box]) -> Iterator[Box]:
+    """Yield the room above level lines that are not of a box, to write on."""
+    grown = cv2.dilate(level, np.ones((3, 5), np.uint8))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(grown, connectivity=8)
+    for left, top, wide, high, _ in stats[1:].tolist():
+        x0, x1, y = left / SCALE, (left + wide) / SCALE, (top + high) / SCALE
+        of_box = any(x0 < box[2] + 1 and box[0] - 1 < x1 and box[1] - 1.5 < y < box[3] + 1.5 for box in boxes)
+        if x1 - x0 >= LINE and high < SCALE * 1.5 and not of_box and y > ABOVE:
+            yield round(x0, 1), round(y - ABOVE, 1), round(x1, 1), round(y, 1)
+
+
+def _within(box: Box, size: tuple[float, float]) -> Box:
+    left, top, right, bottom = box
+    return max(0.0, left), max(0.0, top), min(right, size[0]), min(bottom, size[1])
