@@ -117,6 +117,7 @@ HEAVY = {
         ["check"],
         ["data"],
         ["read"],
+        ["predict"],
         ["compose"],
         ["form"],
         ["serve"],

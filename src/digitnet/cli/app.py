@@ -21,6 +21,7 @@ from digitnet.cli.evaluate import evaluate
 from digitnet.cli.export import export, trust
 from digitnet.cli.form import form_app
 from digitnet.cli.options import PREFIX
+from digitnet.cli.predict import predict
 from digitnet.cli.read import read
 from digitnet.cli.report import report
 from digitnet.cli.serve import serve
@@ -60,6 +61,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(form_app, name="form")
 app.command()(train)
 app.command()(read)
+app.command()(predict)
 app.command()(compose)
 app.command(context_settings={"auto_envvar_prefix": PREFIX})(serve)
 app.command()(report)

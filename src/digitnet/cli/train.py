@@ -23,17 +23,16 @@ if TYPE_CHECKING:
     from digitnet.training.loop import Epoch
     from digitnet.training.run import Run
 
-    NetworkName = str
     RecipeName = str
     DeviceName = str
 else:  # the choices of the options, which a type checker cannot derive
-    NetworkName, RecipeName, DeviceName = Literal[*RECIPE_OF], Literal[*RECIPES], Literal[DEVICES]
+    RecipeName, DeviceName = Literal[*RECIPES], Literal[DEVICES]
 
 
 def train(
     data: Annotated[str | None, typer.Option(show_default=TrainConfig.data, help=described("data"))] = None,
     model: Annotated[
-        NetworkName | None,
+        str | None,
         typer.Option(show_default=TrainConfig.model, help=described("model")),
     ] = None,
     recipe: Annotated[
@@ -68,7 +67,9 @@ def train(
     asked = {name: value for name, value in asked.items() if value is not None}
     with joined(device or "auto") as first:
         if resume is None:
-            config = RECIPES[recipe or RECIPE_OF[model or TrainConfig.model]]
+            config = RECIPES[recipe or RECIPE_OF.get(model or TrainConfig.model, "best")]
+            if model and model not in RECIPE_OF and not config.lines:
+                config = replace(config, model=model)
             if model and config.model != model:
                 raise TrainingError(f"recipe {recipe!r} trains {config.model}; omit --model {model}")
             run = start(replace(config, device=device or "auto", **asked), out, data_dir)
@@ -90,6 +91,8 @@ def _train(run: Run, first: bool) -> None:
     source = f"{len(run.parts.train):,} digits of {config.data}"
     if config.lines:
         source = f"{config.lines:,} lines per epoch, from pen trajectories, fonts, synthetic handwriting and {source}"
+    if config.model not in RECIPE_OF:
+        _show_network(run)
     put(
         f"Training {config.model} with recipe {config.recipe!r} on {source},"
         f" {epochs} ({config.device}, {config.precision}) into {run.folder}"
@@ -105,6 +108,17 @@ def _train(run: Run, first: bool) -> None:
         if first:
             say(f"Stopped; every finished epoch is saved. Resume with: {program()} train --resume {run.folder}")
         raise typer.Exit(130) from None
+
+
+def _show_network(run: Run) -> None:
+    """Print the layers of a network of the user's own: the shape of what each gives, and the number of parameters."""
+    from digitnet.models.networks import inner, layer_shapes
+    from digitnet.training.loop import new_network
+
+    network = new_network(run.config, run.folder)
+    shapes = ", ".join(f"{name} {shape}" for name, shape in layer_shapes(network))
+    count = sum(weight.numel() for weight in network.parameters())
+    put(f"{type(inner(network)).__name__}: {count:,} parameters; {shapes}")
 
 
 def _finish(run: Run) -> None:

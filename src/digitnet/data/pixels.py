@@ -40,12 +40,13 @@ _BLOCK = 4096
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-def to_images(values: NDArray[Any], name: object) -> NDArray[np.uint8]:
+def to_images(values: NDArray[Any], name: object, factor: float | None = None) -> NDArray[np.uint8]:
     """Return images of any usual layout as (n, 28, 28) uint8, 0..255.
 
     values: (n, h, w), (n, h * h), (n, h, w, c) or (n, c, h, w) with 1 channel, 3 (RGB) or 4 (with alpha, ignored), of
     any type; 0..255, 0..1, or whole numbers up to `FEW_LEVELS`. Images of another size than 28x28 are framed as
-    MNIST's. Raises DataError, beginning with `name`, where layout, size or range are others.
+    MNIST's. factor: what brings values to 0..255, if that is known; see `scale_of`. Raises DataError, beginning with
+    `name`, where layout, size or range are others.
     """
     from digitnet.imaging.normalization import frame  # needs OpenCV, which classifying does without
 
@@ -56,7 +57,7 @@ def to_images(values: NDArray[Any], name: object) -> NDArray[np.uint8]:
         raise DataError(
             f"{name}: images of {width}x{height} pixels; expected 28x28, or {MIN_SIDE} to {MAX_SIDE} per side"
         )
-    factor = _factor(values, name)
+    factor = scale_of(values, name) if factor is None else factor
     if not len(values) or (ready and factor == 1 and values.dtype == np.uint8 and values.ndim == 3):
         return np.ascontiguousarray(values).reshape(-1, SIDE, SIDE)
     if values.ndim == 4:
@@ -90,7 +91,7 @@ def _planes(values: NDArray[Any], name: object) -> NDArray[Any]:
     return values
 
 
-def _factor(values: NDArray[Any], name: object) -> float:
+def scale_of(values: NDArray[Any], name: object) -> float:
     """Return what brings values to 0..255. Raises DataError where their range tells no such factor."""
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     if not (low >= 0 and high <= 255):  # NaN fails this too

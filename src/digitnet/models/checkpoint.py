@@ -22,12 +22,17 @@ from torch.optim import Optimizer
 from digitnet.core.errors import DataError, ModelError, TrainingError
 from digitnet.core.files import ZipBytes, write_atomic
 from digitnet.core.text import listed, reason
-from digitnet.models.networks import MODELS
+from digitnet.models import own_network
+from digitnet.models.inputs import INPUTS
+from digitnet.models.networks import MODELS, Normalised
 from digitnet.models.plain_network import plain_network, without_prefix
 from digitnet.models.run_folder import TRAINED_ON, WEIGHTS
 from digitnet.models.trained_on import ImageSet, unpacked
 
 log = logging.getLogger("digitnet")
+
+OWN = "own:"
+"""Beginning of the name of weights whose network only the caller of `train` knows."""
 
 MAX_WEIGHTS = 1 << 26
 """Largest file of weights or of a training's state that is opened, bytes: the networks have at most 3 million."""
@@ -77,6 +82,32 @@ def save_network(path: Path, network: nn.Module, name: str) -> None:
     save_tensors(path, network.state_dict(), {"model": name})
 
 
+def make_network(name: str, run: Path | None = None) -> nn.Module:
+    """Return a new network by its name in `MODELS`, or one of the user's own, FILE.py:CLASS.
+
+    run: the folder with a copy of that file, which is run if it is trusted; without it FILE.py itself is run. A class
+    with an attribute `input`, a name of `INPUTS`, is given inputs scaled so. Raises ModelError where it cannot be made.
+    """
+    if not own_network.is_own(name):
+        return MODELS[name]()
+    path, inside = own_network.split(name)
+    if run is None:
+        make = own_network.maker(path, inside)
+    else:
+        path = run / own_network.SOURCE
+        make = own_network.trusted_maker(path, inside)
+    try:
+        network = make()
+    except Exception as error:
+        raise ModelError(f"{path}: {inside}() fails ({reason(error)}); it is called without arguments") from error
+    if not isinstance(network, nn.Module):
+        raise ModelError(f"{path}: {inside}() gives {type(network).__name__}, expected a torch.nn.Module")
+    wanted = getattr(network, "input", "0..1")
+    if wanted not in INPUTS:
+        raise ModelError(f"{path}: {inside} has input {wanted!r}; choose one of {', '.join(INPUTS)}")
+    return network if wanted == "0..1" else Normalised(network, *INPUTS[wanted])
+
+
 def load_network(path: str | Path) -> nn.Module:
     """Load a network from a run's folder, a .safetensors file, or a state dict saved by torch.save.
 
@@ -101,9 +132,15 @@ def load_network(path: str | Path) -> nn.Module:
         tensors, name = _load_pickled(path), None
     if name is None:
         return _by_others(path, without_prefix(tensors))
-    if name not in MODELS:
+    if str(name).startswith(OWN):
+        own = str(name).removeprefix(OWN)
+        raise ModelError(
+            f"{path}: trained by a network of your own, {own}; use digitnet train --model FILE.py:{own}, or load "
+            "its weights into it: network.load_state_dict(safetensors.torch.load_file(PATH))"
+        )
+    if name not in MODELS and not own_network.is_own(str(name)):
         raise ModelError(f"{path}: contains a model named {name!r}; this version knows {', '.join(MODELS)}")
-    network = MODELS[str(name)]()
+    network = make_network(str(name), path.parent)
     _check_shapes(path, tensors, network.state_dict())
     network.load_state_dict(tensors)
     return network.eval()

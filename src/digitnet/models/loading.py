@@ -15,6 +15,7 @@ from digitnet.core.digits import Classifier
 from digitnet.core.errors import DataError, ModelError
 from digitnet.data.datasets import splits
 from digitnet.models import foreign, onnx_models
+from digitnet.models.inputs import INPUTS as INPUTS
 from digitnet.models.run_folder import CONFIG, RUNS, WEIGHTS, latest_run, load_json
 from digitnet.models.trained_on import trained_on
 
@@ -79,9 +80,6 @@ log = logging.getLogger("digitnet")
 
 POOR = 0.5
 """Share of validation digits below which a model by others is doubted."""
-
-INPUTS = {"0..1": (0.0, 1.0), "mnist": (0.1307, 0.3081), "-1..1": (0.5, 0.5), "0..255": (0.0, 1 / 255)}
-"""What networks take, by name: (pixel / 255 - mean) / standard deviation. "mnist" are those of MNIST's training set."""
 
 
 @dataclass(frozen=True)

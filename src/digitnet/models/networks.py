@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from digitnet.core.digits import SIDE
 from digitnet.core.errors import ModelError
+from digitnet.core.text import reason
 from digitnet.data.synthesis.texts import ALPHABET
 from digitnet.models.trained_on import ImageSet
 
@@ -225,6 +226,41 @@ def logits_of(network: nn.Module, images: NDArray[np.uint8]) -> Tensor:
                 raise ModelError(f"{name}: returns {given} for {len(batch)} images; expected logits {expected}")
             found.append(logits.float().cpu())
     return torch.cat(found)
+
+
+def check_network(network: nn.Module) -> None:
+    """Raise ModelError, in one line, unless a network gives finite logits (2, 10) for two images of 28x28 pixels."""
+    name = type(inner(network)).__name__
+    try:
+        logits = logits_of(network, np.zeros((2, SIDE, SIDE), np.uint8))
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{name}: fails on images (2, 1, {SIDE}, {SIDE}): {reason(error)}") from error
+    if not logits.isfinite().all():
+        raise ModelError(f"{name}: returns values that are not finite for two images of zeros")
+
+
+def inner(network: nn.Module) -> nn.Module:
+    """Return a network without what scales its inputs."""
+    return network.network if isinstance(network, Normalised) else network
+
+
+def layer_shapes(network: nn.Module) -> list[tuple[str, tuple[int, ...]]]:
+    """Return the name of each layer that runs, in order, and the shape of what it gives for one image."""
+    found: list[tuple[str, tuple[int, ...]]] = []
+
+    def note(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+        return lambda module, inputs, output: found.append((name, tuple(output.shape[1:])))
+
+    layers = [(name, module) for name, module in inner(network).named_modules() if not [*module.children()]]
+    hooks = [module.register_forward_hook(note(name or type(module).__name__)) for name, module in layers]
+    try:
+        logits_of(network, np.zeros((1, SIDE, SIDE), np.uint8))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
 
 
 class Normalised(nn.Module):

@@ -27,9 +27,9 @@ class TrainConfig:
     """All settings of a training; two runs with equal configurations give equal weights on a CPU."""
 
     data: Annotated[str, "a named data set, or a path"] = "mnist"
-    model: Annotated[str, "digitnet (the tutorial's network), strong (deeper), or line (reads whole numbers)"] = (
-        "digitnet"
-    )
+    model: Annotated[
+        str, "digitnet (the tutorial's network), strong (deeper), line (reads whole numbers), or your FILE.py:CLASS"
+    ] = "digitnet"
     recipe: Annotated[str, "the name of these settings"] = "best"
     epochs: Annotated[int, "passes over the training digits; 0: `passes`, or more for small data sets"] = 0
     passes: Annotated[int, "epochs on a data set of MNIST's size"] = 30
@@ -61,8 +61,8 @@ class TrainConfig:
         if not 0 <= self.warmup < 1 or not 0 < self.cooldown <= 1 or self.weight_decay < 0:
             told = f"warm-up {self.warmup}, cooldown {self.cooldown}, weight decay {self.weight_decay}"
             raise TrainingError(f"{told}: must be from 0 to 1, above 0 to 1, and 0 or more")
-        if self.model not in RECIPE_OF:
-            raise TrainingError(f"model {self.model!r}: choose one of {', '.join(RECIPE_OF)}")
+        if self.model not in RECIPE_OF and ".py:" not in self.model:
+            raise TrainingError(f"model {self.model!r}: choose one of {', '.join(RECIPE_OF)}, or FILE.py:CLASS")
         if self.optimizer not in OPTIMIZERS:
             raise TrainingError(f"optimizer {self.optimizer!r}: choose adam or muon")
         if self.augment not in AUGMENTATIONS:

@@ -28,7 +28,8 @@ from digitnet.core.files import write_atomic
 from digitnet.evaluation.line_metrics import LineScores
 from digitnet.evaluation.metrics import Scores, evaluate
 from digitnet.models import checkpoint
-from digitnet.models.networks import MODELS, TorchClassifier, device_of, dtype_of, logits_of, set_mode, to_input
+from digitnet.models.networks import MODELS, TorchClassifier, check_network, device_of, dtype_of, set_mode, to_input
+from digitnet.models.own_network import is_own
 from digitnet.models.run_folder import HISTORY, STATE, TRAINED_ON, WEIGHTS
 from digitnet.models.trained_on import ImageSet
 from digitnet.training import distributed
@@ -66,11 +67,14 @@ class Epoch:
         return line | {"valid_accuracy": self.scores.accuracy, "valid_n": self.scores.n}
 
 
-def new_network(config: TrainConfig) -> nn.Module:
-    """Return the configuration's network with the first weights of its seed; global random state is kept."""
+def new_network(config: TrainConfig, run: Path | None = None) -> nn.Module:
+    """Return the configuration's network with the first weights of its seed; global random state is kept.
+
+    run: the run's folder, which has the code of a network of one's own. Raises ModelError where that cannot be made.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return MODELS[config.model]()
+        return checkpoint.make_network(config.model, run)
 
 
 def train(
@@ -105,7 +109,7 @@ def train(
         raise TrainingError(f"recipe {config.recipe!r} also trains on images that are not digits; pass `letters`")
     config = with_epochs(resolve(config), len(digits))
     device = torch.device(config.device)
-    logits_of(network, digits.images[:2])
+    check_network(network)
     images = torch.tensor(digits.images, device=device)
     labels = torch.tensor(digits.labels, device=device).long()
     others = None if letters is None else to_input(torch.tensor(letters.images, device=device))
@@ -119,6 +123,13 @@ def train(
     if distributed.rank() == 0:
         write_atomic(out / TRAINED_ON, ImageSet.of(digits.images, valid.images).packed())
     yield from epochs(network, config, out, len(digits), learn, judge, resume)
+
+
+def _name(network: nn.Module, config: TrainConfig) -> str:
+    """Return the name under which a network's weights are saved: the configuration's, if that makes such a network."""
+    if is_own(config.model) or type(network) is MODELS[config.model]:
+        return config.model
+    return checkpoint.OWN + type(network).__name__
 
 
 @dataclass(frozen=True)
@@ -201,7 +212,7 @@ def _epochs(
         history.append(json.dumps(epoch.to_dict()))
         if distributed.rank() == 0:
             # The state comes last: after a kill in between, resuming makes the same epoch again.
-            checkpoint.save_network(out / WEIGHTS, average, config.model)
+            checkpoint.save_network(out / WEIGHTS, average, _name(network, config))
             write_atomic(out / HISTORY, "".join(line + "\n" for line in history).encode())
             checkpoint.save_state(state, networks, training.optimizers, number)
         yield epoch

@@ -11,7 +11,7 @@ The command line adds the printing, and the report as a last step.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from digitnet.core.errors import DataError, TrainingError
+from digitnet.core.files import write_atomic
 from digitnet.core.provenance import environment
 from digitnet.data.datasets import DATASETS, Splits, splits
 from digitnet.evaluation.line_metrics import LineScores
@@ -28,8 +29,10 @@ from digitnet.evaluation.misclassified import save_errors
 from digitnet.evaluation.scoring import Evaluation, files_of, picture, summary, trained_on_all
 from digitnet.models import checkpoint
 from digitnet.models.loading import Model
-from digitnet.models.networks import TorchClassifier
+from digitnet.models.networks import TorchClassifier, check_network
+from digitnet.models.own_network import SOURCE, is_own, source, split
 from digitnet.models.run_folder import CONFIG, CONFUSION, ERRORS, HISTORY, SCORES, load_json, save_json
+from digitnet.models.trust import trust
 from digitnet.training import distributed
 from digitnet.training.config import TrainConfig, with_epochs
 from digitnet.training.dataset import Dataset, assemble, own_parts, warn_of_few
@@ -70,7 +73,7 @@ class Run:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
 
     def _epochs(self) -> Iterator[Epoch]:
-        network, data = new_network(self.config), self.dataset
+        network, data = new_network(self.config, self.folder), self.dataset
         if data.writers is not None:
             lines = data.valid_lines()
             return train_lines(network, data.writers.scribe, lines, self.config, self.folder, resume=True)
@@ -134,13 +137,26 @@ def start(config: TrainConfig, out: Path | None = None, data_dir: str | Path | N
             f"{config.data}: recipe {config.recipe} trains on the whole data set, so no test data is left; "
             "choose other data or another recipe"
         )
+    if is_own(config.model):
+        path, inside = split(config.model)
+        config = replace(config, model=f"{path.absolute()}:{inside}")
+        check_network(new_network(config))
     parts = own_parts(config, data_dir)
     config = replace(with_epochs(config, len(parts.train)), data=_anywhere(config.data))
     more = {"threads": torch.get_num_threads(), "processes": distributed.size()}
     about = asdict(config) | {"data_sha256": parts.sha256} | environment("torch", "numpy") | more
-    folder = Path(distributed.from_first(lambda: str(new_folder(out, config.recipe, about))))
+    folder = Path(distributed.from_first(lambda: str(_new_folder(out, config, about))))
     warn_of_few(config.data, parts.train)
     return Run(folder, config, assemble(config, parts, data_dir))
+
+
+def _new_folder(out: Path | None, config: TrainConfig, about: Mapping[str, Any]) -> Path:
+    """Make a run's folder, with a copy of a network's code that the user has named, and trusts therefore."""
+    folder = new_folder(out, config.recipe, about)
+    if is_own(config.model):
+        write_atomic(folder / SOURCE, source(split(config.model)[0]))
+        trust(folder / SOURCE)
+    return folder
 
 
 def _anywhere(data: str) -> str:
