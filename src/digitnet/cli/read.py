@@ -42,9 +42,12 @@ def read(
         ),
     ],
     form: Annotated[
-        Literal["text", "json", "jsonl", "csv", "parquet"] | None,
+        Literal["text", "json", "jsonl", "csv", "xlsx", "parquet"] | None,
         typer.Option("--format", show_default="text", help="Output format; parquet writes tables into a folder."),
     ] = None,
+    table: Annotated[
+        bool, typer.Option("--table", help="With csv: rows and columns as on the page, instead of one row per number.")
+    ] = False,
     min_confidence: Annotated[
         float, typer.Option(min=0, max=1, help="Reject numbers below this confidence (0 to 1): text prints a ?.")
     ] = 0.0,
@@ -97,6 +100,10 @@ def read(
     form = form or ("parquet" if engine == "ray" else "text")
     if written and form != "text":
         raise DataError(f"--written requires --format text; {form} has the field written")
+    if table and form != "csv":
+        raise DataError("--table requires --format csv; --format xlsx writes tables by itself")
+    if form == "xlsx" and out is None:
+        raise DataError("--format xlsx requires --out, the file to write")
     if form == "parquet":
         if overlay or explain or min_confidence or printed == "skip":
             raise DataError(
@@ -113,11 +120,12 @@ def read(
     from digitnet.reading.output import resume as go_on
     from digitnet.reading.output import writer
     from digitnet.reading.reader import Reader
+    from digitnet.reading.sheets import sheet_writer, table_writer
 
     path = Path(out) if out is not None else None
     files = pictures(paths)
     jobs = jobs or 1
-    if resume and (path is None or form not in ("jsonl", "csv")):
+    if resume and (path is None or table or form not in ("jsonl", "csv")):
         raise DataError("--resume requires --out and --format jsonl, csv or parquet")
     done = go_on(path, form) if resume and path is not None and path.is_file() else set()
     if path is not None and path.is_file() and not resume:
@@ -135,7 +143,14 @@ def read(
     shown = "written" if written else "value" if kind else "text"
     if written and reader.line.alphabet == DIGITS:
         say(f"The line reader {reader.line.name} knows only digits: numbers are printed without their signs")
-    with writer(path, form, len(files) > 1, min_confidence, shown) as write, _bar(len(left)) as advance:
+    many = len(files) > 1
+    if path is not None and form == "xlsx":
+        output = sheet_writer(path, min_confidence)
+    elif table:
+        output = table_writer(path, many, min_confidence)
+    else:
+        output = writer(path, form, many, min_confidence, shown)
+    with output as write, _bar(len(left)) as advance:
         for each in read_all(reader, left, single=single, rules=rules, printed=printed, jobs=jobs, opened=_opened):
             if each.reading is None:
                 failed += 1

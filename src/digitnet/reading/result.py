@@ -14,7 +14,7 @@ from digitnet.imaging.geometry import Box, Corners
 from digitnet.reading.values import NO_VALUE, Value, value_text
 
 if TYPE_CHECKING:
-    pass
+    from digitnet.reading.tables import Table
 
 
 STATUSES = ("read", "empty", "unreadable")
@@ -156,6 +156,13 @@ class Reading:
     limits: tuple[str, ...] = ()
     turned: float = 0.0
     no_numbers: str | None = None
+
+    @property
+    def tables(self) -> list[Table]:
+        """The tables on the page: where numbers stand in a grid, its rows and columns."""
+        from digitnet.reading.tables import tables_of
+
+        return tables_of(self)
 
     @property
     def left_out(self) -> int:
