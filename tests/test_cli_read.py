@@ -839,3 +839,21 @@ def test_a_page_read_in_part_is_said_on_standard_error(digitnet, monkeypatch):
     assert code == 0
     assert out.startswith("1984")
     assert err.startswith("full.png: read in part: the page has too many numbers")
+
+
+def test_tables_are_written_as_csv_and_as_a_workbook(digitnet):
+    from openpyxl import load_workbook
+
+    Image.fromarray(write("412 739", "284 615")[0]).save("table.png")
+    assert digitnet("read", "table.png", "--format", "csv", "--table") == (0, "412,739\n284,615\n", "")
+    assert digitnet("read", "table.png", "--format", "xlsx", "--out", "table.xlsx")[0] == 0
+    (sheet,) = load_workbook("table.xlsx").worksheets
+    assert [[cell.value for cell in row] for row in sheet.rows] == [[412, 739], [284, 615]]
+    assert "--out" in digitnet("read", "table.png", "--format", "xlsx")[2]
+    assert "--format csv" in digitnet("read", "table.png", "--table")[2]
+
+
+def test_skipping_printed_numbers_is_not_for_tables_of_a_job(digitnet):
+    save("page.png", "412 739")
+    assert digitnet("read", "page.png", "--print", "skip") == (0, "412 739\n", "")
+    assert "--print" in digitnet("read", "page.png", "--print", "skip", "--format", "parquet", "--out", "x")[2]
