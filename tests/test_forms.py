@@ -462,5 +462,5 @@ def test_a_sheet_without_markers_is_known_by_its_print(printed, reader, tmp_path
     other = printing.picture(example("order"), 6)
     assert forms.read_page(other).status == "refused"
     path.write_text(json.dumps(plain(name="own")))
-    with pytest.raises(DataError, match="has neither markers nor a reference picture"):
+    with pytest.raises(DataError, match="has neither markers nor a reference image"):
         FormReader(reader, [path])

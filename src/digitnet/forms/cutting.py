@@ -28,6 +28,9 @@ INKED = 0.25
 FAINT = 0.08
 """Darkness from which a pixel is looked at at all."""
 
+CREASE = 0.35
+"""Mean darkness below which a thin line across all of a field is a crease."""
+
 FAINTEST, SMALLEST = 0.1, 1.5
 """Darkness of blurred ink, and millimetres of its extent, below which nothing is written."""
 
@@ -100,8 +103,9 @@ def _reduced(
 def _darkness(grey: NDArray[np.uint8]) -> Dark:
     """Return how dark each pixel is against the paper around it, 0..1."""
     small = cv2.resize(grey, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-    paper = cv2.dilate(cv2.medianBlur(small, 3), np.ones((9, 9), np.uint8))
-    paper = cv2.blur(paper, (15, 15))
+    # Closed, not dilated: beside a crease the darker side is paper as well.
+    paper = cv2.morphologyEx(cv2.medianBlur(small, 3), cv2.MORPH_CLOSE, np.ones((11, 11), np.uint8))
+    paper = cv2.blur(paper, (3, 3))
     level = cv2.resize(paper, grey.shape[::-1], interpolation=cv2.INTER_LINEAR).astype(np.float32)
     level = np.maximum(level, 1)
     dark = (level - grey) / level
@@ -169,6 +173,10 @@ def _keep_writing(dark: Dark, inside: tuple[slice, slice], zone: NDArray[np.bool
     lined = np.bincount(labels[zone].ravel(), minlength=count)
     wide, high = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
     thin = (np.minimum(wide, high) <= 6) & (lined >= 0.8 * every)
+    box_high, box_wide = (part.stop - part.start for part in inside)
+    across = (wide >= 0.9 * box_wide) | (high >= 0.9 * box_high)
+    faint = np.bincount(labels.ravel(), dark.ravel(), minlength=count) < CREASE * every
+    thin |= across & faint & (every <= 12 * np.maximum(wide, high))  # a crease
     foreign = (within < 0.5 * every) | thin
     foreign[0] = False
     dark[foreign[labels]] = 0
