@@ -371,7 +371,7 @@ def test_a_full_disk_is_a_clear_error(digitnet, drawn_npz, monkeypatch):
     def full(path, data):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(checkpoint, "write_atomic", full)
+    monkeypatch.setattr("digitnet.models.run_folder.write_atomic", full)
     code, _, err = digitnet("train", "--data", drawn_npz, "--out", "mine", *QUICK)
     assert code == 1
     assert err == "Error: mine/config.json: No space left on device\n"
