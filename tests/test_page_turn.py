@@ -96,8 +96,8 @@ def test_a_turn_of_about_a_right_angle_is_one():
 
 
 class Shows:
-    def __init__(self, turn, explained):
-        self.turn, self.explained = turn, explained
+    def __init__(self, turn, explained, sure=0.9):
+        self.turn, self.explained, self.sure = turn, explained, sure
 
 
 def test_the_upright_page_has_the_benefit_of_the_doubt():
@@ -105,3 +105,5 @@ def test_the_upright_page_has_the_benefit_of_the_doubt():
     assert better(upright, little) is upright
     assert better(upright, much) is much
     assert better(Shows(90, 20.0), little) is little
+    nothing, unsure = Shows(0, 0.0), Shows(270, 6.0, 0.3)
+    assert better(nothing, unsure) is nothing

@@ -22,8 +22,9 @@ CLEAR, LOST = 0.7, 0.58
 ALONE = 0.3
 """Digits by which every number is taken for longer than it is: digits of a turned page are strokes, one by one."""
 
-MORE, DIGITS_MORE = 1.1, 1.7
-"""How much more a turned page must explain, as a share and in digits."""
+MORE, DIGITS_MORE, LIKELY = 1.3, 3.5, 0.5
+"""How much more a turned page must explain, as a share and in digits, and the mean probability of its digits: on photos
+without numbers one direction in twelve shows two or three."""
 
 SAMPLE = 4
 """Numbers of a page that are read upside down, to see whether all of it should be: the longest."""
@@ -102,6 +103,8 @@ class View:
 
 def better(one: View, other: View) -> View:
     """Return the view that explains more of a page; one that is upright where there is not much between them."""
+    if other.sure < LIKELY:
+        return one
     if one.turn:
         return other if other.explained > one.explained else one
     return other if other.explained > MORE * one.explained + DIGITS_MORE else one
@@ -114,7 +117,7 @@ def upside_down(view: View, line: LineReader) -> bool:
     answers = line([np.ascontiguousarray(view.strips[place][::-1, ::-1]) for place in longest])
     reverse = [draft_of(draft.region, columns, None, False) for draft, columns in zip(found, answers, strict=True)]
     one, other = (sum(map(_said, drafts)) for drafts in (found, reverse))
-    return other > MORE * one
+    return other > 1.1 * one
 
 
 def _within(one: Box, other: Box) -> bool:
