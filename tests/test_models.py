@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from digitnet.models.networks import MODELS, DigitNet, LineNet, StrongNet, TorchClassifier, to_input
+from digitnet.models.page_network import PageNet
 
 
 def tutorial(weights, x):
@@ -107,7 +108,7 @@ def test_strongnet_has_467306_parameters_and_is_what_its_layers_say():
 
 
 def test_networks_go_by_their_names():
-    assert {"digitnet": DigitNet, "strong": StrongNet, "line": LineNet} == MODELS
+    assert {"digitnet": DigitNet, "strong": StrongNet, "line": LineNet, "page": PageNet} == MODELS
     for network in (DigitNet, StrongNet):
         assert network()(torch.rand(2, 1, 28, 28)).shape == (2, 10)
 

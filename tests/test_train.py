@@ -59,12 +59,12 @@ def test_a_recipe_goes_by_its_name_and_every_network_has_one():
     assert {model: RECIPES[recipe].model for model, recipe in RECIPE_OF.items()} == {model: model for model in MODELS}
 
 
-FULL = {"tutorial": 5, "quick": 1, "best": 30, "thorough": 60, "accurate": 16, "transfer": 44, "line": 400}
+FULL = {"tutorial": 5, "quick": 1, "best": 30, "thorough": 60, "accurate": 16, "transfer": 44, "line": 400, "page": 100}
 
 
 def test_on_all_of_mnist_every_recipe_makes_its_passes():
     for name, passes in FULL.items():
-        config = with_epochs(RECIPES[name], RECIPES[name].lines or 55_000)
+        config = with_epochs(RECIPES[name], RECIPES[name].composed or 55_000)
         assert config.epochs == passes, name
         assert with_epochs(RECIPES[name], 600_000).epochs == passes, "more digits are passed over as often"
 

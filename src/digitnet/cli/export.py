@@ -26,6 +26,7 @@ def export(
     Example: digitnet export run/best-1 --out mine.onnx; then: digitnet evaluate --model mine.onnx.
     """
     from digitnet.core.files import require_writable
+    from digitnet.models.page_model import PageModel
     from digitnet.training.export import export_run
 
     if out.is_dir():
@@ -33,6 +34,9 @@ def export(
     require_writable(out.parent)
     model = export_run(run, out, data_dir, data)
     put(f"{out}: {out.stat().st_size:,} bytes, sha256 {model.sha256}")
+    if isinstance(model, PageModel):
+        put(f"Read with it: digitnet.Reader(page={str(out)!r})")
+        return
     refused = (
         f", rejects images with a digitness below {model.about['threshold']:g}" if "threshold" in model.about else ""
     )

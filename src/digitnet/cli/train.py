@@ -89,6 +89,8 @@ def _train(run: Run, first: bool) -> None:
     config = run.config
     epochs = "1 epoch" if config.epochs == 1 else f"{config.epochs:,} epochs"
     source = f"{len(run.parts.train):,} digits of {config.data}"
+    if config.pages:
+        source = f"{config.pages:,} pages per epoch, from pen trajectories, fonts, synthetic handwriting and {source}"
     if config.lines:
         source = f"{config.lines:,} lines per epoch, from pen trajectories, fonts, synthetic handwriting and {source}"
     if config.model not in RECIPE_OF:
@@ -122,6 +124,7 @@ def _show_network(run: Run) -> None:
 
 
 def _finish(run: Run) -> None:
+    from digitnet.evaluation.find_metrics import FindScores
     from digitnet.evaluation.line_metrics import LineScores
     from digitnet.models.run_folder import CONFUSION, RUNS
 
@@ -129,6 +132,13 @@ def _finish(run: Run) -> None:
     if isinstance(scores, LineScores):
         print()
         print_line_scores("Lines of held-out writers and test digits", scores)
+        return
+    if isinstance(scores, FindScores):
+        print()
+        put(
+            f"Pages of held-out writers and test digits: {percent(scores.accuracy)} of {scores.n:,} numbers found; "
+            f"{percent(scores.precision)} of the places found are numbers"
+        )
         return
     print_scores("\nTest accuracy", scores, run.parts.test)
     put(f"Confusion matrix: {run.folder / CONFUSION}")
@@ -167,7 +177,7 @@ def _progress(config: TrainConfig) -> Iterator[Any]:
     columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
         task = bar.add_task("epochs", total=config.epochs)
-        what, began = "lines" if config.lines else "images", time.monotonic()
+        what, began = "lines" if config.lines else "pages" if config.pages else "images", time.monotonic()
 
         def show(epoch: Epoch) -> None:
             bar.update(task, completed=epoch.number)

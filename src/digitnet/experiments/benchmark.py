@@ -82,14 +82,14 @@ def entries(models: tuple[str, ...], inputs: str | None = None) -> list[Contende
     rows = []
     for name in dict.fromkeys(name for name in (*models, TUTORIAL) if name not in BASELINES):
         recipe = RECIPES.get(name)
-        if recipe is not None and not recipe.lines:
+        if recipe is not None and not recipe.composed:
             rows.append(Contender(name, name, "recipe", True))
         elif name in onnx_models.built_in():
             rows.append(Contender(name, f"{name} (built in)", "file", False))
         elif recipe is None and Path(name).exists():
             rows.append(Contender(name, name, "file", False))
         else:
-            recipes = ", ".join(each for each, config in RECIPES.items() if not config.lines)
+            recipes = ", ".join(each for each, config in RECIPES.items() if not config.composed)
             raise ModelError(
                 f"model {name!r}: choose a recipe to train ({recipes}), a built-in model "
                 f"({', '.join(onnx_models.built_in())}), an .onnx file or a run's folder"

@@ -134,11 +134,14 @@ def open_model(model: str | Path | None = None, inputs: str | None = None, data_
 
     from digitnet.models import checkpoint
     from digitnet.models.networks import LineNet, Normalised, TorchClassifier
+    from digitnet.models.page_network import PageNet
 
     path = latest_run(RUNS) if model is None else Path(model)
     network = checkpoint.load_network(path)
     if isinstance(network, LineNet):
         raise ModelError(f"{path}: reads whole numbers; export it, then score it with: digitnet evaluate --read")
+    if isinstance(network, PageNet):
+        raise ModelError(f"{path}: finds numbers on pages; export it, then read with digitnet.Reader(page=FILE)")
     about = load_json(path / CONFIG) if (path / CONFIG).is_file() else {}
     if is_weights(path):
         candidates = {name: TorchClassifier(Normalised(network, *INPUTS[name])) for name in INPUTS}

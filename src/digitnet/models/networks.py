@@ -16,6 +16,7 @@ from digitnet.core.digits import SIDE
 from digitnet.core.errors import ModelError
 from digitnet.core.text import reason
 from digitnet.data.synthesis.texts import ALPHABET
+from digitnet.models.page_network import PageNet
 from digitnet.models.trained_on import ImageSet
 
 BATCH = 512
@@ -172,7 +173,7 @@ def _convolution(
     return nn.Sequential(convolution, *pooled, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-MODELS: dict[str, type[nn.Module]] = {"digitnet": DigitNet, "strong": StrongNet, "line": LineNet}
+MODELS: dict[str, type[nn.Module]] = {"digitnet": DigitNet, "strong": StrongNet, "line": LineNet, "page": PageNet}
 """The networks by name: two that tell single digits, and the one that reads whole numbers."""
 
 

@@ -49,6 +49,9 @@ def _same(before: int, after: int, size: int = 3) -> nn.Sequential:
 class PageNet(nn.Module):
     """Down to a thirty-second of the page for context, up again to a quarter, with what was seen on the way."""
 
+    output_layers = 2
+    """The last layers, `fine` and `coarse`, both of which give answers."""
+
     def __init__(self, widths: tuple[int, int, int, int, int] = (16, 24, 48, 96, 128)) -> None:
         """Make a network; widths: channels at a half, a quarter, ... a thirty-second of the page."""
         super().__init__()
@@ -66,6 +69,7 @@ class PageNet(nn.Module):
         self.coarse = nn.Conv2d(2 * b, COARSE, 1)
         if self.fine.bias is not None:
             nn.init.constant_(self.fine.bias, -3.0)  # most of a page is not a number
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x: (n, 3, h, w) 0..1; sides multiples of `STEP`. Returns (n, 3, h/2, w/2) and (n, `COARSE`, h/4, w/4)."""

@@ -11,7 +11,7 @@ from typing import Annotated, get_type_hints
 
 from digitnet.core.errors import TrainingError
 
-RECIPE_OF = {"digitnet": "best", "strong": "transfer", "line": "line"}
+RECIPE_OF = {"digitnet": "best", "strong": "transfer", "line": "line", "page": "page"}
 """The networks, as `networks.MODELS` has them, and the recipe that each is trained by where none is named."""
 
 AUGMENTATIONS = ("none", "gentle", "lively", "transfer")
@@ -28,7 +28,9 @@ class TrainConfig:
 
     data: Annotated[str, "a named data set, or a path"] = "mnist"
     model: Annotated[
-        str, "digitnet (the tutorial's network), strong (deeper), line (reads whole numbers), or your FILE.py:CLASS"
+        str,
+        "digitnet (the tutorial's network), strong (deeper), line (reads whole numbers), page (finds them), or your "
+        "FILE.py:CLASS",
     ] = "digitnet"
     recipe: Annotated[str, "the name of these settings"] = "best"
     epochs: Annotated[int, "passes over the training digits; 0: `passes`, or more for small data sets"] = 0
@@ -50,6 +52,7 @@ class TrainConfig:
     hands: Annotated[int, "number of digits drawn in the shapes of other countries, added to the training digits"] = 0
     negatives: Annotated[float, "images that are not digits per batch, as a share of its digits, 0..1"] = 0.0
     lines: Annotated[int, "numbers composed for every epoch, for the model that reads whole numbers"] = 0
+    pages: Annotated[int, "pages composed for every epoch, for the model that finds numbers on pages"] = 0
     augment: Annotated[str, "the augmentation of every epoch"] = "none"
 
     def __post_init__(self) -> None:
@@ -71,6 +74,11 @@ class TrainConfig:
             raise TrainingError(f"precision {self.precision!r}: choose auto, float32 or bfloat16")
         if not 0 <= self.seed < 2**32:
             raise TrainingError(f"seed {self.seed}: choose one from 0 to {2**32 - 1}")
+
+    @property
+    def composed(self) -> int:
+        """Lines or pages composed for every epoch; 0: the network learns from digits alone."""
+        return self.lines or self.pages
 
 
 RECIPES = {
@@ -122,6 +130,19 @@ RECIPES = {
         average=0.9985,
         lines=4_096,
     ),
+    "page": TrainConfig(
+        model="page",
+        recipe="page",
+        passes=100,
+        batch_size=16,
+        lr=2e-3,
+        muon_lr=0.02,
+        warmup=0.02,
+        cooldown=0.6,
+        label_smoothing=0.0,
+        average=0.998,
+        pages=256,
+    ),
     "transfer": TrainConfig(
         model="strong",
         recipe="transfer",
@@ -142,6 +163,7 @@ DESCRIPTIONS = {
     "accurate": "for MNIST alone",
     "transfer": "for digits from any source",
     "line": "numbers composed for every epoch",
+    "page": "pages composed for every epoch",
 }
 """The recipes in a few words each."""
 

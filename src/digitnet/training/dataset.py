@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,13 @@ import numpy as np
 from digitnet.core.digits import Digits
 from digitnet.data import fonts, unipen
 from digitnet.data.datasets import Splits, get, load, splits
+from digitnet.data.pages.compose import Composed
 from digitnet.data.synthesis.scribe import Written
 from digitnet.data.synthesis.strokes import hands
-from digitnet.training import line_sources
+from digitnet.training import line_sources, page_sources
 from digitnet.training.config import TrainConfig
 from digitnet.training.line_sources import Sources
+from digitnet.training.page_sources import PageSources
 
 log = logging.getLogger("digitnet")
 
@@ -30,12 +32,14 @@ class Dataset:
 
     parts: the data set's digits to train, validate and test on; `assemble` adds a recipe's digits of fonts and drawn
     hands to the ones to train on. letters: images that are no digit, for recipes with negatives. writers: what lines
-    are written with, for recipes with lines. data_dir: the folder of named data sets.
+    are written with, for recipes with lines. pages: what pages are composed with, for recipes with pages. data_dir: the
+    folder of named data sets.
     """
 
     parts: Splits
     letters: Digits | None = None
     writers: Sources | None = None
+    pages: PageSources | None = None
     data_dir: str | Path | None = None
 
     def valid_lines(self) -> list[Written]:
@@ -46,11 +50,21 @@ class Dataset:
         """Return the lines that a trained line reader is scored on."""
         return line_sources.unseen(self.parts.test, self.data_dir).lines()
 
+    def valid_pages(self) -> Iterator[Composed]:
+        """Compose the pages that every epoch of a page network is scored on."""
+        return page_sources.unseen(self.parts.valid, self.data_dir).pages(page_sources.WATCHED)
+
+    def test_pages(self) -> Iterator[Composed]:
+        """Compose the pages that a trained page network is scored on."""
+        return page_sources.unseen(self.parts.test, self.data_dir).pages()
+
 
 def own_parts(config: TrainConfig, data_dir: str | Path | None = None) -> Splits:
-    """Return the digits of the data set alone. Raises DataError where they, or the pens of lines, cannot be had."""
-    if config.lines:
+    """Return the digits of the data set alone. Raises DataError where they, or a recipe's sources, cannot be had."""
+    if config.composed:
         unipen.get(data_dir)  # what is missing is said before anything is fetched or written
+    if config.pages:
+        get(fonts.FONTS, data_dir)
     return splits(config.data, data_dir)
 
 
@@ -58,6 +72,8 @@ def assemble(config: TrainConfig, parts: Splits, data_dir: str | Path | None = N
     """Add the drawn digits, letters and writers that the recipe asks for, fetching the fonts unless they are here."""
     if config.lines:
         return Dataset(parts, writers=line_sources.learning(parts.train, data_dir), data_dir=data_dir)
+    if config.pages:
+        return Dataset(parts, pages=page_sources.learning(parts.train, data_dir), data_dir=data_dir)
     train = [parts.train]
     if config.fonts:
         train += [load("fonts", "all", data_dir)] * config.fonts

@@ -5,7 +5,7 @@ that the probabilities mean what they say (Guo et al., "On Calibration of Modern
 the energy of the logits, their log-sum-exp (Liu et al., "Energy-based Out-of-distribution Detection", 2020), on a scale
 on which a share `REJECTED_VALID` of validation digits lie below one half; and 0 for what is noise or empty. For a line
 reader it is one temperature, fitted on numbers composed from validation digits, so that the probability of a whole
-number means what it says.
+number means what it says. A page network needs no calibration.
 """
 
 from __future__ import annotations
@@ -29,11 +29,14 @@ from digitnet.models import checkpoint
 from digitnet.models.model_file import DIGITNESS, INPUT, PROBABILITIES
 from digitnet.models.networks import BATCH, logits_of
 from digitnet.models.onnx_models import LineReader, OnnxClassifier
+from digitnet.models.page_model import PageModel
+from digitnet.models.page_network import PageNet
 from digitnet.models.run_folder import CONFIG, SCORES, load_json
 from digitnet.models.trained_on import IMAGES, MNIST_SHA256, ImageSet
 from digitnet.training import line_sources
 from digitnet.training.line_export import export_lines as export_lines
 from digitnet.training.onnx_file import copied, keep, opened, told_of, write_onnx
+from digitnet.training.page_export import export_page
 
 REJECTED_VALID = 0.002
 """Share of validation digits below the threshold of digit-ness, 0..1."""
@@ -141,13 +144,18 @@ class CalibratedClassifier:
 
 def export_run(
     folder: Path, path: Path, data_dir: str | Path | None = None, data: str | Path | None = None
-) -> OnnxClassifier | LineReader:
+) -> OnnxClassifier | LineReader | PageModel:
     """Export a run: its weights, calibrated on its own validation digits, with its settings and scores as metadata.
+
+    The file of a page network holds its weights alone, and `data` is not needed.
 
     data: the present path of the run's digits, if they have moved. Raises ModelError if `folder` is not a run or the
     file does not equal PyTorch, DataError if the run's data is not available or has changed.
     """
     network = checkpoint.load_network(folder)
+    if isinstance(network, PageNet):
+        export_page(network, path)
+        return PageModel(path)
     valid, config = valid_of_run(folder, data_dir, data)
     about = {"name": path.stem, **config}
     if (folder / SCORES).is_file():

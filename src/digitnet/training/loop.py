@@ -25,6 +25,7 @@ from torch.optim import Adam, AdamW, Optimizer
 from digitnet.core.digits import Digits
 from digitnet.core.errors import TrainingError
 from digitnet.core.files import write_atomic
+from digitnet.evaluation.find_metrics import FindScores
 from digitnet.evaluation.line_metrics import LineScores
 from digitnet.evaluation.metrics import Scores, evaluate
 from digitnet.models import checkpoint
@@ -50,7 +51,8 @@ class Epoch:
     """One finished and saved pass over the training digits.
 
     number: 1-based, of `epochs`. loss: mean over the epoch's digits, label smoothing included. lr: the learning rate
-    of the last step. seconds: training time only. scores: on the validation digits or numbers, with the saved weights.
+    of the last step. seconds: training time only. scores: on the validation digits, numbers or pages, with the
+    saved weights.
     """
 
     number: int
@@ -59,12 +61,13 @@ class Epoch:
     lr: float
     seconds: float
     images_per_second: float
-    scores: Scores | LineScores
+    scores: Scores | LineScores | FindScores
 
     def to_dict(self) -> dict[str, Any]:
         """Return the epoch as one line of history: plain numbers."""
         line = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "scores"}
-        return line | {"valid_accuracy": self.scores.accuracy, "valid_n": self.scores.n}
+        line |= {"valid_accuracy": self.scores.accuracy, "valid_n": self.scores.n}
+        return line | ({"valid_precision": self.scores.precision} if isinstance(self.scores, FindScores) else {})
 
 
 def new_network(config: TrainConfig, run: Path | None = None) -> nn.Module:
@@ -163,7 +166,7 @@ def epochs(
     out: Path,
     count: int,
     learn: Callable[[TrainingState, int], tuple[float, float]],
-    judge: Callable[[nn.Module], Scores | LineScores],
+    judge: Callable[[nn.Module], Scores | LineScores | FindScores],
     resume: bool,
 ) -> Iterator[Epoch]:
     """Run the epochs that are not done yet, saving each before it is yielded; what all trainings share.
@@ -185,11 +188,11 @@ def _epochs(
     out: Path,
     count: int,
     learn: Callable[[TrainingState, int], tuple[float, float]],
-    judge: Callable[[nn.Module], Scores | LineScores],
+    judge: Callable[[nn.Module], Scores | LineScores | FindScores],
     resume: bool,
 ) -> Iterator[Epoch]:
     average = copy.deepcopy(network) if config.average else network
-    training = TrainingState(distributed.wrapped(network), average, _optimizers(network, config))
+    training = TrainingState(distributed.wrapped(network), average, optimizers_of(network, config))
     for optimizer in training.optimizers:
         optimizer.zero_grad()  # the caller's own loop may have left gradients
     networks = [network, average] if config.average else [network]
@@ -251,13 +254,18 @@ def _one_epoch(
     return (distributed.mean(total_loss) / len(images)).item(), lr
 
 
-def _optimizers(network: nn.Module, config: TrainConfig) -> list[Optimizer]:
-    """Return Adam, and after it Muon for the weights between first and last layer where the recipe has it."""
+def optimizers_of(network: nn.Module, config: TrainConfig) -> list[Optimizer]:
+    """Return Adam, and after it Muon for the weights between first and last layer where the recipe has it.
+
+    A network with several last layers has their number as `output_layers`. Raises TrainingError where nothing is to be
+    trained.
+    """
     weights = list(network.parameters())
     if not any(weight.requires_grad for weight in weights):
         raise TrainingError(f"{type(network).__name__}: has no weights to train: no parameter requires a gradient")
     matrices = [weight for weight in weights if weight.ndim > 1]
-    hidden = {id(weight) for weight in matrices[1:-1]} if config.optimizer == "muon" else set()
+    last = getattr(network, "output_layers", 1)
+    hidden = {id(weight) for weight in matrices[1:-last]} if config.optimizer == "muon" else set()
     fused = weights[0].device.type in ("cpu", "cuda")
     others = [weight for weight in weights if id(weight) not in hidden]
     if config.weight_decay:
@@ -324,7 +332,7 @@ def resolve(config: TrainConfig) -> TrainConfig:
     Raises TrainingError where the device is not there, or where several processes cannot train by it.
     """
     processes = distributed.size()
-    if processes > 1 and config.lines:
+    if processes > 1 and config.composed:
         raise TrainingError(f"recipe {config.recipe!r} composes its numbers in one process; run without torchrun")
     if processes > 1 and config.batch_size < 2 * processes:
         raise TrainingError(f"batch size {config.batch_size} for {processes} processes: choose {2 * processes} or more")

@@ -1,16 +1,38 @@
-"""Training the page network: its loss, and the augmentation of composed pages."""
+"""Training the page network: fresh pages for every epoch, each shown several times, augmented; and its loss.
+
+for epoch in train_pages(network, teach, valid, config, out): ...
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 from torch.nn import functional
 
-from digitnet.data.pages.truth import CHARACTER, IGNORED, KERNEL, OCTAVE, REGION
-from digitnet.models.page_network import DIGITS, KINDS
+from digitnet.core.errors import TrainingError
+from digitnet.data.pages.compose import Composed, PageComposer
+from digitnet.data.pages.truth import CHARACTER, IGNORED, KERNEL, OCTAVE, REGION, truth
+from digitnet.evaluation.find_metrics import Boxes, FindScores
+from digitnet.imaging.page_find import places_of, see
+from digitnet.models.networks import device_of, set_mode
+from digitnet.models.page_network import DIGITS, KINDS, STEP
+from digitnet.training.config import TrainConfig, with_epochs
+from digitnet.training.loop import Epoch, TrainingState, epochs, resolve
+
+SHOWN = 8
+"""Times that a page is shown in its epoch."""
+
+CROP = 0.8
+"""Share of a page's side that is shown at a time."""
+
+MARGIN = 2.0
+"""Pixels by which a place reaches beyond its number at each side: one of the fine maps."""
 
 KIND_WEIGHTS = (0.3, 0.4, 0.7, 1.0, 1.0, 1.5, 1.5)
 """Weights of the kinds of ink in the loss, from paper to numbers."""
@@ -27,6 +49,112 @@ class Batch:
     fine: Tensor
     coarse: Tensor
     """(n, 4, h/4, w/4) uint8: kinds, turn, tall, value."""
+
+    def __getitem__(self, rows: Tensor) -> Batch:
+        """Return some of the pages."""
+        return Batch(self.image[rows], self.fine[rows], self.coarse[rows])
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the pages on a device."""
+        return Batch(self.image.to(device), self.fine.to(device), self.coarse.to(device))
+
+
+def batch_of(pages: Iterable[Composed]) -> Batch:
+    """Put composed pages of one size together with their maps."""
+    rows = []
+    for page in pages:
+        maps = truth(page)
+        coarse = np.stack([maps.kinds, maps.turn, maps.tall, maps.value])
+        rows.append((page.image.transpose(2, 0, 1), maps.fine, coarse))
+    return Batch(*(torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True)))
+
+
+def train_pages(
+    network: nn.Module,
+    teach: Callable[[int], PageComposer],
+    valid: Sequence[Composed],
+    config: TrainConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+) -> Iterator[Epoch]:
+    """Train a network on pages composed anew for every epoch; else as `loop.train`.
+
+    teach: gives the composer of the epoch of that seed. valid: pages that decide nothing and are only scored. An
+    epoch's images are its showings, `SHOWN` a page.
+    """
+    if not config.pages or not valid:
+        raise TrainingError(
+            "training a page network needs `pages`, the number of pages per epoch, and pages for validation"
+        )
+    config = with_epochs(resolve(config), config.pages)
+    device = torch.device(config.device)
+    count = config.pages * SHOWN
+    steps = -(-count // config.batch_size)
+
+    def learn(training: TrainingState, number: int) -> tuple[float, float]:
+        seed = config.seed * 100_003 + number
+        composer, rng = teach(seed), torch.Generator(device).manual_seed(seed)
+        pages = batch_of(composer.page() for _ in range(config.pages))
+        order = torch.cat([torch.randperm(config.pages, generator=rng, device=device) for _ in range(SHOWN)]).cpu()
+        total, step, lr = 0.0, (number - 1) * steps, 0.0
+        for rows in torch.split(order, config.batch_size):
+            lr = training.set_rate(config, step / (steps * config.epochs))
+            value, _ = losses(training.network, pages[rows].to(device), config.precision == "bfloat16", rng)
+            value.backward()  # type: ignore[no-untyped-call]
+            training.step(config, step)
+            step += 1
+            total += value.item() * len(rows)
+        return total / count, lr
+
+    yield from epochs(network, config, out, count, learn, lambda kept: evaluate_pages(kept, valid), resume)
+
+
+def losses(
+    network: nn.Module, batch: Batch, bfloat16: bool, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """Show pages, changed, to a network on their device; return the loss and its parts as `loss` does."""
+    side = int(CROP * batch.image.shape[-1]) // STEP * STEP
+    with torch.no_grad():
+        image, fine, coarse = augmented(batch, side, generator)
+    with torch.autocast(image.device.type, torch.bfloat16, enabled=bfloat16):
+        says_fine, says_coarse = network(image.contiguous(memory_format=torch.channels_last))
+    return loss(says_fine, says_coarse, fine, coarse)
+
+
+@torch.no_grad()
+def evaluate_pages(network: nn.Module, pages: Iterable[Composed]) -> FindScores:
+    """Score a network on pages, looked at as they are: numbers by hand and in print, by their upright boxes.
+
+    Numbers that cannot be seen, `truth.IGNORED`, count neither as missed nor as found.
+    """
+    device = device_of(network)
+
+    def answer(x: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        fine, coarse = network(torch.from_numpy(x).to(device))
+        return fine.float().cpu().numpy(), coarse.float().cpu().numpy()
+
+    def scored(page: Composed) -> tuple[Boxes, NDArray[np.bool_], Boxes]:
+        height, width = page.kinds.shape
+        middles = [mark.quad.mean(axis=0) for mark in page.marks]
+        marks = [
+            (mark, int(y) // 2, int(x) // 2)
+            for mark, (x, y) in zip(page.marks, middles, strict=True)
+            if 0 <= x < width and 0 <= y < height
+        ]
+        ignored = truth(page).fine & IGNORED
+        counted = np.array([not ignored[y, x] for _, y, x in marks], bool)
+        places = places_of(see(page.image, answer, 1.0)[0])
+        around = np.array([-MARGIN, -MARGIN, MARGIN, MARGIN], np.float32)
+        return _boxes([mark.quad for mark, _, _ in marks]) + around, counted, _boxes([place.quad for place in places])
+
+    with set_mode(network, training=False):
+        return FindScores.of(map(scored, pages))
+
+
+def _boxes(quads: Sequence[NDArray[np.float32]]) -> Boxes:
+    corners = np.array(quads, np.float32).reshape(-1, 4, 2)
+    return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
 
 
 def loss(fine: Tensor, coarse: Tensor, truth_fine: Tensor, truth_coarse: Tensor) -> tuple[Tensor, Tensor]:
@@ -107,10 +235,11 @@ def augmented(batch: Batch, side: int, generator: torch.Generator | None = None)
     turned = torch.remainder(coarse[:, 1] + (angle * (128 / torch.pi))[:, None, None], 256)
     coarse = torch.stack([coarse[:, 0], turned, tall.clamp(0, 255), coarse[:, 3]], 1).round()
     coarse[:, 1] = torch.remainder(coarse[:, 1], 256)
-    return _recoloured(image, uniform), fine.to(torch.uint8), coarse.to(torch.uint8)
+    grain = torch.randn(image.shape, device=device, generator=generator)
+    return _recoloured(image, grain, uniform), fine.to(torch.uint8), coarse.to(torch.uint8)
 
 
-def _recoloured(image: Tensor, uniform: Callable[..., Tensor]) -> Tensor:
+def _recoloured(image: Tensor, grain: Tensor, uniform: Callable[..., Tensor]) -> Tensor:
     """Change gamma, contrast, brightness and colours; turn some dark for light; add some grain."""
     n = len(image)
     image = image.clamp(0, 1) ** torch.exp2(uniform(-0.6, 0.6, 1, 1, 1))
@@ -121,5 +250,5 @@ def _recoloured(image: Tensor, uniform: Callable[..., Tensor]) -> Tensor:
     grey = image.mean(1, keepdim=True)
     image = torch.where(uniform(0, 1, 1, 1, 1) < 0.15, grey.expand_as(image), image)
     image = (image - 0.5) * uniform(0.6, 1.2, 1, 1, 1) + 0.5 + uniform(-0.12, 0.12, 1, 1, 1)
-    grain = uniform(0, 0.03, 1, 1, 1) * (uniform(0, 1, 1, 1, 1) < 0.5)
-    return (image + torch.randn_like(image) * grain).clamp(0, 1)
+    strength = uniform(0, 0.03, 1, 1, 1) * (uniform(0, 1, 1, 1, 1) < 0.5)
+    return (image + grain * strength).clamp(0, 1)

@@ -23,6 +23,7 @@ from digitnet.core.errors import DataError, TrainingError
 from digitnet.core.files import write_atomic
 from digitnet.core.provenance import environment
 from digitnet.data.datasets import DATASETS, Splits, splits
+from digitnet.evaluation.find_metrics import FindScores
 from digitnet.evaluation.line_metrics import LineScores
 from digitnet.evaluation.metrics import Scores, evaluate
 from digitnet.evaluation.misclassified import save_errors
@@ -39,6 +40,7 @@ from digitnet.training.dataset import Dataset, assemble, own_parts, warn_of_few
 from digitnet.training.folder import alone, mark_finished, new_folder, require_unfinished
 from digitnet.training.line_loop import evaluate_lines, train_lines
 from digitnet.training.loop import Epoch, new_network, resolve, train
+from digitnet.training.page_loop import evaluate_pages, train_pages
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Run:
         return self.dataset.parts
 
     def train(self) -> Iterator[Epoch]:
-        """Train from the first epoch that is not saved yet; see `loop.train` and `line_loop.train_lines`.
+        """Train from the first epoch that is not saved yet; see `loop.train`, `train_lines` and `train_pages`.
 
         Raises TrainingError if another process trains into the same folder or has finished the run.
         """
@@ -77,21 +79,30 @@ class Run:
         if data.writers is not None:
             lines = data.valid_lines()
             return train_lines(network, data.writers.scribe, lines, self.config, self.folder, resume=True)
+        if data.pages is not None:
+            pages = list(data.valid_pages())
+            return train_pages(network, data.pages.composer, pages, self.config, self.folder, resume=True)
         digits, valid = data.parts.train, data.parts.valid
         return train(network, digits, valid, self.config, self.folder, letters=data.letters, resume=True)
 
-    def finish(self) -> Scores | LineScores:
+    def finish(self) -> Scores | LineScores | FindScores:
         """Score the trained weights once on the test digits; keep scores, wrong digits and confusion matrix.
 
-        A line reader is scored on lines of held-out writers and of test digits, and only the scores are kept.
+        A line reader or a page network is scored on lines or pages of held-out writers and of test digits, and only the
+        scores are kept.
         """
         with alone(self.folder):
-            scores = self._score_lines() if self.config.lines else self._score()
+            scores = self._score_composed() if self.config.composed else self._score()
             mark_finished(self.folder)
         return scores
 
-    def _score_lines(self) -> LineScores:
-        scores = evaluate_lines(checkpoint.load_network(self.folder), self.dataset.test_lines())
+    def _score_composed(self) -> LineScores | FindScores:
+        network, data = checkpoint.load_network(self.folder), self.dataset
+        scores: LineScores | FindScores
+        if data.pages is not None:
+            scores = evaluate_pages(network, data.test_pages())
+        else:
+            scores = evaluate_lines(network, data.test_lines())
         save_json(self.folder / SCORES, scores.to_dict())
         return scores
 
