@@ -51,6 +51,8 @@ def agreed(
             continue
         doubtful = [name for name in names if not holding or found[name].confidence < SURE]
         may_be = {name: _may_be(found[name], options(name) if name in doubtful else ()) for name in names}
+        for relation in group if len(group) > 1 else ():
+            may_be |= _narrowed(relation, {name: may_be[name] for name in relation.names})
         found.update(_weighed(found, group, may_be))
         values = {name: found[name].value for name in names}
         broken += [relation.text for relation in group if not relation.holds(values)]
@@ -71,6 +73,23 @@ def _may_be(answer: Answer, options: Sequence[Option]) -> list[Option]:
     if answer.status == "empty" or not options:
         return [Option(answer.text, answer.value, 1.0)]
     return list(options)
+
+
+def _narrowed(relation: Relation, may_be: Mapping[str, list[Option]]) -> dict[str, list[Option]]:
+    """Return the options that occur where one relation of several holds; all of them where it rather does not."""
+    names, kept = list(may_be), 0.0
+    texts: dict[str, set[str]] = {name: set() for name in names}
+    whole = math.prod(sum(option.probability for option in its) for its in may_be.values())
+    for weight, combination in _combinations(list(may_be.values())):
+        if relation.holds({name: one.value for name, one in zip(names, combination, strict=True)}):
+            kept += weight
+            for name, one in zip(names, combination, strict=True):
+                texts[name].add(one.text)
+        if weight < NEGLIGIBLE * kept:
+            break
+    if kept * (1 - BROKEN) < BROKEN * (whole - kept):
+        return dict(may_be)
+    return {name: [option for option in its if option.text in texts[name]] for name, its in may_be.items()}
 
 
 def _weighed(
