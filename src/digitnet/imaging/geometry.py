@@ -40,3 +40,15 @@ def corners_of(to_page: Affine, box: Box) -> Corners:
     left, top, right, bottom = box
     x, y = to_page @ np.array([[left, right, right, left], [top, top, bottom, bottom], [1, 1, 1, 1]])
     return tuple((round(a), round(b)) for a, b in zip(x.tolist(), y.tolist(), strict=True))
+
+
+def level(box: Box, corners: Corners, turned: float) -> tuple[float, float, float, float]:
+    """Return the box around a number on its page turned upright, about the page's corner, pixels.
+
+    turned: the rotation of the page, degrees clockwise.
+    """
+    if not turned or not corners:
+        return box
+    angle = np.radians(-turned)
+    x, y = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ np.array(corners).T
+    return float(x.min()), float(y.min()), float(x.max()), float(y.max())

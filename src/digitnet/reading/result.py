@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.core.display import png
-from digitnet.imaging.geometry import Box, Corners
+from digitnet.imaging.geometry import Box, Corners, level
 from digitnet.reading.values import NO_VALUE, Value, value_text
 
 if TYPE_CHECKING:
@@ -158,11 +157,11 @@ class Reading:
     no_numbers: str | None = None
 
     @property
-    def tables(self) -> list[Table]:
+    def tables(self) -> list[Table[Number]]:
         """The tables on the page: where numbers stand in a grid, its rows and columns."""
         from digitnet.reading.tables import tables_of
 
-        return tables_of(self)
+        return tables_of(self.numbers, self.turned)
 
     @property
     def left_out(self) -> int:
@@ -174,7 +173,7 @@ class Reading:
         """The numbers, separated by spaces within a line, and lines by line breaks."""
         text, last = "", None
         for number in self.numbers:
-            box = level(number, self.turned)
+            box = level(number.box, number.corners, self.turned)
             if last is not None:
                 overlap = min(last[3], box[3]) - max(last[1], box[1])
                 text += " " if overlap > 0 and box[0] >= last[0] else "\n"
@@ -236,16 +235,6 @@ class Reading:
             where = (max(0, min(left, width - wide)), y)
             cv2.putText(picture, label, where, cv2.FONT_HERSHEY_SIMPLEX, size, colour, line, cv2.LINE_AA)
         return picture
-
-
-def level(number: Number, turned: float) -> tuple[float, float, float, float]:
-    """Return the box around a number on its page turned upright, about the page's corner, pixels."""
-    if not turned or not number.corners:
-        return number.box
-    angle = math.radians(-turned)
-    c, s = math.cos(angle), math.sin(angle)
-    x, y = zip(*((c * x - s * y, s * x + c * y) for x, y in number.corners), strict=True)
-    return min(x), min(y), max(x), max(y)
 
 
 WIDE = 1000

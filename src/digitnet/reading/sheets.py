@@ -49,7 +49,7 @@ def sheet_writer(out: Path, least: float) -> Iterator[Callable[[Read], None]]:
             return
         sheet = book.create_sheet(_title(each, len(book.sheetnames) + 1))
         line = 0
-        for rows in grids(each.reading):
+        for rows in grids(each.reading.numbers, each.reading.turned):
             for row in rows:
                 line += 1
                 for column, number in enumerate(row, 1):
@@ -79,7 +79,7 @@ def table_writer(out: Path | None, many: bool, least: float) -> Iterator[Callabl
 
     def write(each: Read) -> None:
         nonlocal begun
-        for grid in grids(each.reading) if each.reading else ():
+        for grid in grids(each.reading.numbers, each.reading.turned) if each.reading else ():
             if begun:
                 stream.write("\n")
             begun = True

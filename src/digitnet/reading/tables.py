@@ -4,14 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from digitnet.imaging.geometry import Box, around
+from digitnet.imaging.geometry import Box, Corners, around, level
 from digitnet.imaging.page_turn import slant
-from digitnet.reading.result import Number, Reading, level
 
-Row = tuple[Number | None, ...]
+
+class Boxed(Protocol):
+    """What has a box."""
+
+    @property
+    def box(self) -> Box:
+        """Where it is, pixels of the page."""
+
+
+class Cell(Boxed, Protocol):
+    """What a table holds: a `result.Number`."""
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+
+    @property
+    def corners(self) -> Corners:
+        """Its corners in the direction of writing."""
+
+    @property
+    def digits(self) -> Sequence[Boxed]:
+        """Its digits."""
+
+
+Its = TypeVar("Its", bound=Cell)
 
 MIN_ROWS, MIN_COLUMNS = 2, 2
 
@@ -26,19 +51,22 @@ SAME_ROW = 0.6
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Generic[Its]):
     """A grid of numbers. rows: from top to bottom, each from left to right, None where a cell is empty. box: around."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[tuple[Its | None, ...], ...]
     box: Box
 
 
-def tables_of(reading: Reading) -> list[Table]:
-    """Return the tables on a page, from top to bottom: at least two rows and two columns that are mostly filled."""
-    lines = _lines(reading)
+def tables_of(numbers: Sequence[Its], turned: float) -> list[Table[Its]]:
+    """Return the tables among the numbers of a page that is rotated by so many degrees, from top to bottom.
+
+    A table has at least two rows and two columns, mostly filled.
+    """
+    lines = _lines(numbers, turned)
     spans = [(start, stop) for start in range(len(lines)) for stop in range(start + MIN_ROWS, len(lines) + 1)]
     taken: set[int] = set()
-    found: list[tuple[int, tuple[Row, ...]]] = []
+    found: list[tuple[int, tuple[tuple[Its | None, ...], ...]]] = []
     for start, stop in sorted(spans, key=lambda span: (span[0] - span[1], span[0])):
         if taken.isdisjoint(range(start, stop)) and (rows := _grid(lines[start:stop])):
             taken.update(range(start, stop))
@@ -46,33 +74,31 @@ def tables_of(reading: Reading) -> list[Table]:
     return [Table(rows, around([each.box for row in rows for each in row if each])) for _, rows in sorted(found)]
 
 
-def grids(reading: Reading) -> list[tuple[Row, ...]]:
+def grids(numbers: Sequence[Its], turned: float) -> list[tuple[tuple[Its | None, ...], ...]]:
     """Return all numbers of a page as rows: its tables, and then the lines of those that are in none."""
-    tables = [table.rows for table in reading.tables]
+    tables = [table.rows for table in tables_of(numbers, turned)]
     within = {id(each) for rows in tables for row in rows for each in row}
-    rest = [[each for _, each in line if id(each) not in within] for line in _lines(reading)]
+    rest = [[each for _, each in line if id(each) not in within] for line in _lines(numbers, turned)]
     lines = tuple(tuple(line) for line in rest if line)
     return [*tables, lines] if lines else tables
 
 
-Placed = tuple[tuple[float, float, float, float], Number]
-"""A number and its box on the level page."""
+Level = tuple[float, float, float, float]
+"""A box on the level page."""
 
 
-def _lines(reading: Reading) -> list[list[Placed]]:
+def _lines(numbers: Sequence[Its], turned: float) -> list[list[tuple[Level, Its]]]:
     """Return a page's numbers in rows, however they were ordered; at most as many as a table may have."""
-    boxes = [
-        np.array([digit.box for digit in number.digits], np.float64) for number in reading.numbers if number.digits
-    ]
+    boxes = [np.array([digit.box for digit in number.digits], np.float64) for number in numbers if number.digits]
     digits = [(its[:, :2] + its[:, 2:]) / 2 for its in boxes]
-    angle = np.radians(-reading.turned)
+    angle = np.radians(-turned)
     back = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    turned = reading.turned + slant([points @ back.T for points in digits if len(points)])
+    turned = turned + slant([points @ back.T for points in digits if len(points)])
     placed = sorted(
-        ((level(number, turned), number) for number in reading.numbers if number.text),
+        ((level(number.box, number.corners, turned), number) for number in numbers if number.text),
         key=lambda each: _middle(each[0]),
     )
-    lines: list[list[Placed]] = []
+    lines: list[list[tuple[Level, Its]]] = []
     for box, number in placed:
         near = [box[3] - box[1], *(its[3] - its[1] for its, _ in lines[-1])] if lines else []
         if lines and _middle(box) - np.mean([_middle(its) for its, _ in lines[-1]]) < SAME_ROW * float(np.median(near)):
@@ -86,7 +112,7 @@ def _middle(box: Sequence[float]) -> float:
     return (box[1] + box[3]) / 2
 
 
-def _grid(lines: Sequence[Sequence[Placed]]) -> tuple[Row, ...] | None:
+def _grid(lines: Sequence[Sequence[tuple[Level, Its]]]) -> tuple[tuple[Its | None, ...], ...] | None:
     """Return lines as rows of one table, or None where they are none."""
     columns: list[tuple[float, float]] = []
     for left, right in sorted((box[0], box[2]) for line in lines for box, _ in line):
@@ -96,7 +122,7 @@ def _grid(lines: Sequence[Sequence[Placed]]) -> tuple[Row, ...] | None:
                 columns[-1] = (first, max(last, right))
                 continue
         columns.append((left, right))
-    cells: list[list[Number | None]] = [[None] * len(columns) for _ in lines]
+    cells: list[list[Its | None]] = [[None] * len(columns) for _ in lines]
     for row, line in zip(cells, lines, strict=True):
         for box, number in line:
             shares = [min(box[2], last) - max(box[0], first) for first, last in columns]
