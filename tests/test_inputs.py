@@ -99,7 +99,7 @@ def test_without_validation_digits_the_convention_must_be_named(networks, monkey
     with pytest.raises(ModelError) as caught:
         open_model("their.pt")
     assert str(caught.value).startswith("their.pt: its input scaling is unknown")
-    assert "name one with --input (0..1, mnist, -1..1, 0..255)" in str(caught.value)
+    assert "name it with --input (0..1, mnist, -1..1, 0..255)" in str(caught.value)
     assert str(caught.value).endswith("no network")
 
 
