@@ -24,7 +24,7 @@ from digitnet.models.networks import TorchClassifier
 from digitnet.training.config import RECIPES
 from digitnet.training.loop import new_network, train
 
-FROM_DIGITS = tuple(name for name, one in RECIPES.items() if not (one.fonts or one.hands or one.negatives or one.lines))
+FROM_DIGITS = tuple(name for name, c in RECIPES.items() if not (c.fonts or c.hands or c.negatives or c.composed))
 """The recipes that train on digits alone."""
 
 CLASSES = 10
