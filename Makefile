@@ -1,13 +1,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test lint docs sbom coverage torture clean
+.PHONY: train test test-fast lint docs sbom coverage torture clean
 
 train: .venv/train.stamp  ## get MNIST, train DigitNet with the best recipe, evaluate it
 	$(BIN)/digitnet train
 
 test: .venv/dev.stamp lint  ## lint, type-check and test
 	$(BIN)/pytest -n 2 --dist loadfile
+
+test-fast: .venv/dev.stamp  ## test without browsers, clusters, full disks and whole documents
+	$(BIN)/pytest -n 2 --dist loadfile --ignore tests/end_to_end
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

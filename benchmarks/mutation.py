@@ -57,7 +57,7 @@ def main() -> bool:
 def settings(modules: Sequence[str]) -> str:
     """Return what mutmut is told, as a table of pyproject.toml."""
     chosen = [f"src/digitnet/{module}.py" for module in modules]
-    tests = [f"tests/test_{module}.py" for module in modules]
+    tests = [f"tests/{module.replace('/', '/test_')}.py" for module in modules]
     return (
         '\n[tool.mutmut]\nsource_paths = ["src"]\n'
         f"only_mutate = {json.dumps(chosen)}\n"

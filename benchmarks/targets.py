@@ -1,6 +1,6 @@
 """What untrusted bytes meet first: functions of bytes that answer, refuse in words, or have found a fault.
 
-`fuzz.py` feeds them what libFuzzer invents, tests/test_findings.py what was found so before. Each target takes any
+`fuzz.py` feeds them what libFuzzer invents, tests/fuzz/test_crashes.py what was found so before. Each target takes any
 bytes and returns where digitnet gave an answer or a DigitNetError, over HTTP a status below 500; all else leaves it as
 an exception. Time and memory are for the caller to watch.
 """

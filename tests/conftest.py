@@ -11,8 +11,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a thread for each process: those of t
 
 import numpy as np
 import pytest
+from helpers import draw_digits
 from hypothesis import settings
-from PIL import Image, ImageDraw, ImageFont
+from PIL import ImageFont
 
 from digitnet import Digits
 from digitnet.core.errors import DataError
@@ -20,20 +21,6 @@ from digitnet.core.errors import DataError
 # The same examples every time, and no clock: this machine may be busy.
 settings.register_profile("digitnet", derandomize=True, deadline=None, database=None, max_examples=50)
 settings.load_profile("digitnet")
-
-
-def draw_digits(n: int, seed: int = 0) -> Digits:
-    """Digits set in Pillow's own font, a little off centre: something to learn in a second without MNIST."""
-    rng = np.random.default_rng(seed)
-    labels = rng.permutation(np.arange(n) % 10).astype(np.uint8)
-    images = np.zeros((n, 28, 28), np.uint8)
-    for image, label in zip(images, labels, strict=True):
-        page = Image.new("L", (28, 28))
-        place = tuple(float(v) for v in 14 + rng.uniform(-2, 2, 2))
-        font = ImageFont.load_default(float(rng.uniform(18, 24)))
-        ImageDraw.Draw(page).text(place, str(label), fill=int(rng.integers(180, 256)), font=font, anchor="mm")
-        image[:] = np.asarray(page)
-    return Digits(images, labels)
 
 
 @pytest.fixture(scope="session")
@@ -160,59 +147,3 @@ def small_disk(tmp_path):
         pytest.skip("a small disk can be mounted by root on Linux alone")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def few_hands():
-    """Six invented hands, straight-lined signs and two words: what a scribe needs, without any data."""
-    from digitnet.data.synthesis.strokes import inventions
-    from digitnet.data.synthesis.texts import SIGNS
-    from digitnet.training.line_sources import Sources
-
-    def strokes(*runs):
-        return tuple(np.array(run, np.float32) for run in runs)
-
-    signs = {sign: [strokes([[0, 0], [0.3, 1]])] for sign in SIGNS + "#*"}
-    signs |= {
-        ".": [strokes([[0, 0]])],
-        "-": [strokes([[0, 0], [1, 0]])],
-        "(": [strokes([[0.3, 0], [0, 0.5], [0.3, 1]])],
-    }
-    letters = {
-        "H": [strokes([[0, 0], [0, 1]], [[0.6, 0], [0.6, 1]], [[0, 0.5], [0.6, 0.5]])],
-        "das": [strokes([[0, 0.5], [0.2, 1], [0.3, 0], [0.6, 1], [1, 0.4]])],
-    }
-    return Sources(((1.0, inventions(6, 3)),), signs, letters)
-
-
-class Says:
-    """A line reader with signs that sees the same in every strip.
-
-    seen: for each character in a row the probabilities of what it may be, "1" or {".": 0.7, ",": 0.2}.
-    """
-
-    name, sha256 = "says", "0" * 64
-
-    def __init__(self, *seen, alphabet="0123456789.,-+/:()%$=?"):
-        self.seen, self.alphabet = seen, alphabet
-
-    def __call__(self, strips):
-        return [self.columns(one.shape[1]) for one in strips]
-
-    def columns(self, width):
-        from digitnet.core.digits import STRIP
-        from digitnet.models.model_file import MARGIN, STRIDE
-        from digitnet.models.onnx_models import Columns, only_digits
-
-        count = -(-(width + 2 * MARGIN) // STRIDE)
-        probs = np.full((count, len(self.alphabet) + 1), 1e-9)
-        probs[:, -1] = 1
-        places = np.linspace(0.25 * count, 0.75 * count, len(self.seen)).astype(int)
-        for place, may_be in zip(places, self.seen, strict=True):
-            probs[place, -1] = 1e-9
-            for character, p in ({may_be: 0.99} if isinstance(may_be, str) else may_be).items():
-                probs[place, self.alphabet.index(character)] = p
-        log_probs = np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
-        middle = (np.arange(count) + 0.5) * STRIDE - MARGIN
-        box = np.stack([middle - 6, np.full(count, 2), middle + 6, np.full(count, STRIP - 2)], 1).astype(np.float32)
-        presence = np.full(count, 0.99, np.float32)
-        return Columns(only_digits(log_probs, self.alphabet), box, presence, log_probs, self.alphabet)

@@ -1,0 +1,505 @@
+"""The page of `digitnet serve` in a real browser against the real service, offline."""
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tarfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from helpers import write
+from PIL import Image
+
+pytest.importorskip("fastapi", reason="the page needs the extra serve")
+playwright = pytest.importorskip("playwright.sync_api", reason="the page's tests need Playwright")
+uvicorn = pytest.importorskip("uvicorn")
+httpx = pytest.importorskip("httpx")
+
+from digitnet import Digits, evaluate  # noqa: E402
+from digitnet.core.files import cell  # noqa: E402
+from digitnet.evaluation.misclassified import save_errors  # noqa: E402
+from digitnet.models.run_folder import ERRORS, SCORES  # noqa: E402
+from digitnet.serving.app import create_app  # noqa: E402
+from digitnet.serving.service import Settings  # noqa: E402
+
+playwright.expect.set_options(timeout=60_000)
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+CHROMIUM = os.environ.get("DIGITNET_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; name one in DIGITNET_CHROMIUM")
+
+THREE = ((42, 22), (47, 16), (52, 15), (58, 18), (60, 25), (59, 38), (54, 44), (48, 46), (55, 48), (61, 55))
+THREE += ((63, 65), (61, 77), (54, 84), (46, 83), (41, 77))
+SEVEN = ((45, 18), (60, 17), (55, 45), (51, 82))
+"""Digits as the corners that a mouse goes to, in percent of the paper."""
+
+
+@contextmanager
+def served(settings):
+    """Serve on a free port of this machine, and give the address."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(create_app(settings), log_level="error", ws="none", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def address():
+    with served(Settings(threads=1)) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Open the page: visit(url, width=..., dark=...). Nothing on it may fail or ask another host for anything."""
+    contexts, wrong = [], []
+
+    def open_page(url, width=1280, scheme="light", at=""):
+        context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: "Content Security" in said.text and wrong.append(said.text))
+        page.on("request", lambda asked: asked.url.startswith((url, "blob:", "data:")) or wrong.append(asked.url))
+        page.goto(url + at)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def page(visit, address):
+    return visit(address)
+
+
+def draw(page, corners, right=0):
+    """Draw a line through corners with the mouse, moved to the right by some percent of the paper."""
+    page.locator("#pad").scroll_into_view_if_needed()
+    paper = page.locator("#pad").bounding_box()
+    for place, (x, y) in enumerate(corners):
+        to = paper["x"] + (x + right) / 100 * paper["width"], paper["y"] + y / 100 * paper["height"]
+        page.mouse.move(*to, steps=1 if place == 0 else 4)
+        if place == 0:
+            page.mouse.down()
+    page.mouse.up()
+
+
+def answer(page, text):
+    """Wait until the page answers with a text."""
+    playwright.expect(page.locator("#answer")).to_have_text(text)
+
+
+def png(sheet):
+    """A page (h, w) uint8 as a PNG file's bytes."""
+    file = io.BytesIO()
+    Image.fromarray(sheet).save(file, "png")
+    return file.getvalue()
+
+
+def picture(*rows):
+    """A page of numbers as a PNG file's bytes."""
+    return png(write(*rows)[0])
+
+
+def give(page, *files):
+    """Go to Read and choose files, each a name and its bytes; wait until all are read."""
+    page.click("#tab-read")
+    page.set_input_files("#files", [{"name": name, "mimeType": "", "buffer": content} for name, content in files])
+    playwright.expect(page.locator("#count")).to_contain_text("to review")
+
+
+def saved(page, button):
+    """Press a button that saves a file, and return the file's text."""
+    with page.expect_download() as download:
+        page.click(button)
+    return download.value.path().read_text(encoding="utf-8")
+
+
+# Draw
+
+
+def test_a_three_drawn_with_the_mouse_is_a_3(page):
+    draw(page, THREE)
+    answer(page, "3")
+    playwright.expect(page.locator("#grade")).to_contain_text("sure")
+    playwright.expect(page.locator("#bars [data-best] .digit")).to_have_text("3")
+    playwright.expect(page.locator("html")).to_have_attribute("data-latency", re.compile("[1-9]"))  # a frame later
+
+
+def test_a_screen_reader_hears_the_answer_once_it_has_settled(page):
+    draw(page, THREE)
+    playwright.expect(page.locator("#spoken")).to_have_text("")
+    playwright.expect(page.locator("#spoken")).to_contain_text("3, ")
+
+
+def test_two_digits_are_a_number_and_each_can_be_looked_into(page):
+    draw(page, THREE, right=-25)
+    draw(page, SEVEN, right=10)
+    answer(page, "37")
+    playwright.expect(page.locator("#bars [data-best] .digit")).to_have_text("7")
+    page.locator("#answer button").first.click()
+    playwright.expect(page.locator("#bars [data-best] .digit")).to_have_text("3")
+    playwright.expect(page.locator("#answer [aria-pressed=true]")).to_be_focused()
+
+
+def test_undo_takes_one_stroke_back_and_clear_all(page):
+    draw(page, THREE, right=-25)
+    draw(page, SEVEN, right=10)
+    answer(page, "37")
+    page.click("#undo")
+    answer(page, "3")
+    page.click("#clear")
+    answer(page, "–")
+    playwright.expect(page.locator("#undo")).to_be_disabled()
+
+
+def test_a_scribble_is_no_digit(page):
+    draw(page, [(20 + 60 * (i % 2), 10 + 5 * i) for i in range(16)])
+    playwright.expect(page.locator("#grade")).to_contain_text("No digit")
+
+
+def test_every_digit_can_be_written_by_its_key(page):
+    page.emulate_media(reduced_motion="reduce")
+    page.focus("#pad")
+    for digit in "0123456789":
+        page.keyboard.press(digit)
+        answer(page, digit)
+
+
+def test_a_one_can_be_drawn_with_arrow_keys_and_taken_back(page):
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "pad":
+            break
+    for key in ["Shift+ArrowUp"] * 2 + ["Space"] + ["Shift+ArrowDown"] * 5 + ["Space"]:
+        page.keyboard.press(key)
+    answer(page, "1")
+    page.keyboard.press("Backspace")
+    answer(page, "–")
+
+
+def test_a_six_upside_down_is_a_nine_to_a_network(page):
+    page.select_option("#by", "strong")
+    page.get_by_role("button", name="Write a 6").click()
+    answer(page, "6")
+    page.click("#break summary")
+    page.fill("#turn", "180")
+    answer(page, "9")
+    page.click("#mend")
+    answer(page, "6")
+
+
+def test_light_ink_on_dark_paper_reads_as_well(page):
+    draw(page, THREE)
+    page.click("#break summary")
+    page.check("#invert")
+    page.wait_for_function("document.getElementById('seen').getContext('2d').getImageData(0, 0, 1, 1).data[0] === 0")
+    answer(page, "3")
+
+
+def test_a_learner_sees_the_tutorial_networks_filters_and_what_it_needed(page):
+    page.select_option("#by", "digitnet")
+    draw(page, THREE)
+    answer(page, "3")
+    page.click("#layers summary")
+    playwright.expect(page.locator("#layers .maps").nth(0).locator("canvas")).to_have_count(16)
+    playwright.expect(page.locator("#layers .maps").nth(1).locator("canvas")).to_have_count(32)
+    playwright.expect(page.locator("#layers .units li")).not_to_have_count(0)
+    playwright.expect(page.locator("#layers")).to_contain_text("which ink was needed, not why")
+    seen = page.evaluate("[...document.getElementById('seen').getContext('2d').getImageData(0, 0, 28, 28).data]")
+    assert np.reshape(seen, (28, 28, 4))[:, :, 0].max() == 255
+
+
+# Read
+
+
+def test_the_numbers_of_a_page_are_listed_and_boxed(page):
+    give(page, ("page.png", picture("1984 7265", "30")))
+    assert page.locator(".number-button").all_text_contents() == ["1984", "7265", "30"]
+    assert page.locator(".page .number").count() == 3
+    page.locator(".page .number").nth(1).hover()
+    assert "pointed" in page.locator(".row").nth(1).get_attribute("class")
+    page.locator(".page .number").nth(1).click()
+    playwright.expect(page.locator(".number-button").nth(1)).to_have_attribute("aria-expanded", "true")
+
+
+def test_its_csv_and_json_are_what_the_command_line_writes(page, digitnet):
+    content = picture("1984 7265", "30 4162 958")
+    Path("page.png").write_bytes(content)
+    give(page, ("page.png", content))
+    assert saved(page, "#csv") == digitnet("read", "page.png", "--format", "csv", "--min-confidence", "0.95")[1]
+    told = json.loads(digitnet("read", "page.png", "--format", "json", "--min-confidence", "0.95")[1])
+    assert json.loads(saved(page, "#json")) == told
+
+
+def test_a_files_name_is_no_formula_in_a_spreadsheet(page):
+    names = ['=1+1,"x".png', "'a.png", "'=1.png", "-.png", "\uff0b1.png"]
+    give(page, *((name, picture("30")) for name in names))
+    rows = list(csv.DictReader(io.StringIO(saved(page, "#csv"))))
+    assert [(row["file"], row["text"]) for row in rows] == [(cell(name), "30") for name in names]
+
+
+def test_blank_and_crossed_out_fields_are_told_apart(page):
+    blank = np.full((90, 200), 240, np.uint8)
+    crossed = cv2.line(cv2.line(blank.copy(), (60, 20), (140, 70), 30, 5), (140, 20), (60, 70), 30, 5)
+    give(page, *((f"{i}.png", png(sheet)) for i, sheet in enumerate((blank, crossed))))
+    page.click("#field summary")
+    page.check("[name=single]")
+    playwright.expect(page.locator(".number-button")).to_have_text(["empty", "unreadable"])
+    playwright.expect(page.locator("#count")).to_have_text("2 numbers on 2 pages, 1 to review")
+    page.fill("#least", "0")
+    playwright.expect(page.locator("#count")).to_have_text("2 numbers on 2 pages, 1 to review")
+    rows = csv.DictReader(io.StringIO(saved(page, "#csv")))
+    assert [(row["text"], row["status"], row["accepted"]) for row in rows] == [
+        ("", "empty", "1"),
+        ("", "unreadable", "0"),
+    ]
+
+
+def test_numbers_below_the_threshold_are_for_a_person(page):
+    give(page, ("page.png", picture("1984 7265", "30")))
+    page.fill("#least", "100")
+    playwright.expect(page.locator("#count")).to_have_text("3 numbers on 1 page, 3 to review")
+    assert page.locator(".row[data-doubted]").count() == 3
+    page.fill("#least", "0")
+    playwright.expect(page.locator("#count")).to_have_text("3 numbers on 1 page, 0 to review")
+    page.check("#only")
+    playwright.expect(page.locator(".row:visible")).to_have_count(0)
+
+
+def test_what_is_known_of_the_numbers_changes_the_answer_and_says_so(page):
+    give(page, ("page.png", picture("1984")))
+    page.click("#field summary")
+    page.fill("[name=lengths]", "3")
+    page.keyboard.press("Enter")
+    playwright.expect(page.locator("#pages")).to_contain_text(
+        "Constraints, for numbers that can satisfy them: length 3."
+    )
+    playwright.expect(page.locator(".advice").last).to_contain_text("Read without constraints: it cannot satisfy them.")
+    playwright.expect(page.locator(".number-button")).to_have_text("1984")
+    page.check("[name=single]")
+    playwright.expect(page.locator(".advice").last).to_contain_text("Without constraints it reads 1984.")
+    page.fill("[name=lengths]", "three")
+    page.keyboard.press("Enter")
+    playwright.expect(page.locator("#pages .trouble")).to_contain_text("lengths")
+
+
+def test_a_file_of_a_wrong_kind_is_said_and_the_others_are_read(page):
+    give(page, ("letter.txt", b"Dear Sir,"), ("page.png", picture("30")))
+    playwright.expect(page.locator(".trouble:visible")).to_contain_text("PNG, JPEG")
+    assert page.locator(".number-button").all_text_contents() == ["30"]
+    assert "letter.txt" in saved(page, "#csv")
+
+
+def test_every_page_of_a_file_that_the_browser_cannot_show_is_drawn_with_its_numbers(page):
+    sheets, file = [Image.fromarray(write(text)[0]) for text in ("1984", "30")], io.BytesIO()
+    sheets[0].save(file, "tiff", save_all=True, append_images=sheets[1:])
+    give(page, ("book.tif", file.getvalue()))
+    assert page.locator(".page.blank").count() == 2
+    assert page.locator(".written").all_text_contents() == list("198430")
+
+
+# Look inside
+
+
+def test_without_a_report_the_page_says_how_to_get_one(page):
+    page.click("#tab-report")
+    playwright.expect(page.locator("#report-body")).to_contain_text("digitnet serve --report")
+
+
+@pytest.fixture
+def report(tmp_path):
+    """A run's folder whose network took 25 eights for threes and one zero for a six, of 100 digits."""
+    labels = np.repeat([8, 0], [60, 40]).astype(np.uint8)
+    said = np.where(np.arange(100) < 25, 3, labels)
+    said[99] = 6
+    digits = Digits(np.full((100, 28, 28), 200, np.uint8), labels)
+    scores = evaluate(lambda images: np.eye(10, dtype=np.float32)[said], digits)
+    save_errors(scores, digits, tmp_path / ERRORS)
+    (tmp_path / SCORES).write_text(json.dumps(scores.to_dict()), encoding="utf-8")
+    return tmp_path
+
+
+def test_a_report_shows_each_mistake_with_its_digits(visit, report):
+    with served(Settings(threads=1, report=report)) as url:
+        page = visit(url, at="#/report")
+        playwright.expect(page.locator(".facts")).to_contain_text("74.00%")
+        page.get_by_role("button", name="25 of 8 read as 3: show").press("Enter")
+        playwright.expect(page.locator("#report h3")).to_have_text("8 read as 3, the 20 most confident of 25")
+        assert page.locator(".faces canvas").count() == 20
+        page.get_by_role("button", name="1 of 0 read as 6: show").click()
+        playwright.expect(page.locator(".faces canvas")).to_have_count(1)
+
+
+# The page as a whole
+
+
+def test_tabs_follow_the_arrow_keys_and_the_address(visit, address):
+    page = visit(address, at="#/read")
+    playwright.expect(page.locator("#read")).to_be_visible()
+    page.focus("#tab-read")
+    page.keyboard.press("ArrowRight")
+    playwright.expect(page.locator("#tab-report")).to_be_focused()
+    playwright.expect(page.locator("#report")).to_be_visible()
+    page.keyboard.press("Home")
+    playwright.expect(page.locator("#draw")).to_be_visible()
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(visit, address):
+    page = visit(address, width=375)
+    for summary in ("#break", "#layers"):
+        page.locator(f"{summary} summary").click()
+    draw(page, THREE)
+    answer(page, "3")
+    playwright.expect(page.locator(".maps").first).to_be_visible()
+    widths = [page.evaluate("document.documentElement.scrollWidth")]
+    give(page, ("a-name-that-is-far-too-long-for-a-telephone-held-upright-in-one-hand.png", picture("1984 7265", "30")))
+    page.click("#field summary")
+    widths.append(page.evaluate("document.documentElement.scrollWidth"))
+    page.click("#tab-report")
+    widths.append(page.evaluate("document.documentElement.scrollWidth"))
+    assert widths == [375, 375, 375]
+
+
+def test_a_server_that_is_gone_is_said_and_the_drawing_stays(page):
+    page.route("**/v1/**", lambda route: route.abort())
+    draw(page, THREE)
+    playwright.expect(page.locator("#draw-trouble")).to_contain_text("does not respond")
+    page.unroute("**/v1/**")
+    page.click("#break summary")
+    page.fill("#thick", "1")
+    answer(page, "3")
+    playwright.expect(page.locator("#draw-trouble")).to_be_hidden()
+
+
+def trial(page, path):
+    """Open a route of the documents, and its form."""
+    card = page.locator("details.card", has=page.locator(f"summary code:text-is('{path}')"))
+    if card.get_attribute("open") is None:
+        card.locator("> summary").click()
+    card.locator(".trying > summary").click()
+    return card.locator(".trying")
+
+
+def test_every_route_can_be_tried_in_the_documents(visit, address):
+    while httpx.get(f"{address}health/ready").status_code != 200:  # its examples are real answers
+        time.sleep(0.05)
+    page = visit(address, at="docs")
+    read = trial(page, "POST /v1/read")
+    read.locator("input[type=file]").set_input_files(
+        [{"name": name, "mimeType": "image/png", "buffer": picture(text)} for name, text in (("a", "30"), ("b", "958"))]
+    )
+    read.get_by_label("length", exact=True).fill("3")
+    read.get_by_role("button", name="Send").click()
+    playwright.expect(read.locator(".answered p")).to_contain_text(
+        re.compile(r"^200 OK, [0-9.]+ s, request [0-9a-f]{32}$")
+    )
+    playwright.expect(read.locator(".answered pre")).to_contain_text('"text": "958"')
+    read.get_by_label("length", exact=True).fill("x")
+    read.get_by_role("button", name="Send").click()
+    playwright.expect(read.locator(".answered .trouble")).to_contain_text("422 Unprocessable")
+    playwright.expect(read.locator(".answered pre")).to_contain_text("length: input should be a valid integer")
+    classify = trial(page, "POST /v1/classify")
+    classify.get_by_label("model").select_option("digitnet")
+    classify.get_by_role("button", name="Send").click()
+    playwright.expect(classify.locator(".answered pre")).to_contain_text('"name": "digitnet"')
+    inside = trial(page, "POST /v1/inside")
+    inside.locator("input[type=file]").set_input_files([{"name": "7", "mimeType": "image/png", "buffer": picture("7")}])
+    inside.get_by_role("button", name="Send").click()
+    playwright.expect(inside.locator(".answered pre")).to_contain_text('"digit": 7')
+    for path, text in (
+        ("GET /v1/models", "sha256"),
+        ("GET /health/ready", "ready"),
+        ("GET /metrics", "digitnet_requests"),
+    ):
+        form = trial(page, path)
+        form.get_by_role("button", name="Send").click()
+        playwright.expect(form.locator(".answered pre")).to_contain_text(text)
+
+
+def test_the_documents_take_the_token_and_say_when_it_is_wrong(visit):
+    with served(Settings(threads=1, token="sesame")) as url:
+        page = visit(url, at="docs")
+        models = trial(page, "GET /v1/models")
+        for token, text in (("", "no token"), ("wrong", "the token is wrong"), ("sesame", "sha256")):
+            page.get_by_label("Token").fill(token)
+            models.get_by_role("button", name="Send").click()
+            playwright.expect(models.locator(".answered pre")).to_contain_text(text)
+
+
+def test_a_token_is_asked_for_once(visit):
+    with served(Settings(threads=1, token="open sesame")) as url:
+        page = visit(url)
+        page.fill("#token-value", "open sesame")
+        page.keyboard.press("Enter")
+        draw(page, THREE)
+        answer(page, "3")
+        page.reload()
+        playwright.expect(page.locator("#by option")).not_to_have_count(1)
+        playwright.expect(page.locator("#token")).to_be_hidden()
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory):
+    """The source of axe-core, a checker of accessibility: the file in DIGITNET_AXE, or from npm's registry."""
+    if named := os.environ.get("DIGITNET_AXE"):
+        return Path(named).read_text(encoding="utf-8")
+    folder = tmp_path_factory.mktemp("axe")
+    words = ["npm", "pack", "--silent", "axe-core@4"]
+    if not shutil.which("npm") or subprocess.run(words, cwd=folder, capture_output=True).returncode:
+        pytest.skip("axe-core is not here: npm or its registry is missing; name axe.min.js in DIGITNET_AXE")
+    with tarfile.open(next(folder.glob("*.tgz"))) as package:
+        return package.extractfile("package/axe.min.js").read().decode()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_wrong_with_any_tab(visit, address, axe, scheme):
+    page = visit(address, scheme=scheme)
+    page.evaluate(axe)
+
+    def violations():
+        said = page.evaluate("axe.run()")["violations"]
+        return [(each["id"], each["impact"], [node["html"] for node in each["nodes"]]) for each in said]
+
+    draw(page, THREE, right=-25)
+    draw(page, SEVEN, right=10)
+    answer(page, "37")
+    for summary in ("#break", "#layers"):
+        page.locator(f"{summary} summary").click()
+    playwright.expect(page.locator(".maps").first).to_be_visible()
+    assert violations() == []
+    give(page, ("letter.txt", b"Dear Sir,"), ("page.png", picture("1984 7265")))
+    page.click("#field summary")
+    page.fill("#least", "100")
+    assert violations() == []
+    page.click("#tab-report")
+    playwright.expect(page.locator("#report-body")).to_contain_text("digitnet serve")
+    assert violations() == []

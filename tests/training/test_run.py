@@ -1,0 +1,263 @@
+import itertools
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import draw_digits
+
+from digitnet import DataError, ModelError, TrainingError
+from digitnet.data import datasets, fonts
+from digitnet.data.synthesis.strokes import hands
+from digitnet.evaluation.misclassified import load_report
+from digitnet.training.config import RECIPES
+from digitnet.training.run import reopen, start
+
+
+@pytest.fixture
+def config(drawn_npz):
+    return replace(RECIPES["quick"], data=str(drawn_npz), epochs=2, batch_size=32, device="cpu")
+
+
+def test_a_run_goes_from_settings_to_scores(config, tmp_path, drawn):
+    run = start(config)
+    assert [epoch.number for epoch in run.train()] == [1, 2]
+    scores = run.finish()
+    assert run.folder.name == "quick-1"
+    kept = json.loads((run.folder / "scores.json").read_text())
+    assert kept["accuracy"] == scores.accuracy
+    wrong = load_report(run.folder)["wrong"]
+    assert len(wrong) == scores.n - scores.correct
+    assert all(drawn.images[each["index"]].ravel().tolist() == each["image"] for each in wrong)
+    assert not (run.folder / "state.safetensors").exists()
+    assert (drawn.labels[scores.index] == scores.labels).all()
+    assert (scores.index == np.flatnonzero(datasets.held_out_rows(drawn))).all()
+
+
+def test_a_run_on_few_digits_writes_down_the_epochs_it_needs(config):
+    run = start(replace(config, epochs=0, steps=65))
+    assert len(run.parts.train) == 459
+    assert run.config.epochs == json.loads((run.folder / "config.json").read_text())["epochs"] == 5  # of 15 steps
+    assert reopen(run.folder).config == run.config
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (lambda labels: labels >= 0, ["only 459 training digits, 45 with the rarest label; expect more errors"]),
+        (
+            lambda labels: (labels != 3) & (labels != 8),
+            [
+                "no training digit has the label 3 or 8; the network cannot learn it",
+                "only 367 training digits, 45 with",
+            ],
+        ),
+    ],
+)
+def test_too_few_digits_are_told_before_training(rows, said, config, drawn, tmp_path, caplog):
+    few = drawn[rows(drawn.labels)]
+    np.savez(tmp_path / "few.npz", images=few.images, labels=few.labels)
+    start(replace(config, data=str(tmp_path / "few.npz")))
+    assert len(caplog.messages) == len(said)
+    assert all(words in message for words, message in zip(said, caplog.messages, strict=True))
+
+
+def test_of_enough_digits_nothing_is_told(config, tmp_path, caplog):
+    many = draw_digits(1500)
+    np.savez(tmp_path / "many.npz", images=many.images, labels=many.labels)
+    start(replace(config, data=str(tmp_path / "many.npz")))
+    assert not caplog.messages
+
+
+def test_a_run_whose_digits_have_moved_is_gone_on_with_where_they_are_now(config, drawn_npz, tmp_path):
+    run = start(config)
+    next(run.train())
+    (tmp_path / "attic").mkdir()
+    drawn_npz.rename(tmp_path / "attic" / "digits.npz")
+    with pytest.raises(DataError, match="no such file"):
+        reopen(run.folder)
+    again = reopen(run.folder, data="attic/digits.npz")
+    assert [epoch.number for epoch in again.train()] == [2]
+    assert again.config.data == str(tmp_path / "attic" / "digits.npz")
+    assert reopen(run.folder).config == again.config
+    others = draw_digits(600, 1)
+    np.savez(tmp_path / "others.npz", images=others.images, labels=others.labels)
+    with pytest.raises(TrainingError, match=r"others\.npz: not the digits that .* trained on; name those with --data"):
+        reopen(run.folder, data=str(tmp_path / "others.npz"))
+
+
+def test_a_reopened_run_goes_on_to_the_same_file(config):
+    whole, parts = start(config), start(config)
+    list(whole.train())
+    next(parts.train())
+    assert [epoch.number for epoch in reopen(parts.folder).train()] == [2]
+    assert (whole.folder / "model.safetensors").read_bytes() == (parts.folder / "model.safetensors").read_bytes()
+
+
+def test_a_run_remembers_its_settings_for_this_machine(config):
+    run = start(config)
+    again = reopen(run.folder)
+    assert again.config == run.config
+    assert again.config.precision in ("float32", "bfloat16")
+    assert (again.parts.test_rows == run.parts.test_rows).all()
+
+
+def test_a_relative_path_is_found_again_from_another_folder(config, drawn_npz, tmp_path, monkeypatch):
+    run = start(replace(config, data=drawn_npz.name))
+    folder = run.folder.absolute()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert reopen(folder).config.data == str(drawn_npz)
+
+
+@pytest.mark.parametrize("text", ["{}", '{"epochs": "many"}', '{"epochs": 0, "data": "mnist"}', "[]", "no json"])
+def test_a_damaged_configuration_is_an_error_in_words(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises((TrainingError, ModelError)) as caught:
+        reopen(tmp_path)
+    assert str(tmp_path) in str(caught.value) or "epochs" in str(caught.value)
+
+
+def test_drawn_digits_are_added_to_the_training_digits_alone(config):
+    plain, more = start(config), start(replace(config, hands=30))
+    train = more.parts.train
+    assert (train.images[:-30] == plain.parts.train.images).all()
+    assert (train.labels[:-30] == plain.parts.train.labels).all()
+    assert np.bincount(train.labels[-30:]).tolist() == [3] * 10
+    assert (train.images[-30:] == hands(30).images).all()
+    assert (more.parts.valid.images == plain.parts.valid.images).all()
+    assert (more.parts.test.images == plain.parts.test.images).all()
+    assert more.dataset.letters is None
+    assert (reopen(more.folder).parts.train.images == train.images).all()
+
+
+@pytest.fixture
+def small_fonts(monkeypatch, put_fonts, tmp_path):
+    """The file of the one handwriting; there is one printed font, too."""
+    few = put_fonts(["ann"], ["bob"])
+    monkeypatch.setattr(fonts, "FONTS", few)
+    return tmp_path / "cache" / "fonts" / few.hand[0].file.name
+
+
+def test_a_recipe_with_negatives_has_the_letters_of_hands_and_of_print(config, small_fonts):
+    run = start(replace(config, negatives=0.25))
+    hand, printed = fonts.letters([small_fonts]), fonts.letters([small_fonts], fonts.PRINTED_LETTERS)
+    assert (run.dataset.letters.images == np.concatenate([hand.images, printed.images])).all()
+    assert len(hand) < len(printed)
+    assert len(run.parts.train) == len(start(config).parts.train)
+
+
+def test_fonts_are_added_as_often_as_the_recipe_says(config, small_fonts):
+    run, plain = start(replace(config, fonts=2, hands=10)), start(config)
+    digits = fonts.digits([small_fonts])
+    added = run.parts.train[len(plain.parts.train) :]
+    assert (added.images == np.concatenate([digits.images, digits.images, hands(10).images])).all()
+    assert added.labels.tolist() == [*digits.labels, *digits.labels, *range(10)]
+
+
+def test_two_processes_cannot_train_into_the_same_folder(config, tmp_path, environment):
+    words = [
+        "train",
+        "--data",
+        config.data,
+        "--recipe",
+        "quick",
+        "--epochs",
+        "3",
+        "--batch-size",
+        "32",
+        "--out",
+        "mine",
+    ]
+    command = [sys.executable, "-m", "digitnet", *words]
+    how = {"cwd": tmp_path, "env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **how) as one, subprocess.Popen(command, **how) as other:
+        processes = (one, other)
+        said = [process.communicate()[1] for process in processes]
+    assert sorted(process.returncode for process in processes) == [0, 1], said
+    lost = next(err for process, err in zip(processes, said, strict=True) if process.returncode)
+    lines = [line for line in lost.splitlines() if "only 459 training digits" not in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("Error: mine: ")
+    assert len((tmp_path / "mine/history.jsonl").read_text().splitlines()) == 3
+    assert json.loads((tmp_path / "mine/scores.json").read_text())["n"] == 100
+
+
+def test_a_run_is_gone_on_with_by_one_process_at_a_time_and_after_a_kill(config, tmp_path, environment):
+    resume = [sys.executable, "-m", "digitnet", "train", "--resume", "mine"]
+    begun = start(replace(config, epochs=3), tmp_path / "mine").train()
+    next(begun)
+    other = subprocess.run(resume, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert other.returncode == 1
+    assert other.stderr == "Error: mine: another process is training into it; wait for it, or choose another folder\n"
+    begun.close()
+    hold = "import filelock; lock = filelock.FileLock('mine/.lock'); lock.acquire(); print(1); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-uc", hold], cwd=tmp_path, **pipes) as holder:
+        assert holder.stdout.readline()
+        with pytest.raises(TrainingError, match="another process is training into it"):
+            next(reopen(tmp_path / "mine").train())
+        holder.kill()
+    assert (tmp_path / "mine/.lock").exists()
+    assert [epoch.number for epoch in reopen(tmp_path / "mine").train()] == [2, 3]
+
+
+def test_a_run_that_another_process_finished_meanwhile_is_not_begun_anew(config):
+    run = start(config)
+    list(run.train())
+    late = reopen(run.folder)
+    run.finish()
+    before = (run.folder / "model.safetensors").read_bytes()
+    with pytest.raises(TrainingError, match="already finished; evaluate it with: digitnet evaluate"):
+        next(late.train())
+    assert (run.folder / "model.safetensors").read_bytes() == before
+
+
+def test_a_run_killed_while_it_is_scored_is_gone_on_with(config, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def die(*_):
+        raise Killed
+
+    run = start(config)
+    list(run.train())
+    with monkeypatch.context() as patch:
+        patch.setattr("digitnet.training.run.mark_finished", die)
+        with pytest.raises(Killed):
+            run.finish()
+    scores = (run.folder / "scores.json").read_bytes()
+    again = reopen(run.folder)
+    assert list(again.train()) == []
+    again.finish()
+    assert (run.folder / "scores.json").read_bytes() == scores
+    assert not (run.folder / "state.safetensors").exists()
+
+
+def test_training_and_scoring_need_nothing_of_the_report(environment):
+    code = (
+        "import sys; import digitnet.training.run; print([n for n in sys.modules if '.report' in n or n == 'jinja2'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "[]\n"
+
+
+def test_what_a_kill_at_the_start_leaves_behind_is_not_in_the_way(config, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/.lock").touch()
+    (tmp_path / "mine/config.json.123.part").write_text('{"data": ')
+    assert len(list(start(config, tmp_path / "mine").train())) == 2
+
+
+def test_a_clock_that_jumps_changes_nothing(config, monkeypatch):
+    whole, run = start(config), start(config)
+    list(whole.train())
+    jumps = itertools.cycle([0.0, 86_400.0, -86_400.0, 4e9])
+    monkeypatch.setattr("time.time", lambda: next(jumps))
+    next(run.train())
+    again = reopen(run.folder)
+    assert [epoch.number for epoch in again.train()] == [2]
+    again.finish()
+    assert (run.folder / "model.safetensors").read_bytes() == (whole.folder / "model.safetensors").read_bytes()
