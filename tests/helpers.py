@@ -130,9 +130,34 @@ def write(*rows, tall=48, pen=5, gap=0.35, room=40, ink=30):
 ROWS = ("1984 7265", "30 4162 958", "6071 2839")
 
 
-@pytest.fixture(scope="module")
-def page():
-    return write(*ROWS)[0]
+def texts(reading):
+    """The numbers of a reading as texts."""
+    return [number.text for number in reading.numbers]
+
+
+def overlap(one, other):
+    """Share of what two boxes cover that both do, 0..1."""
+    left, top, right, bottom = (*np.maximum(one[:2], other[:2]), *np.minimum(one[2:], other[2:]))
+    both = max(0, right - left) * max(0, bottom - top)
+    one, other = ((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
+    return both / (one + other - both)
+
+
+def turn(page, degrees):
+    """Turn a page clockwise, on paper of its own."""
+    if degrees % 90 == 0:
+        return np.ascontiguousarray(np.rot90(page, -degrees // 90))
+    side = int(np.hypot(*page.shape)) + 1
+    way = cv2.getRotationMatrix2D((page.shape[1] / 2, page.shape[0] / 2), -degrees, 1)
+    way[:, 2] += (side - page.shape[1]) / 2, (side - page.shape[0]) / 2
+    return cv2.warpAffine(page, way, (side, side), flags=cv2.INTER_LINEAR, borderValue=int(page[0, 0]))
+
+
+def fetch_from(url, file, folder):
+    """Fetch a file from a mirror: for processes of their own, which find no test file by its name."""
+    from digitnet.data.download import fetch, mirror
+
+    fetch([file], [mirror(url)], folder)
 
 
 def save(path, *texts):

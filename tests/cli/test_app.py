@@ -270,7 +270,7 @@ def test_a_users_mistake_is_one_line_and_exit_status_1(digitnet, words, message)
 @pytest.mark.parametrize(
     "words",
     [
-        *(("train", "--epochs", 0), ("train", "--recipe", "slow"), ("train", "--model", "weak")),
+        *(("train", "--epochs", 0), ("train", "--recipe", "slow")),
         *(("tarin",), ("data", "got"), ("export", "run/best-1"), ("check", "strong")),
     ],
 )

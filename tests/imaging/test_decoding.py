@@ -167,7 +167,9 @@ def test_an_enormous_tile_of_a_small_tiff_is_refused():
 
 def test_decoded_pixels_are_let_go_before_the_page_is_used():
     with Image.open(io.BytesIO(save(grey().convert("RGB"), "TIFF"))) as picture:
-        _, read = image._picture(picture, io.BytesIO(), CountedFile(io.BytesIO(), 0), image.ExitStack())
+        _, read = image._picture(
+            picture, io.BytesIO(), CountedFile(io.BytesIO(), 0), image.ExitStack(), image.PageLimits()
+        )
         assert read(0).shape == (40, 60)
         assert picture.im.size == (1, 1)
         assert read(0).shape == (40, 60)

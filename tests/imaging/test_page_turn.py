@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from helpers import overlap, texts, write
+from helpers import overlap, texts, turn, write
 
 from digitnet.imaging.page_turn import slant, snapped, turned_back
 from digitnet.reading.orientation import better
@@ -13,16 +13,6 @@ ROWS = ("1984 7265 4713", "30 4162 958 74", "6071 2839 5437", "2443 7135 92")
 @pytest.fixture(scope="module")
 def reader():
     return Reader(threads=1)
-
-
-def turn(page, degrees):
-    """Turn a page clockwise, on paper of its own."""
-    if degrees % 90 == 0:
-        return np.ascontiguousarray(np.rot90(page, -degrees // 90))
-    side = int(np.hypot(*page.shape)) + 1
-    way = cv2.getRotationMatrix2D((page.shape[1] / 2, page.shape[0] / 2), -degrees, 1)
-    way[:, 2] += (side - page.shape[1]) / 2, (side - page.shape[0]) / 2
-    return cv2.warpAffine(page, way, (side, side), flags=cv2.INTER_LINEAR, borderValue=int(page[0, 0]))
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])

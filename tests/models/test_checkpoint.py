@@ -13,7 +13,7 @@ from digitnet import ModelError, TrainingError
 from digitnet.models import checkpoint, run_folder
 from digitnet.models.networks import DigitNet
 from digitnet.training.config import TrainConfig
-from digitnet.training.loop import _optimizers
+from digitnet.training.loop import optimizers_of
 
 
 @pytest.fixture
@@ -149,16 +149,16 @@ def step(network, optimizers, x):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
-def test_state_brings_back_networks_and_optimizers_so_that_the_next_step_is_the_same(tmp_path, network, optimizer):
+def test_state_brings_back_networks_andoptimizers_of_so_that_the_next_step_is_the_same(tmp_path, network, optimizer):
     config = TrainConfig(optimizer=optimizer)
     network.to(memory_format=torch.channels_last)
-    optimizers = _optimizers(network, config)
+    optimizers = optimizers_of(network, config)
     x = torch.rand(4, 1, 28, 28)
     step(network, optimizers, x)
     checkpoint.save_state(tmp_path / "state", [network], optimizers, 3)
 
     other = DigitNet().to(memory_format=torch.channels_last)
-    others = _optimizers(other, config)
+    others = optimizers_of(other, config)
     assert checkpoint.load_state(tmp_path / "state", [other], others) == 3
     step(network, optimizers, x)
     step(other, others, x)

@@ -138,8 +138,8 @@ def test_a_damaged_file_is_said(exported, tmp_path):
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
-        ({}, "an ONNX file that was not exported by digitnet (no digitnet)"),
-        ({"other": "{}"}, "(no digitnet)"),
+        ({}, "expected one input of images as float32, and ten answers"),
+        ({"other": "{}"}, "expected one input of images as float32, and ten answers"),
         ({"digitnet": '{"name": "x"}'}, "(no threshold)"),
         ({"digitnet": '{"threshold": 0.5}'}, "(no name)"),
         ({"digitnet": "no json"}, "not a model that ONNX Runtime"),

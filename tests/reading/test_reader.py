@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from helpers import PAPER, ROWS, write
+from helpers import PAPER, ROWS, overlap, texts, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -31,6 +31,11 @@ TEXTS = " ".join(ROWS).split()
 
 
 @pytest.fixture(scope="module")
+def page():
+    return write(*ROWS)[0]
+
+
+@pytest.fixture(scope="module")
 def reader():
     return Reader(threads=1)
 
@@ -47,22 +52,10 @@ def doubting(monkeypatch):
     monkeypatch.setattr(module, "TRUSTED", 2)
 
 
-def texts(reading):
-    return [number.text for number in reading.numbers]
-
-
 def packed(picture, form, **options):
     file = io.BytesIO()
     Image.fromarray(picture).save(file, form, **options)
     return file.getvalue()
-
-
-def overlap(one, other):
-    """Share of what two boxes cover that both do, 0..1."""
-    left, top, right, bottom = (*np.maximum(one[:2], other[:2]), *np.minimum(one[2:], other[2:]))
-    both = max(0, right - left) * max(0, bottom - top)
-    one, other = ((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return both / (one + other - both)
 
 
 def right_boxes(reading, numbers, least=0.4):
@@ -618,7 +611,7 @@ def test_every_page_of_a_tiff_is_read_one_after_the_other(reader, tmp_path):
     pages = reader.read_pages(tmp_path / "book.tif")
     assert texts(next(pages)) == texts(reader.read(first))
     assert [texts(said) for said in pages] == [texts(reader.read(picture)) for picture in rest]
-    with pytest.raises(ImageError, match=r"book\.tif: holds 3 pages"):
+    with pytest.raises(ImageError, match=r"book\.tif: has 3 pages"):
         reader.read(tmp_path / "book.tif")
 
 

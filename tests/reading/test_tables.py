@@ -6,8 +6,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from helpers import write
-from test_page_turn import turn
+from helpers import turn, write
 
 from digitnet.reading.batch import Read
 from digitnet.reading.reader import Reader

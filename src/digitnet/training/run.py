@@ -116,8 +116,13 @@ class Run:
     def _classifier(self) -> TorchClassifier:
         return TorchClassifier(checkpoint.load_network(self.folder), checkpoint.load_images(self.folder))
 
-    def evaluation(self, scores: Scores) -> Evaluation:
-        """Return the scores of `finish` with the model and the digits: what `report_run` makes the run's report of."""
+    def evaluation(self, scores: Scores | LineScores | FindScores) -> Evaluation:
+        """Return the scores of `finish` with the model and the digits: what `report_run` makes the run's report of.
+
+        Raises TrainingError for scores of a line reader or a page network, which have no report.
+        """
+        if not isinstance(scores, Scores):
+            raise TrainingError(f"{self.folder}: only networks that classify digits have a report; see {SCORES}")
         model = Model(str(self.folder), self._classifier(), load_json(self.folder / CONFIG), self.folder)
         rows, source = self.parts.test_rows, self.config.data
         return Evaluation(

@@ -21,7 +21,9 @@ class TorchDigits(Dataset[tuple[Tensor, int]]):
     def __init__(self, digits: Digits, transform: Callable[[Tensor], Tensor] | None = None) -> None:
         """View digits. Raises DataError where they have no labels."""
         if digits.labels is None:
-            raise DataError("digits without labels cannot be used for training; TorchDigits needs Digits(images, labels)")
+            raise DataError(
+                "digits without labels cannot be used for training; TorchDigits needs Digits(images, labels)"
+            )
         self.digits, self.labels, self.transform = digits, digits.labels, transform
 
     def __len__(self) -> int:
