@@ -153,6 +153,29 @@ def turn(page, degrees):
     return cv2.warpAffine(page, way, (side, side), flags=cv2.INTER_LINEAR, borderValue=int(page[0, 0]))
 
 
+def dark(tall, seen=None):
+    """A network that takes dark pixels for numbers, upright, whose digits are so many of its pixels high."""
+
+    def network(x):
+        if seen is not None:
+            seen.append(x.shape[2:])
+        ink = x[0, 0] < 0.5
+        fine = np.full((1, 3, ink.shape[0] // 2, ink.shape[1] // 2), -9, np.float32)
+        fine[0, :2, ink[::2, ::2]] = 9
+        coarse = np.zeros((1, 21, ink.shape[0] // 4, ink.shape[1] // 4), np.float32)
+        coarse[0, 6], coarse[0, -3], coarse[0, -1] = 9, 1, np.log2(tall) - 4
+        return fine, coarse
+
+    return network
+
+
+def dotted(side, pitch, size):
+    page = np.full((side, side), 255, np.uint8)
+    at = np.arange(side) % pitch < size
+    page[np.ix_(at, at)] = 0
+    return page
+
+
 def fetch_from(url, file, folder):
     """Fetch a file from a mirror: for processes of their own, which find no test file by its name."""
     from digitnet.data.download import fetch, mirror

@@ -239,7 +239,7 @@ def test_a_run_whose_data_has_moved_cannot_be_calibrated_and_says_how_to_go_on(d
     shutil.copytree(out / "runs" / "quick-0", tmp_path / "moved")
     config = json.loads((tmp_path / "moved/config.json").read_text())
     (tmp_path / "moved/config.json").write_text(json.dumps(config | {"data": "/gone"}))
-    with pytest.raises(DataError, match=r"/gone: no such file .* digitnet export .* --data PATH"):
+    with pytest.raises(DataError, match=r"/gone: no such file, .* digitnet export .* --data PATH"):
         benchmark.prepare(entries((str(tmp_path / "moved"),))[0], 0, sets, out)
 
 

@@ -95,7 +95,10 @@ def change(state, **changes):
         (lambda s: [1, 2], "not a state dict"),
         (lambda s: torch.zeros(3), "not a state dict"),
         (lambda s: {"a": 1}, "not a state dict"),
-        (lambda s: nn.Linear(2, 2).state_dict(), "no weights named feature_stage_1.0.weight (it has weight, bias)"),
+        (
+            lambda s: nn.Linear(2, 2).state_dict(),
+            "do not lead from 28x28 pixels to 10 digits; it has weight (2, 2), bias (2,)",
+        ),
     ],
 )
 def test_other_weights_are_refused_in_words(tmp_path, network, damage, words):
@@ -234,7 +237,7 @@ def test_whole_messages_name_the_file_the_fact_and_the_next_step(tmp_path, netwo
     assert said(checkpoint.load_network, tmp_path) == f"{tmp_path}: {missing}"
     assert said(checkpoint.load_network, path) == f"{path}: no such run or file; train one with: digitnet train"
     checkpoint.save_tensors(path, {"a": torch.zeros(1)}, {"model": "nothing"})
-    named = "contains a model named 'nothing'; this version knows digitnet, strong, line"
+    named = "contains a model named 'nothing'; this version knows digitnet, strong, line, page"
     assert said(checkpoint.load_network, path) == f"{path}: {named}"
     state = network.state_dict()
     first = next(iter(state))
@@ -259,7 +262,8 @@ def test_whole_messages_about_pickles_and_json(tmp_path, network):
     torch.save(network, path)
     assert said(checkpoint.load_network, path) == (
         f"{path}: contains more than weights, and digitnet does not execute code from files. "
-        "Save only the weights: torch.save(model.state_dict(), PATH)"
+        f"Save only the weights, where the class is defined: model = torch.load({path.name!r}, weights_only=False); "
+        "torch.save(model.state_dict(), 'weights.pt')"
     )
     for content in ([1, 2], {"state_dict": 3}, {"a": 1.5}):
         torch.save(content, path)

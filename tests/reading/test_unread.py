@@ -3,7 +3,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from helpers import PAPER, overlap, texts, write
+from helpers import PAPER, dark, dotted, overlap, texts, write
 from PIL import Image, ImageDraw, ImageFont
 
 from digitnet.imaging.page_find import MAX_PLACES
@@ -64,8 +64,6 @@ def test_places_beyond_the_limits_are_listed(reader, monkeypatch):
 
 
 def test_the_place_after_the_last_that_is_looked_at_is_known():
-    from test_page_find import dark, dotted
-
     from digitnet.imaging.page_regions import regions
 
     found = regions(dotted(640, 16, 8), dark(20))

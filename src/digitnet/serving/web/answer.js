@@ -14,7 +14,9 @@ export function showAnswer(answer, chosen, choose) {
   const said = say(answer, chosen, choose);
   element("who").textContent = said.who;
   element("answer").toggleAttribute("data-empty", !answer);
+  const focused = element("answer").contains(document.activeElement);
   element("answer").replaceChildren(...said.big);
+  if (focused) element("answer").querySelector("[aria-pressed=true]")?.focus();
   element("grade").replaceChildren(...(said.grade ? [pill(said.grade)] : []));
   element("note").textContent = said.note ?? "";
   element("bars-label").textContent = said.about ?? "Probability of each digit";
@@ -129,8 +131,8 @@ function button(digit, place, pressed, choose) {
   });
   made.setAttribute("aria-label", `${digit.value}, ${percent(digit.probability)}: inspect this digit`);
   made.addEventListener("click", () => {
+    made.focus();
     choose(place);
-    element("answer").querySelector("[aria-pressed=true]")?.focus();
   });
   return made;
 }
