@@ -97,3 +97,9 @@ def test_the_upright_page_has_the_benefit_of_the_doubt():
     assert better(Shows(90, 20.0), little) is little
     nothing, unsure = Shows(0, 0.0), Shows(270, 6.0, 0.3)
     assert better(nothing, unsure) is nothing
+
+
+@pytest.mark.parametrize(("rows", "degrees"), [(("84", "37 926"), 270), (("1984", "7265", "30"), 90)])
+def test_a_page_of_few_numbers_on_its_side_is_read_upright(reader, rows, degrees):
+    reading = reader.read_page(turn(write(*rows, room=60, tall=60)[0], degrees))
+    assert (reading.turned, texts(reading)) == (degrees, " ".join(rows).split())

@@ -181,6 +181,9 @@ class Reader:
         turn = way_up(page, self.page, view.regions[: view.places]) if view.sure < LOST else 0.0
         if turn := turn or view.turned:
             found = self._better(found, page, rules, turn)
+        if view.sure < LOST and found[0] is view and view.places > 2:  # what shows no direction may lie on its side
+            for quarter in (90.0, 270.0):
+                found = self._better(found, page, rules, quarter)
         round_too = (found[0].turn + 180) % 360
         if round_too and (found[0].turn or upside_down(found[0], self.line)):
             found = self._better(found, page, rules, round_too)
