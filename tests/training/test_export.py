@@ -21,7 +21,7 @@ from digitnet.models.loading import open_model
 from digitnet.models.model_file import MARGIN, STRIDE
 from digitnet.models.networks import DigitNet, LineNet, StrongNet, to_input
 from digitnet.models.onnx_models import OnnxClassifier, line_reader, padded
-from digitnet.training import export
+from digitnet.training import export, line_sources
 from digitnet.training.config import RECIPES
 from digitnet.training.line_loop import BLANK, CLASSES, targets, train_lines
 from digitnet.training.loop import new_network
@@ -350,6 +350,8 @@ def test_a_run_that_learnt_lines_is_exported_as_a_line_reader(tmp_path, monkeypa
     monkeypatch.setattr("digitnet.training.line_sources.learning", lambda digits, data_dir: few_hands())
     monkeypatch.setattr("digitnet.training.line_sources.unseen", lambda digits, data_dir: few_hands())
     monkeypatch.setattr("digitnet.data.unipen.get", lambda data_dir: [])
+    lines = line_sources.Sources.lines
+    monkeypatch.setattr(line_sources.Sources, "lines", lambda its, count=60: lines(its, min(count, 60)))
     begun = start(config, tmp_path / "line-1")
     list(begun.train())
     scores = begun.finish()
