@@ -317,7 +317,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="another one for every continuation")
     parser.add_argument("--smoke", action="store_true", help="a trial: a few small steps")
     arguments = parser.parse_args()
-    if (arguments.pack is None) == (arguments.train is None) or (arguments.train and arguments.out is None):
+    if bool(arguments.pack) == bool(arguments.train) or (arguments.train and not arguments.out):
         parser.error("choose --pack FILE, or --train with --out FOLDER")
     try:
         if arguments.hands:

@@ -73,7 +73,7 @@ def pack(path: Path, sources: PageSources, about: Mapping[str, Any]) -> None:
 
 
 def unpack(path: Path) -> tuple[PageSources, dict[str, Any]]:
-    """Return what `pack` wrote; points are as exact as 16 bits are. Raises DataError where it is no such file."""
+    """Return the sources that `pack` wrote, points as float16. Raises DataError if the file was not written by it."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
