@@ -18,7 +18,7 @@ from PIL import Image
 import digitnet
 from digitnet.core.errors import ImageError, ModelError
 from digitnet.data.synthesis.writers import inventions
-from digitnet.imaging.segmentation import Region
+from digitnet.imaging.segmentation import Found, Region, whole
 from digitnet.models.model_file import MARGIN, STRIDE
 from digitnet.reading import candidates, effort
 from digitnet.reading import reader as module
@@ -708,3 +708,11 @@ def test_a_number_alone_is_found_in_a_smaller_copy_and_boxed_on_the_page(reader,
     after = reader.read(page, single=True).numbers[0]
     assert after.text == before.text == "1984"
     assert np.abs(np.subtract(after.box, before.box)).max() <= 12
+
+
+def test_a_number_in_a_frame_is_read_and_not_its_frame(reader, monkeypatch):
+    page = write("13540", tall=130, pen=9, room=150, gap=0.5)[0]
+    cv2.rectangle(page, (60, 60), (page.shape[1] - 60, page.shape[0] - 60), 20, 24)
+    monkeypatch.setattr(module, "search", lambda page: Found([whole(page)], ()))
+    monkeypatch.setattr(module, "CROP", 0)
+    assert texts(reader.read_page(page)) == ["13540"]

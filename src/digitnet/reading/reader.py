@@ -257,7 +257,18 @@ class Reader:
             return found
         others = search(page)
         parts = others.regions and all(any(_parted(part, other) for other in others.regions) for part in found.regions)
-        return others if parts else found
+        return others if parts and self._clearer(others, found, page) else found
+
+    def _clearer(self, one: Found, other: Found, page: NDArray[np.uint8]) -> bool:
+        """Return whether the line reader reads the places of one more clearly than those of the other."""
+        said = []
+        for places in (one.regions, other.regions):
+            answers = self.line([strip(picture_of(region, page), WIDEST) for region in places])
+            drafts = [draft_of(region, columns, None, False) for region, columns in zip(places, answers, strict=True)]
+            said.append(
+                np.mean([each.alone.probability * each.presence.mean() if each.boxes else 0 for each in drafts])
+            )
+        return bool(said[0] > said[1])
 
     def _number(
         self,
