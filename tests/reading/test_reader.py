@@ -713,6 +713,7 @@ def test_a_number_alone_is_found_in_a_smaller_copy_and_boxed_on_the_page(reader,
 def test_a_number_in_a_frame_is_read_and_not_its_frame(reader, monkeypatch):
     page = write("13540", tall=130, pen=9, room=150, gap=0.5)[0]
     cv2.rectangle(page, (60, 60), (page.shape[1] - 60, page.shape[0] - 60), 20, 24)
-    monkeypatch.setattr(module, "search", lambda page: Found([replace(whole(page), picture=page * 0)], ()))
+    frame = replace(whole(page), box=(50, 50, page.shape[1] - 50, page.shape[0] - 50), picture=page * 0)
+    monkeypatch.setattr(module, "search", lambda page: Found([frame], ()))
     monkeypatch.setattr(module, "CROP", 0)
     assert texts(reader.read_page(page)) == ["13540"]
