@@ -5,7 +5,8 @@ from digitnet.data.pages.truth import CHARACTER, KERNEL, OCTAVE, REGION
 from digitnet.imaging.page_find import contrast, find
 from digitnet.models.page_model import PageModel
 from digitnet.models.page_network import COARSE, PageNet
-from digitnet.training.page_export import export_page, halved
+from digitnet.training.halving import halved
+from digitnet.training.page_export import export_page
 from digitnet.training.page_loop import Batch, augmented, loss
 
 

@@ -12,18 +12,15 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from digitnet.data.synthesis.scribe import Written
 from digitnet.data.synthesis.texts import ALPHABET
 from digitnet.imaging.normalization import strip
 from digitnet.models.model_file import LOG_PROBS, PRESENCE, REACH, STRIPS
 from digitnet.models.onnx_models import LineReader, padded, with_rare_signs
+from digitnet.training.halving import halved, store_halved
 from digitnet.training.line_loop import BLANK, CLASSES, targets
-from digitnet.training.onnx_file import copied, keep, opened, told_of, write_onnx
-
-MIN_HALVED = 256
-"""Values of a tensor of weights from which it is stored as 16-bit floats."""
+from digitnet.training.onnx_file import keep, opened, told_of, write_onnx
 
 
 class CalibratedLine(nn.Module):
@@ -44,14 +41,14 @@ class CalibratedLine(nn.Module):
 
 def export_lines(network: nn.Module, lines: Sequence[Written], about: dict[str, Any], path: Path) -> LineReader:
     """Calibrate a line reader on numbers that it has not learnt from and write it as one file, as `export` does."""
-    network = _halved(copied(network))
+    network = halved(network)
     strips = [strip(255 - line.image) for line in lines]
     model = CalibratedLine(network, _line_temperature(network, strips, [line.written or "" for line in lines])).eval()
     about = about | {"temperature": model.temperature, "alphabet": ALPHABET, "onnx": onnx.__version__}
     with TemporaryDirectory() as folder:
         trial, differences = Path(folder) / "trial.onnx", []
         write_onnx(model, (STRIPS,), (LOG_PROBS, REACH, PRESENCE), about, trial, path)
-        _store_halved(trial)
+        store_halved(trial)
         with told_of(path, trial), torch.inference_mode():
             reader, strange = opened(LineReader, trial)
             for one, said in zip(strips[:20], reader(strips[:20]), strict=True):
@@ -59,31 +56,6 @@ def export_lines(network: nn.Module, lines: Sequence[Written], about: dict[str, 
                 differences.append(np.abs(np.exp(answer) - np.exp(said.characters)).max())
         keep(trial, path, float(np.max(differences)), strange)
     return LineReader(path)
-
-
-def _halved(network: nn.Module) -> nn.Module:
-    """Make normalisations part of their convolutions and round every weight to what a 16-bit float holds."""
-    for module in network.modules():
-        if isinstance(module, nn.Sequential) and len(module) > 1:
-            first, second = module[0], module[1]
-            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                module[0], module[1] = fuse_conv_bn_eval(first, second), nn.Identity()
-    return network.half().float()
-
-
-def _store_halved(path: Path) -> None:
-    """Store large weights as 16-bit floats, each cast to 32 bits where the model is loaded."""
-    proto, casts = onnx.load(path), []
-    for weights in proto.graph.initializer:
-        values = onnx.numpy_helper.to_array(weights)
-        if values.dtype == np.float32 and values.size >= MIN_HALVED and (values.astype(np.float16) == values).all():
-            name = weights.name
-            weights.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
-            casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))
-    nodes = [*casts, *proto.graph.node]
-    del proto.graph.node[:]
-    proto.graph.node.extend(nodes)
-    onnx.save(proto, path)
 
 
 def _line_temperature(network: nn.Module, strips: Sequence[NDArray[np.uint8]], texts: Sequence[str]) -> float:
