@@ -109,7 +109,7 @@ def test_every_chart_is_drawn_with_its_axes_named(scores, unsure, drawn):
         plots.transfer_figure(["one", "two"], [scores, unsure]),
         plots.differences_figure(("one", "two"), unsure, unsure),
         plots.confusions_figure(unsure),
-        confusion.shares_figure(scores, "shares"),
+        confusion.confusion_figure(scores, "shares", shares=True),
     ]
     for figure in made:
         axes = figure.axes

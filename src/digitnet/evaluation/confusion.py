@@ -13,6 +13,7 @@ from digitnet.core.files import write_atomic
 from digitnet.evaluation.metrics import Scores
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -22,20 +23,30 @@ def plain(text: str, most: int = 28) -> str:
     return (text if len(text) <= most else text[: most - 1] + "…").replace("$", r"\$")
 
 
-def confusion_figure(scores: Scores, title: str) -> Figure:
-    """Draw the confusion matrix with its counts: rows true digits, columns predicted ones, all ten of each."""
-    from matplotlib.figure import Figure
+def draw_confusion(scores: Scores, axes: Axes, shares: bool = False) -> None:
+    """Draw the confusion matrix into axes: rows true digits, columns predicted ones, all ten of each.
+
+    shares: write percent of each row instead of counts.
+    """
     from sklearn.metrics import ConfusionMatrixDisplay
+
+    cells, form, zero = (row_shares(scores) * 100, ".1f", "0.0") if shares else (scores.confusion, ",d", "0")
+    display = ConfusionMatrixDisplay(cells, display_labels=list(range(10)))
+    display.plot(ax=axes, cmap="Blues", values_format=form)
+    axes.set(xlabel="predicted digit", ylabel="true digit")
+    for text in display.text_.ravel():
+        if text.get_text() == zero:
+            text.set_alpha(0.25)  # so that the eye goes to the confusions
+
+
+def confusion_figure(scores: Scores, title: str, shares: bool = False) -> Figure:
+    """Draw the confusion matrix as a figure of its own; see `draw_confusion`."""
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.2, 6.4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    display = ConfusionMatrixDisplay(scores.confusion, display_labels=list(range(10)))
-    display.plot(ax=axes, cmap="Blues", values_format=",d")
-    axes.set(xlabel="predicted digit", ylabel="true digit")
+    draw_confusion(scores, axes, shares)
     axes.set_title(plain(title, 80))
-    for text in display.text_.ravel():
-        if text.get_text() == "0":
-            text.set_alpha(0.25)  # so that the eye goes to the confusions
     return figure
 
 
@@ -44,22 +55,6 @@ def save_confusion(scores: Scores, path: Path, title: str) -> None:
     picture = io.BytesIO()
     confusion_figure(scores, title).savefig(picture, format="png")
     write_atomic(path, picture.getvalue())
-
-
-def shares_figure(scores: Scores, title: str) -> Figure:
-    """Draw the confusion matrix as shares of each row, percent."""
-    from matplotlib.figure import Figure
-    from sklearn.metrics import ConfusionMatrixDisplay
-
-    figure = Figure(figsize=(7.2, 6.4), dpi=150, layout="constrained")
-    axes = figure.add_subplot()
-    shares = row_shares(scores) * 100
-    ConfusionMatrixDisplay(shares, display_labels=list(range(10))).plot(ax=axes, cmap="Blues", values_format=".1f")
-    axes.set(xlabel="predicted digit", ylabel="true digit", title=plain(title, 80))
-    for text in axes.texts:
-        if text.get_text() == "0.0":
-            text.set_alpha(0.25)
-    return figure
 
 
 def row_shares(scores: Scores) -> NDArray[np.float64]:

@@ -52,7 +52,7 @@ def _errors(found: Findings) -> Iterator[ReportFigure]:
     yield ReportFigure(
         "shares",
         "Shares of each digit",
-        lambda: confusion.shares_figure(scores, f"{title}: % of each true digit"),
+        lambda: confusion.confusion_figure(scores, f"{title}: % of each true digit", shares=True),
         "The same as percent of each row: the diagonal shows the recall of each digit.",
         "The confusion matrix as percent of each true digit.",
         [["true", *map(str, range(10))], *([row, *cells] for row, cells in enumerate(shares.tolist()))],
