@@ -40,7 +40,7 @@ MAY_IMPORT = {
 
 ALONE = {
     ("torch", "safetensors"): (
-        r"models/(networks|checkpoint|page_network|plain_network|child)|training/(?!config)\w+|experiments/\w+"
+        r"models/(networks|checkpoint|page_network|plain_network|keras_file|child)|training/(?!config)\w+|experiments/\w+"
     ),
     ("fastapi", "starlette", "uvicorn", "prometheus_client", "python_multipart"): r"serving/\w+",
     ("ray",): r"reading/bulk/workers|cli/read_tables",

@@ -13,6 +13,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "scale": ("fsspec", "pyarrow", "ray"),
     "train": ("filelock", "jinja2", "matplotlib", "onnx", "safetensors", "sklearn", "torch"),
     "audit": ("cleanlab",),
+    "keras": ("h5py",),
 }
 """The modules that each extra brings; `audit` brings those of `train` as well."""
 

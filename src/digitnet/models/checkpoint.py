@@ -24,6 +24,7 @@ from digitnet.core.files import ZipBytes, write_atomic
 from digitnet.core.text import listed, reason
 from digitnet.models import own_network
 from digitnet.models.inputs import INPUTS
+from digitnet.models.keras_file import is_keras, keras_network
 from digitnet.models.networks import MODELS, Normalised
 from digitnet.models.plain_network import plain_network, without_prefix
 from digitnet.models.run_folder import TRAINED_ON, WEIGHTS
@@ -113,8 +114,9 @@ def load_network(path: str | Path) -> nn.Module:
 
     A tutorial's `torch.save(model.state_dict(), "their.pt")` loads as DigitNet, with any word before its names, such as
     `module.`; weights of other networks as a `PlainNet`, where they fit one. So do checkpoints that hold them under
-    `state_dict` or `model_state_dict`. Nothing in the file is executed. The network is in evaluation mode, on
-    the CPU, float32. Raises ModelError naming what is missing, superfluous or of another shape.
+    `state_dict` or `model_state_dict`. Keras' `.h5` and `.keras` files need the extra `keras`. Nothing in the file is
+    executed. The network is in evaluation mode, on the CPU, float32. Raises ModelError naming what is missing,
+    superfluous or of another shape.
     """
     path = Path(path).expanduser()
     if path.is_dir():
@@ -125,6 +127,8 @@ def load_network(path: str | Path) -> nn.Module:
         path = path / WEIGHTS
     if not path.is_file():
         raise ModelError(f"{path}: no such run or file; train one with: digitnet train")
+    if is_keras(path):
+        return keras_network(path)
     if path.suffix == ".safetensors":
         tensors, about = load_tensors(path)
         name = about.get("model")
