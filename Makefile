@@ -49,5 +49,5 @@ clean:  ## the environment and caches; runs and data stay
 	@touch $@
 
 .venv/dev.stamp: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[audit,keras,train,pdf,forms,xlsx,serve,scale,docs,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[audit,keras,train,pdf,forms,review,xlsx,serve,scale,docs,dev]'
 	@touch $@ .venv/train.stamp

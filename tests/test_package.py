@@ -21,7 +21,8 @@ MAY_IMPORT = {
     "evaluation": {"core", "imaging", "data", "models", "reading"},
     "forms": {"core", "imaging", "data", "models", "reading", "evaluation"},
     "training": {"core", "imaging", "data", "models", "evaluation"},
-    "serving": {"core", "imaging", "data", "models", "reading", "evaluation", "forms"},
+    "review": {"core", "imaging", "reading", "forms"},
+    "serving": {"core", "imaging", "data", "models", "reading", "evaluation", "forms", "review"},
     "experiments": {"core", "data", "models", "evaluation", "training"},
     "cli": {
         "core",
@@ -31,6 +32,7 @@ MAY_IMPORT = {
         "reading",
         "evaluation",
         "forms",
+        "review",
         "training",
         "serving",
         "experiments",
@@ -43,6 +45,7 @@ ALONE = {
         r"models/(networks|checkpoint|page_network|plain_network|keras_file|child)|training/(?!config)\w+|experiments/\w+"
     ),
     ("fastapi", "starlette", "uvicorn", "prometheus_client", "python_multipart"): r"serving/\w+",
+    ("sqlalchemy", "alembic", "psycopg"): r"review/(store|tables|database|migrations/.+)",
     ("ray",): r"reading/bulk/workers|cli/read_tables",
 }
 """Heavy packages and the only modules that may import them."""
@@ -102,7 +105,7 @@ def test_a_wing_exports_what_it_lists_and_no_module_by_that_name(wing):
 HEAVY = {
     *("torch", "numpy", "scipy", "sklearn", "matplotlib", "PIL", "cv2", "onnxruntime", "onnx", "safetensors"),
     *("fastapi", "starlette", "uvicorn", "prometheus_client", "jinja2", "filelock", "cleanlab", "pypdfium2"),
-    *("pyarrow", "ray", "fsspec", "platformdirs", "reportlab", "openpyxl"),
+    *("pyarrow", "ray", "fsspec", "platformdirs", "reportlab", "openpyxl", "sqlalchemy", "alembic", "psycopg"),
 }
 
 

@@ -14,7 +14,7 @@ from digitnet.core.terminal import put, say
 from digitnet.core.text import listed
 
 if TYPE_CHECKING:
-    from digitnet.forms.sheets import Sheet
+    from digitnet.forms.sheets import FormReader, Sheet
     from digitnet.reading.batch import Done
 
 form_app = typer.Typer(help="Print blank sheets of a form, and read filled ones into a table.", no_args_is_help=True)
@@ -90,7 +90,16 @@ def read(
         typer.Option(show_default="standard output, as CSV", help="Output file: .csv, .jsonl, .parquet or .xlsx."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Sheets read at the same time.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted .csv or .jsonl.")] = False,
+    job: Annotated[
+        str | None,
+        typer.Option(
+            show_default=False, help="Job to keep for digitnet review: a file such as grades.job, or postgresql://..."
+        ),
+    ] = None,
+    keep_images: Annotated[
+        bool, typer.Option("--keep-images", help="Keep the pictures of the pages in the job.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted .csv, .jsonl or job.")] = False,
     line: Line = "line",
 ) -> None:
     """Read filled sheets into a table with one row per sheet: value, confidence and status of each field.
@@ -111,6 +120,10 @@ def read(
     sources = [path for path in paths if path not in templates]
     if not templates or not sources:
         raise DataError(f"expected templates such as grades{SUFFIX}, then images or folders of sheets")
+    if job is not None and out is not None:
+        raise DataError("--job and --out: choose one; digitnet review JOB --out writes the table of a job")
+    if job is None and keep_images:
+        raise DataError("--keep-images applies to --job; omit it, or name a job")
     format_of(out)
     forms = FormReader(
         Reader(line, threads=1 if jobs > 1 else 0),
@@ -122,6 +135,9 @@ def read(
         if not resume:
             raise DataError(f"{out}: already exists; resume it with --resume, or choose another --out")
         done = go_on(out, forms.templates)
+    if job is not None:
+        _into_job(forms, files, job, keep_images, resume, jobs)
+        return
     left = [file for file in files if file not in done]
     if done:
         say(f"{len(files) - len(left):,} of {len(files):,} files are already in {out}")
@@ -133,6 +149,38 @@ def read(
             failed += each.result is None or each.result.status == "refused"
             doubtful += _told(each)
     say(f"{count:,} {'sheet' if count == 1 else 'sheets'}, {failed:,} not read, {doubtful:,} to check")
+    if failed:
+        raise typer.Exit(2)
+
+
+def _into_job(forms: FormReader, files: list[str], place: str, keep: bool, resume: bool, jobs: int) -> None:
+    """Read sheets into a job."""
+    from contextlib import closing
+    from dataclasses import replace
+    from functools import partial
+
+    from digitnet.reading.batch import each_page
+    from digitnet.review.jobs import name_of, read_page, stored
+    from digitnet.review.store import Store
+
+    with closing(Store(place, create=True)) as store:
+        done = store.files()
+        if store.progress("").sheets and not resume:
+            raise DataError(f"{store.name}: already exists; add to it with --resume, or choose another --job")
+        store.add_forms(forms.templates)
+        templates = {template.name: template for template in forms.templates}
+        left = [file for file in files if name_of(file) not in done]
+        if len(left) < len(files):
+            say(f"{len(files) - len(left):,} of {len(files):,} files are already in {store.name}")
+        count = failed = 0
+        for each in each_page(partial(read_page, forms, keep=keep), left, jobs=jobs, opened=_opened):
+            store.add(stored(each, templates, forms.reader.line.sha256))
+            count += 1
+            failed += each.result is None or each.result.sheet.status == "refused"
+            _told(replace(each, result=each.result and each.result.sheet))  # type: ignore[arg-type]
+        progress = store.progress("")
+    say(f"{count:,} {'sheet' if count == 1 else 'sheets'}, {failed:,} not read")
+    say(f"{progress.open:,} of {progress.fields:,} fields to review: digitnet review {store.name}")
     if failed:
         raise typer.Exit(2)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "pdf": ("pypdfium2",),
     "forms": ("pydantic", "reportlab"),
+    "review": ("alembic", "psycopg", "scipy", "sqlalchemy"),
     "xlsx": ("openpyxl",),
     "serve": ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvicorn"),
     "scale": ("fsspec", "pyarrow", "ray"),

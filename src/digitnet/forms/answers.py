@@ -59,7 +59,7 @@ class Answer:
     text: the value: digits, a decimal, a date or time as ISO 8601 has them, "1" or "0" of a mark, the option of a
     choice; "" unless `status` is "read". confidence: that `text` is right, or that nothing is there, 0..1. status: of
     `STATUSES`. name: of the value, where the template lists names. seen: what the image alone says, where rules or
-    relations changed it.
+    relations changed it. alternatives: other values it may have, the most probable first; only where it is doubtful.
     """
 
     text: str
@@ -68,6 +68,7 @@ class Answer:
     value: Fraction | None = None
     name: str | None = None
     seen: str | None = None
+    alternatives: tuple[str, ...] = ()
 
 
 def answer(
@@ -99,7 +100,7 @@ def options_of(reader: Reader, field: Field, its: Cut) -> list[Option]:
     _, columns = reader.look(its.picture, single=True)[0]
     found: dict[str, Option] = {}
     for path in decode_written(columns.characters, columns.alphabet, field.rules(), MANY):
-        text, value = _meaning(field, path.text)
+        text, value = meaning(field, path.text)
         if text:
             before = found[text].probability if text in found else 0.0
             found[text] = Option(text, value, before + path.probability)
@@ -114,7 +115,7 @@ def named(field: Field, text: str) -> str | None:
 def _of_number(field: Field, number: Number) -> Answer:
     if number.status != "read":
         return Answer("", number.confidence, number.status, seen=number.seen)
-    text, value = _meaning(field, number.written)
+    text, value = meaning(field, number.written)
     signed = field.kind not in ("digits", "comb") and not field.decimals
     sure = number.written_confidence if signed else number.confidence
     if not text:
@@ -123,7 +124,7 @@ def _of_number(field: Field, number: Number) -> Answer:
     return Answer(text, sure, "read", value, named(field, text), number.seen)
 
 
-def _meaning(field: Field, written: str) -> tuple[str, Fraction | None]:
+def meaning(field: Field, written: str) -> tuple[str, Fraction | None]:
     """Return the value of a written number as text and as a number; "" and None where it has none, or several."""
     digits = re.sub(f"[^{DIGITS}]", "", written)
     if field.kind in ("digits", "comb"):

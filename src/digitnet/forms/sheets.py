@@ -7,7 +7,8 @@ sheet = forms.read_page(page)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -25,6 +26,9 @@ from digitnet.forms.template import Field, Template, load_all
 from digitnet.imaging import pages
 from digitnet.reading.reader import Reader
 
+SURE, ALTERNATIVES = 0.99, 5
+"""Confidence below which the other values of a number are listed, and how many at most."""
+
 STATUSES = ("read", "partial", "blank", "refused")
 """What became of a sheet: all of it was read; a corner is not seen; nothing is filled in; it is not read at all."""
 
@@ -36,7 +40,8 @@ class Sheet:
     status: of `STATUSES`. form: the template's name, None where it was refused. turned: degrees clockwise by which the
     sheet lay turned. code: of `registration.REASONS` where it was refused. notes: lines on what is not in order: why it
     was refused, corners that are not seen, required fields that are empty, relations that do not hold. fields: the
-    answers, by name.
+    answers, by name. broken: the relations that do not hold. to_page: (3, 3) homography from millimetres of the sheet
+    to pixels of the page, None where it was refused.
     """
 
     status: str
@@ -45,6 +50,8 @@ class Sheet:
     fields: Mapping[str, Answer]
     notes: tuple[str, ...] = ()
     code: str | None = None
+    broken: tuple[str, ...] = ()
+    to_page: NDArray[np.float64] | None = field(default=None, compare=False)
 
 
 class FormReader:
@@ -82,28 +89,30 @@ class FormReader:
         template = place.template
         answers: dict[str, Answer] = {}
         cuts: dict[str, Cut] = {}
-        for field in template.fields:
-            if _hidden(field, place):
-                answers[field.name] = Answer("", 0.0, "hidden")
+        for each in template.fields:
+            if _hidden(each, place):
+                answers[each.name] = Answer("", 0.0, "hidden")
                 continue
-            its = answer(self.reader, page, place.to_page, field, self._printed[template.name])
-            answers[field.name] = its[0]
-            if its[1] is not None:
-                cuts[field.name] = its[1]
-        fields = {field.name: field for field in template.fields}
+            answers[each.name], piece = answer(self.reader, page, place.to_page, each, self._printed[template.name])
+            if piece is not None:
+                cuts[each.name] = piece
+        fields = {each.name: each for each in template.fields}
 
+        @cache
         def options(name: str) -> Sequence[Option]:
             return options_of(self.reader, fields[name], cuts[name]) if name in cuts else ()
 
         answers, broken = agreed(answers, template.bounds(), options)
-        answers = {name: replace(its, name=named(fields[name], its.text)) for name, its in answers.items()}
+        for name, its in answers.items():
+            others = [one.text for one in options(name) if one.text != its.text] if its.confidence < SURE else []
+            answers[name] = replace(its, name=named(fields[name], its.text), alternatives=tuple(others[:ALTERNATIVES]))
         return _sheet(place, answers, broken)
 
 
-def _hidden(field: Field, place: Registered) -> bool:
+def _hidden(its: Field, place: Registered) -> bool:
     """Return whether a field is in the quarter of the sheet whose corner is not seen: it may be folded over."""
     width, height = place.template.page
-    x, y = (field.box[0] + field.box[2]) / 2, (field.box[1] + field.box[3]) / 2
+    x, y = (its.box[0] + its.box[2]) / 2, (its.box[1] + its.box[3]) / 2
     quarters = {0: (True, True), 1: (False, True), 2: (False, False), 3: (True, False)}
     return any(quarters[corner] == (x < width / 2, y < height / 2) for corner in place.missing)
 
@@ -111,13 +120,14 @@ def _hidden(field: Field, place: Registered) -> bool:
 def _sheet(place: Registered, answers: Mapping[str, Answer], broken: Sequence[str]) -> Sheet:
     template: Template = place.template
     notes = [f"the corner {CORNERS[corner]} is not visible; fields near it are not read" for corner in place.missing]
-    filled = [field for field in template.fields if answers[field.name].status not in ("empty", "hidden")]
-    blank = all(field.kind == "mark" and answers[field.name].text == "0" for field in filled)
+    filled = [each for each in template.fields if answers[each.name].status not in ("empty", "hidden")]
+    blank = all(each.kind == "mark" and answers[each.name].text == "0" for each in filled)
     if blank:
         notes.append("nothing is filled in")
     else:
-        empty = [field.name for field in template.fields if field.required and answers[field.name].status == "empty"]
+        empty = [each.name for each in template.fields if each.required and answers[each.name].status == "empty"]
         notes += [f"required and empty: {', '.join(empty)}"] * bool(empty)
         notes += [f"does not hold: {relation}" for relation in broken]
     status = "partial" if place.missing else "blank" if blank else "read"
-    return Sheet(status, template.name, place.turned, answers, tuple(notes))
+    broken = () if blank else tuple(broken)
+    return Sheet(status, template.name, place.turned, answers, tuple(notes), None, broken, place.to_page)

@@ -74,6 +74,7 @@ class Field(_Model):
     ] = Setting(description="What is written there; mark: a box to tick; choice: one of several boxes; area: free.")
     box: Box = Setting(description="Left, top, right, bottom, millimetres of the sheet.")
     required: bool = Setting(False, description="Whether an empty field is reported.")
+    critical: bool = Setting(False, description="Whether two people must agree on it where it is reviewed.")
     cells: int | None = Setting(None, ge=1, le=60, description="Of a comb: its cells, a digit in each.")
     length: int | tuple[int, int] | None = Setting(None, description="Digits: exactly so many, or from and to.")
     range: tuple[float | None, float | None] | None = Setting(None, description="The least and the greatest value.")
