@@ -232,7 +232,7 @@ def test_errors_are_numbered_by_their_place_in_the_users_file(trained, digitnet,
 def test_show_opens_the_saved_picture(trained, digitnet, monkeypatch):
     opened = []
     monkeypatch.chdir(trained[0])
-    monkeypatch.setattr("typer.launch", lambda path: opened.append(path) or 0)
+    monkeypatch.setattr("click.launch", lambda path: opened.append(path) or 0)
     assert digitnet("evaluate", "--show")[0] == 0
     assert opened == ["run/quick-1/confusion_matrix.png"]
 

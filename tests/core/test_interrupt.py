@@ -31,7 +31,7 @@ def interrupted(environment, module, *words, **how):
 @pytest.mark.parametrize(
     "module",
     [
-        *("digitnet.cli", "typer", "torch", "torch._C", "torch.optim", "torch._dynamo", "digitnet.training.run"),
+        *("digitnet.cli", "click", "torch", "torch._C", "torch.optim", "torch._dynamo", "digitnet.training.run"),
         "numpy",  # by C++ of torch, which would drop a KeyboardInterrupt and go on without NumPy
         "numpy.ctypeslib",  # in the first step
     ],
@@ -51,7 +51,7 @@ def test_ctrl_c_while_train_starts_ends_it_in_one_line(module, drawn_npz, tmp_pa
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signals that are ignored")
 def test_what_ignores_ctrl_c_goes_on_ignoring_it(environment):
     ignore = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)}
-    done = interrupted(environment, "typer", "--version", **ignore)
+    done = interrupted(environment, "click", "--version", **ignore)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -1,4 +1,4 @@
-"""The command line: one command per verb. Heavy packages are imported inside the commands that need them."""
+"""The command line: one command per verb. A command is imported when it is used, heavy packages inside it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,10 @@ import sys
 import warnings
 from typing import Annotated, Any, NoReturn
 
-import typer
-from typer.core import TyperGroup
+import click
 
-from digitnet.cli.audit import audit
-from digitnet.cli.benchmark import benchmark
-from digitnet.cli.check import check
-from digitnet.cli.compose import compose
-from digitnet.cli.data import data_app
-from digitnet.cli.evaluate import evaluate
-from digitnet.cli.export import export, trust
-from digitnet.cli.form import form_app
+from digitnet.cli.command import Group, Option
 from digitnet.cli.options import PREFIX
-from digitnet.cli.predict import predict
-from digitnet.cli.read import read
-from digitnet.cli.report import report
-from digitnet.cli.serve import serve
-from digitnet.cli.train import train
 from digitnet.core import extras
 from digitnet.core.errors import DigitNetError
 from digitnet.core.interrupt import interrupt, stop
@@ -33,11 +20,29 @@ from digitnet.core.terminal import say
 from digitnet.core.text import printable
 from digitnet.core.version import __version__
 
+COMMANDS = {
+    "train": "train:train",
+    "read": "read:read",
+    "predict": "predict:predict",
+    "compose": "compose:compose",
+    "serve": "serve:serve",
+    "report": "report:report",
+    "audit": "audit:audit",
+    "benchmark": "benchmark:benchmark",
+    "evaluate": "evaluate:evaluate",
+    "export": "export:export",
+    "trust": "export:trust",
+    "check": "check:check",
+    "data": "data:data_app",
+    "form": "form:form_app",
+}
+"""The commands and where they are, in this folder."""
 
-class _Commands(TyperGroup):
-    """The commands; Ctrl-C ends each with a word and exit status 130, whatever Typer makes of it."""
 
-    def invoke(self, ctx: Any) -> Any:
+class _Commands(Group):
+    """The commands; Ctrl-C ends each with a word and exit status 130, whatever Click makes of it."""
+
+    def invoke(self, ctx: click.Context) -> Any:
         """Run the command that is asked for."""
         if signal.getsignal(signal.SIGINT) is stop:
             signal.signal(signal.SIGINT, interrupt)
@@ -45,41 +50,24 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             say("Stopped.")
-            raise typer.Exit(130) from None
+            raise click.exceptions.Exit(130) from None
 
 
-app = typer.Typer(
-    name="digitnet",
-    cls=_Commands,
-    help="Recognise handwritten digits and numbers in images, and train the models that do it.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.add_typer(data_app, name="data")
-app.add_typer(form_app, name="form")
-app.command()(train)
-app.command()(read)
-app.command()(predict)
-app.command()(compose)
-app.command(context_settings={"auto_envvar_prefix": PREFIX})(serve)
-app.command()(report)
-app.command()(audit)
-app.command()(benchmark)
-app.command()(evaluate)
-app.command()(export)
-app.command()(trust)
-app.command()(check)
-
-
-@app.callback(invoke_without_command=True)
-def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-) -> None:
+def _options(version: Annotated[bool, Option("--version", help="Print the version and exit.")] = False) -> None:
     if version:
         print(f"digitnet {__version__}")
-        raise typer.Exit
+        raise click.exceptions.Exit
+
+
+app = _Commands(
+    "digitnet",
+    {name: f"digitnet.cli.{home}" for name, home in COMMANDS.items()},
+    _options,
+    {"serve": {"auto_envvar_prefix": PREFIX}},
+    help="Recognise handwritten digits and numbers in images, and train the models that do it.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 class _Printable(logging.Formatter):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from digitnet.cli.command import Option
 from digitnet.cli.options import DataDir
 from digitnet.core.errors import DataError
 from digitnet.core.terminal import console, put, say
@@ -20,15 +19,11 @@ LISTED = 10
 
 
 def audit(
-    data: Annotated[str, typer.Option(help="Name of a data set, or path of your own.")] = "mnist",
-    folds: Annotated[
-        int, typer.Option(min=2, help="Number of parts; each is judged by networks trained on the others.")
-    ] = 5,
-    most: Annotated[int, typer.Option(min=1, help="Maximum number of suspects on the page; the table has all.")] = 200,
-    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Seed of the folds and the networks.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option(show_default="run/audit-N", help="Folder for the table and the page.")
-    ] = None,
+    data: Annotated[str, Option(help="Name of a data set, or path of your own.")] = "mnist",
+    folds: Annotated[int, Option(min=2, help="Number of parts; each is judged by networks trained on the others.")] = 5,
+    most: Annotated[int, Option(min=1, help="Maximum number of suspects on the page; the table has all.")] = 200,
+    seed: Annotated[int, Option(min=0, max=2**31, help="Seed of the folds and the networks.")] = 0,
+    out: Annotated[Path | None, Option(show_default="run/audit-N", help="Folder for the table and the page.")] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Find labels that are probably wrong: a table and a page of images, most probable first.

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+import click
 
+from digitnet.cli.command import Option
 from digitnet.cli.options import DataDir, Inputs
 from digitnet.core.terminal import console, program, put, say
 
@@ -21,30 +22,28 @@ if TYPE_CHECKING:
 def benchmark(
     model: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             show_default="the suite's",
             help="Recipe to train with every seed, built-in model, .onnx file or run folder (repeatable).",
         ),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, max=1000, show_default="the suite's", help="Number of seeds, from 0.")
+        int | None, Option(min=1, max=1000, show_default="the suite's", help="Number of seeds, from 0.")
     ] = None,
     suite: Annotated[
         Literal["quick", "full"],
-        typer.Option(help="quick: part of the digits, a minute or two. full: all of them, an hour or more."),
+        Option(help="quick: part of the digits, a minute or two. full: all of them, an hour or more."),
     ] = "quick",
     data: Annotated[
         list[str] | None,
-        typer.Option(show_default="those on this machine", help="Labelled digits from other sources (repeatable)."),
+        Option(show_default="those on this machine", help="Labelled digits from other sources (repeatable)."),
     ] = None,
     negatives: Annotated[
         list[str] | None,
-        typer.Option(show_default="generated", help="Images that are not digits (repeatable)."),
+        Option(show_default="generated", help="Images that are not digits (repeatable)."),
     ] = None,
     inputs: Inputs = None,
-    out: Annotated[
-        Path | None, typer.Option(show_default="run/benchmark-SUITE", help="Folder for the results.")
-    ] = None,
+    out: Annotated[Path | None, Option(show_default="run/benchmark-SUITE", help="Folder for the results.")] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Measure models and classical baselines in the same way: a table for a paper, as Markdown, CSV and LaTeX.
@@ -85,7 +84,7 @@ def benchmark(
             say(f"{row.title}, seed {seed}: {name}" if row.seeded else f"{row.title}: {name}")
     except KeyboardInterrupt:
         say("Stopped; finished measurements are saved. Resume with the same command")
-        raise typer.Exit(130) from None
+        raise click.exceptions.Exit(130) from None
     table = write()
     _print(table)
     for end in ("md", "csv", "tex"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import typer
+import click
 
 
 def check() -> None:
@@ -17,4 +17,4 @@ def check() -> None:
         print(f"{'ok' if found.good else 'WRONG':<5}  {found.what}")
         wrong += not found.good
     if wrong:
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)

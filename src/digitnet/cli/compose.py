@@ -5,23 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from digitnet.cli.command import Option
 from digitnet.cli.options import DataDir
 from digitnet.core.errors import ImageError
 from digitnet.core.terminal import put
 
 
 def compose(
-    out: Annotated[Path, typer.Option(help="New folder for the images and truth.csv.")],
-    numbers: Annotated[int, typer.Option(min=1, max=1_000_000, help="Total number of numbers.")] = 1000,
+    out: Annotated[Path, Option(help="New folder for the images and truth.csv.")],
+    numbers: Annotated[int, Option(min=1, max=1_000_000, help="Total number of numbers.")] = 1000,
     form: Annotated[
         str | None,
-        typer.Option(show_default=False, help="Fill in sheets of a form: marks, meters, order, or a *.form.json file."),
+        Option(show_default=False, help="Fill in sheets of a form: marks, meters, order, or a *.form.json file."),
     ] = None,
-    sheets: Annotated[int, typer.Option(min=1, max=100_000, help="With --form: number of sheets.")] = 20,
-    per_page: Annotated[int, typer.Option(min=1, max=500, help="Numbers per page.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed; the same seed produces the same bytes.")] = 0,
+    sheets: Annotated[int, Option(min=1, max=100_000, help="With --form: number of sheets.")] = 20,
+    per_page: Annotated[int, Option(min=1, max=500, help="Numbers per page.")] = 1,
+    seed: Annotated[int, Option(min=0, help="Random seed; the same seed produces the same bytes.")] = 0,
     data_dir: DataDir = None,
 ) -> None:
     """Write images of numbers with ground truth, to test a reader. Example: digitnet compose --out pages --per-page 20.

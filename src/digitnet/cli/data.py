@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+import click
 
+from digitnet.cli.command import Argument, Group
 from digitnet.cli.options import DataDir
 from digitnet.core.errors import DataError
 from digitnet.core.terminal import console, program, put
 
-data_app = typer.Typer(help="List the known data sets and where they are on this machine; download one.")
 
-
-@data_app.callback(invoke_without_command=True)
-def data(context: typer.Context, data_dir: DataDir = None) -> None:
+def data(context: click.Context, data_dir: DataDir = None) -> None:
     """List the known data sets and where they are on this machine."""
     if context.invoked_subcommand:
         context.obj = data_dir  # `digitnet data --data-dir DIR get mnist` means DIR too
@@ -37,10 +35,9 @@ def data(context: typer.Context, data_dir: DataDir = None) -> None:
     print("Name your own digits by path: IDX, CSV, .npz, or a folder with one subfolder of images per digit.")
 
 
-@data_app.command("get")
 def data_get(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(help="Name from the list of `digitnet data`.")],
+    context: click.Context,
+    name: Annotated[str, Argument(help="Name from the list of `digitnet data`.")],
     data_dir: DataDir = None,
 ) -> None:
     """Download a data set if it is missing, or import it from its archive. Example: digitnet data get mnist."""
@@ -53,3 +50,8 @@ def data_get(
     paths = unipen.get(folder) if name == TRAJECTORIES else get(DATASETS[name], folder)
     for place in paths if len(paths) <= 4 else sorted({path.parent for path in paths}):
         print(place)
+
+
+data_app = Group(
+    "data", {"get": data_get}, data, help="List the known data sets and where they are on this machine; download one."
+)

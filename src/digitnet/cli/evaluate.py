@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
 from digitnet.cli import options
 from digitnet.cli import read as cli_read
+from digitnet.cli.command import Option
 from digitnet.cli.options import DataDir, Inputs
 from digitnet.cli.scores import print_line_scores, print_scores, print_selection
 from digitnet.core.errors import DataError, ModelError
@@ -23,22 +24,22 @@ if TYPE_CHECKING:
 def evaluate(
     model: Annotated[
         str | None,
-        typer.Option(
+        Option(
             show_default="the newest run, else strong",
             help="Built-in model (strong, digitnet), .onnx file, run folder, or weights (.safetensors, .pt).",
         ),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(show_default="the model's own", help="Name of a data set (its test part is scored), or a path."),
+        Option(show_default="the model's own", help="Name of a data set (its test part is scored), or a path."),
     ] = None,
     inputs: Inputs = None,
     corrupt: Annotated[
         str | None,
-        typer.Option(show_default=False, help="Apply an MNIST-C corruption before scoring; all runs all fifteen."),
+        Option(show_default=False, help="Apply an MNIST-C corruption before scoring; all runs all fifteen."),
     ] = None,
     read: Annotated[
-        bool, typer.Option("--read", help="Score the reading of whole images: --data is a folder with a truth.csv.")
+        bool, Option("--read", help="Score the reading of whole images: --data is a folder with a truth.csv.")
     ] = False,
     single: options.Single = False,
     length: options.Length = None,
@@ -47,8 +48,8 @@ def evaluate(
     checksum: options.Checksum = None,
     kind: cli_read.KindOf = None,
     order: cli_read.Order = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
-    show: Annotated[bool, typer.Option("--show", help="Open the confusion matrix.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print the scores as JSON.")] = False,
+    show: Annotated[bool, Option("--show", help="Open the confusion matrix.")] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Score a model: accuracy, per-digit scores, worst errors, calibration, confusion matrix.
@@ -93,7 +94,7 @@ def evaluate(
             put(f"  {name}: a {error.true} read as {error.predicted}, confidence {percent(error.probability)}")
         if done.picture.is_file():
             put(f"Confusion matrix: {done.picture}")
-    if show and done.picture.is_file() and typer.launch(str(done.picture)):
+    if show and done.picture.is_file() and click.launch(str(done.picture)):
         say(f"Cannot open a viewer; the image is {done.picture}")
 
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from digitnet.cli.command import Argument, Option
 from digitnet.cli.options import DataDir
 from digitnet.core.errors import DataError
 from digitnet.core.terminal import put
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
-    out: Annotated[Path, typer.Option(help=".onnx file to write.")],
+    run: Annotated[Path, Argument(help="Folder of the run.")],
+    out: Annotated[Path, Option(help=".onnx file to write.")],
     data: Annotated[
         str | None,
-        typer.Option(show_default="where they were", help="Present path of the digits that the run was trained on."),
+        Option(show_default="where they were", help="Present path of the digits that the run was trained on."),
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -44,7 +43,7 @@ def export(
 
 
 def trust(
-    file: Annotated[Path, typer.Argument(help=".onnx file that you exported yourself, or whose author you trust.")],
+    file: Annotated[Path, Argument(help=".onnx file that you exported yourself, or whose author you trust.")],
 ) -> None:
     """Trust a model file that contains operators beyond those of digitnet's own models.
 

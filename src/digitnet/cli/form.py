@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+import click
 
+from digitnet.cli.command import Argument, Group, Option
 from digitnet.cli.options import Line
 from digitnet.core.errors import DataError
 from digitnet.core.terminal import put, say
@@ -17,13 +18,10 @@ if TYPE_CHECKING:
     from digitnet.forms.sheets import FormReader, Sheet
     from digitnet.reading.batch import Done
 
-form_app = typer.Typer(help="Print blank sheets of a form, and read filled ones into a table.", no_args_is_help=True)
 
-
-@form_app.command()
 def new(
-    scan: Annotated[str, typer.Argument(help="A scan of the blank form, edge to edge: an image or a PDF of one page.")],
-    out: Annotated[Path, typer.Option(help="The template to write, such as grades.form.json.")],
+    scan: Annotated[str, Argument(help="A scan of the blank form, edge to edge: an image or a PDF of one page.")],
+    out: Annotated[Path, Option(help="The template to write, such as grades.form.json.")],
 ) -> None:
     """Propose a template from a scan of a blank form: boxes, combs, boxes to tick, lines to write on.
 
@@ -55,12 +53,9 @@ def new(
     put(f"{out}: {count} {'field' if count == 1 else 'fields'}; name them and check their kinds")
 
 
-@form_app.command("print")
 def print_blank(
-    template: Annotated[
-        str, typer.Argument(help="Template such as grades.form.json, or an example: marks, meters, order.")
-    ],
-    out: Annotated[Path, typer.Option(help="PDF to write.")],
+    template: Annotated[str, Argument(help="Template such as grades.form.json, or an example: marks, meters, order.")],
+    out: Annotated[Path, Option(help="PDF to write.")],
 ) -> None:
     """Write a blank sheet of a form as PDF, with marks at its corners.
 
@@ -77,29 +72,26 @@ def print_blank(
     put(f"{out}: a sheet of {width:g} x {height:g} mm; print it at actual size")
 
 
-@form_app.command()
 def read(
     paths: Annotated[
         list[str],
-        typer.Argument(
+        Argument(
             help="Templates (*.form.json, or marks, meters, order), then images, PDFs, folders; - is standard input."
         ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(show_default="standard output, as CSV", help="Output file: .csv, .jsonl, .parquet or .xlsx."),
+        Option(show_default="standard output, as CSV", help="Output file: .csv, .jsonl, .parquet or .xlsx."),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, max=256, help="Sheets read at the same time.")] = 1,
+    jobs: Annotated[int, Option(min=1, max=256, help="Sheets read at the same time.")] = 1,
     job: Annotated[
         str | None,
-        typer.Option(
+        Option(
             show_default=False, help="Job to keep for digitnet review: a file such as grades.job, or postgresql://..."
         ),
     ] = None,
-    keep_images: Annotated[
-        bool, typer.Option("--keep-images", help="Keep the pictures of the pages in the job.")
-    ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted .csv, .jsonl or job.")] = False,
+    keep_images: Annotated[bool, Option("--keep-images", help="Keep the pictures of the pages in the job.")] = False,
+    resume: Annotated[bool, Option("--resume", help="Resume an interrupted .csv, .jsonl or job.")] = False,
     line: Line = "line",
 ) -> None:
     """Read filled sheets into a table with one row per sheet: value, confidence and status of each field.
@@ -150,7 +142,7 @@ def read(
             doubtful += _told(each)
     say(f"{count:,} {'sheet' if count == 1 else 'sheets'}, {failed:,} not read, {doubtful:,} to check")
     if failed:
-        raise typer.Exit(2)
+        raise click.exceptions.Exit(2)
 
 
 def _into_job(forms: FormReader, files: list[str], place: str, keep: bool, resume: bool, jobs: int) -> None:
@@ -182,7 +174,7 @@ def _into_job(forms: FormReader, files: list[str], place: str, keep: bool, resum
     say(f"{count:,} {'sheet' if count == 1 else 'sheets'}, {failed:,} not read")
     say(f"{progress.open:,} of {progress.fields:,} fields to review: digitnet review {store.name}")
     if failed:
-        raise typer.Exit(2)
+        raise click.exceptions.Exit(2)
 
 
 def _told(each: Done[Sheet]) -> bool:
@@ -201,3 +193,11 @@ def _told(each: Done[Sheet]) -> bool:
 
 def _opened(file: str) -> str | bytes:
     return sys.stdin.buffer.read() if file == "-" else file
+
+
+form_app = Group(
+    "form",
+    {"new": new, "print": print_blank, "read": read},
+    help="Print blank sheets of a form, and read filled ones into a table.",
+    no_args_is_help=True,
+)

@@ -9,8 +9,9 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import typer
+import click
 
+from digitnet.cli.command import Option
 from digitnet.core.errors import DataError
 from digitnet.core.terminal import say
 from digitnet.core.text import nearest
@@ -22,7 +23,7 @@ TOKEN = "token"  # noqa: S105
 """The key of the only option without a flag: other users of a machine can see the flags of its programs."""
 
 
-def use_file(context: typer.Context, path: Path | None) -> Path | None:
+def use_file(context: click.Context, path: Path | None) -> Path | None:
     """Take a command's options from a TOML file, if there is one; the callback of its eager option --config.
 
     Raises DataError if the file is unreadable or has a key that is not an option, and if a value of the file or of a
@@ -58,7 +59,7 @@ def use_file(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
-def token(context: typer.Context) -> str | None:
+def token(context: click.Context) -> str | None:
     """Return the token, of the environment or else of the file. Raises DataError if it is empty."""
     variable = _variable(TOKEN)
     found: str | None = os.environ.get(variable, context.meta.get(TOKEN))
@@ -67,7 +68,7 @@ def token(context: typer.Context) -> str | None:
     return found
 
 
-def warn_of_typos(context: typer.Context) -> None:
+def warn_of_typos(context: click.Context) -> None:
     """Warn about variables that nearly have an option's name. Other variables may belong to Kubernetes, for example."""
     from difflib import get_close_matches
 
@@ -85,7 +86,7 @@ def _flag(param: Any) -> str:
     return str(param.opts[0]).lstrip("-")
 
 
-def _checked(context: typer.Context, param: Any, value: Any, where: str) -> Any:
+def _checked(context: click.Context, param: Any, value: Any, where: str) -> Any:
     """Return a value of the file as text, as if a variable had it. Raises DataError if it is not valid."""
     many = value if param.multiple and isinstance(value, list) else [value]
     for each in many:
@@ -97,17 +98,17 @@ def _checked(context: typer.Context, param: Any, value: Any, where: str) -> Any:
     return given
 
 
-def _check(context: typer.Context, param: Any, given: Any, where: str) -> None:
+def _check(context: click.Context, param: Any, given: Any, where: str) -> None:
     """Raise DataError unless a value is one of the option's."""
     try:
         param.process_value(context, given)
-    except typer.BadParameter as error:
+    except click.BadParameter as error:
         raise DataError(f"{where} is {given!r}: {error.message[:1].lower()}{error.message[1:]}") from error
 
 
 DataDir = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         show_default="DIGITNET_DATA, else the platform's cache folder",
         help="Folder of the named data sets.",
     ),
@@ -116,7 +117,7 @@ DataDir = Annotated[
 
 Inputs = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--input",
         show_default="the best on validation digits",
         help="Input scaling of weights from elsewhere: 0..1, mnist (mean 0.1307, std 0.3081), -1..1 or 0..255.",
@@ -124,30 +125,26 @@ Inputs = Annotated[
 ]
 
 
-Length = Annotated[int | None, typer.Option(min=1, show_default=False, help="Number of digits of every number.")]
+Length = Annotated[int | None, Option(min=1, show_default=False, help="Number of digits of every number.")]
 
 
-Lengths = Annotated[
-    str | None, typer.Option(show_default=False, help="Minimum and maximum number of digits, such as 4-6.")
-]
+Lengths = Annotated[str | None, Option(show_default=False, help="Minimum and maximum number of digits, such as 4-6.")]
 
 
 Checksum = Annotated[
     str | None,
-    typer.Option(show_default=False, help="Check digit: luhn, isbn, ean, or iban-digits-XX, such as iban-digits-de."),
+    Option(show_default=False, help="Check digit: luhn, isbn, ean, or iban-digits-XX, such as iban-digits-de."),
 ]
 
 
-Line = Annotated[str, typer.Option(help='The line reader: the built-in "line" or an .onnx file.')]
+Line = Annotated[str, Option(help='The line reader: the built-in "line" or an .onnx file.')]
 
 
-Range = Annotated[
-    str | None, typer.Option("--range", show_default=False, help="Minimum and maximum value, such as 0..100.")
-]
+Range = Annotated[str | None, Option("--range", show_default=False, help="Minimum and maximum value, such as 0..100.")]
 
 
 Print = Annotated[
     Literal["keep", "skip"],
-    typer.Option("--print", help="Whether numbers that are printed, not handwritten, are read."),
+    Option("--print", help="Whether numbers that are printed, not handwritten, are read."),
 ]
-Single = Annotated[bool, typer.Option("--single", help="Each image contains one number and nothing else.")]
+Single = Annotated[bool, Option("--single", help="Each image contains one number and nothing else.")]

@@ -6,22 +6,21 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
-
+from digitnet.cli.command import Option
 from digitnet.cli.options import DataDir
 from digitnet.core.errors import DataError
 from digitnet.core.terminal import put
 
 
 def predict(
-    data: Annotated[str, typer.Option(help="A data set's name (its test part), or a path. Labels are not needed.")],
+    data: Annotated[str, Option(help="A data set's name (its test part), or a path. Labels are not needed.")],
     model: Annotated[
         str | None,
-        typer.Option(show_default="the newest run, else strong", help="The same models as for `evaluate`."),
+        Option(show_default="the newest run, else strong", help="The same models as for `evaluate`."),
     ] = None,
     inputs: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--input",
             show_default="the best on validation digits",
             help="Scaling that other people's models expect: 0..1, mnist, -1..1 or 0..255.",
@@ -29,9 +28,9 @@ def predict(
     ] = None,
     form: Annotated[
         Literal["csv", "json", "kaggle"],
-        typer.Option("--format", help="csv or json, with probability and digitness; kaggle: ImageId and Label."),
+        Option("--format", help="csv or json, with probability and digitness; kaggle: ImageId and Label."),
     ] = "csv",
-    out: Annotated[Path | None, typer.Option(show_default="standard output", help="The file to write.")] = None,
+    out: Annotated[Path | None, Option(show_default="standard output", help="The file to write.")] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Classify images of single digits, with or without labels.

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
+import click
 
 from digitnet.cli import read_tables
+from digitnet.cli.command import Argument, Option
 from digitnet.cli.options import Checksum, Length, Lengths, Line, Print, Range, Single
 from digitnet.core.errors import DataError, ImageError
 from digitnet.core.terminal import say
@@ -22,34 +23,32 @@ if TYPE_CHECKING:
 
 KindOf = Annotated[
     Literal["digits", "decimal", "integer", "date", "time", "phone", "fraction"] | None,
-    typer.Option("--kind", show_default=False, help="Kind of every number; text prints its value, dates as ISO 8601."),
+    Option("--kind", show_default=False, help="Kind of every number; text prints its value, dates as ISO 8601."),
 ]
-DecimalSign = Annotated[
-    Literal[".", ","] | None, typer.Option("--decimal", show_default="either", help="Decimal separator.")
-]
+DecimalSign = Annotated[Literal[".", ","] | None, Option("--decimal", show_default="either", help="Decimal separator.")]
 Order = Annotated[
     Literal["dmy", "mdy", "ymd"] | None,
-    typer.Option("--order", show_default="any", help="Order of day, month and year in dates."),
+    Option("--order", show_default="any", help="Order of day, month and year in dates."),
 ]
 
 
 def read(
     paths: Annotated[
         list[str],
-        typer.Argument(
+        Argument(
             help="Images, PDFs, folders, patterns; - is standard input. For tables also Parquet files and addresses. "
             "Put names that begin with a dash after --."
         ),
     ],
     form: Annotated[
         Literal["text", "json", "jsonl", "csv", "xlsx", "parquet"] | None,
-        typer.Option("--format", show_default="text", help="Output format; parquet writes tables into a folder."),
+        Option("--format", show_default="text", help="Output format; parquet writes tables into a folder."),
     ] = None,
     table: Annotated[
-        bool, typer.Option("--table", help="With csv: rows and columns as on the page, instead of one row per number.")
+        bool, Option("--table", help="With csv: rows and columns as on the page, instead of one row per number.")
     ] = False,
     min_confidence: Annotated[
-        float, typer.Option(min=0, max=1, help="Reject numbers below this confidence (0 to 1): text prints a ?.")
+        float, Option(min=0, max=1, help="Reject numbers below this confidence (0 to 1): text prints a ?.")
     ] = 0.0,
     single: Single = False,
     printed: Print = "keep",
@@ -61,30 +60,30 @@ def read(
     decimal: DecimalSign = None,
     order: Order = None,
     written: Annotated[
-        bool, typer.Option("--written", help="In text, print numbers as written, with their signs, such as 1.159,-.")
+        bool, Option("--written", help="In text, print numbers as written, with their signs, such as 1.159,-.")
     ] = False,
     line: Line = "line",
     out: Annotated[
         str | None,
-        typer.Option(show_default="standard output", help="Output file; for parquet a folder or an address."),
+        Option(show_default="standard output", help="Output file; for parquet a folder or an address."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted --out.")] = False,
+    resume: Annotated[bool, Option("--resume", help="Resume an interrupted --out.")] = False,
     overlay: Annotated[
-        Path | None, typer.Option(show_default=False, help="Folder for the pages with a box around every number.")
+        Path | None, Option(show_default=False, help="Folder for the pages with a box around every number.")
     ] = None,
     explain: Annotated[
-        Path | None, typer.Option(show_default=False, help="Folder for images of the steps: page, ink, strips.")
+        Path | None, Option(show_default=False, help="Folder for images of the steps: page, ink, strips.")
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, max=100_000, show_default="1; all cores with ray", help="Pages read at the same time."),
+        Option(min=1, max=100_000, show_default="1; all cores with ray", help="Pages read at the same time."),
     ] = None,
     engine: Annotated[
-        Literal["local", "ray"], typer.Option(help="Read on this machine, or on a Ray cluster (parquet only).")
+        Literal["local", "ray"], Option(help="Read on this machine, or on a Ray cluster (parquet only).")
     ] = "local",
     address: Annotated[
         str | None,
-        typer.Option(show_default="starts Ray on this machine", help="Address of the Ray cluster; auto finds it."),
+        Option(show_default="starts Ray on this machine", help="Address of the Ray cluster; auto finds it."),
     ] = None,
 ) -> None:
     """Read the numbers in images: scans, photos, drawings.
@@ -120,7 +119,6 @@ def read(
     from digitnet.reading.output import resume as go_on
     from digitnet.reading.output import writer
     from digitnet.reading.reader import Reader
-    from digitnet.reading.sheets import sheet_writer, table_writer
 
     path = Path(out) if out is not None else None
     files = pictures(paths)
@@ -145,8 +143,12 @@ def read(
         say(f"The line reader {reader.line.name} knows only digits: numbers are printed without their signs")
     many = len(files) > 1
     if path is not None and form == "xlsx":
+        from digitnet.reading.sheets import sheet_writer
+
         output = sheet_writer(path, min_confidence)
     elif table:
+        from digitnet.reading.sheets import table_writer
+
         output = table_writer(path, many, min_confidence)
     else:
         output = writer(path, form, many, min_confidence, shown)
@@ -174,7 +176,7 @@ def read(
     elif len(files) > 1:
         say(f"{len(left) - failed:,} files, {count:,} numbers{least}" + (f"; {failed:,} not read" if failed else ""))
     if failed:
-        raise typer.Exit(2)
+        raise click.exceptions.Exit(2)
 
 
 def _opened(file: str) -> str | bytes:
@@ -206,13 +208,15 @@ def _save(folder: Path, each: Read, picture: Any, taken: dict[Path, str]) -> Non
 
 @contextmanager
 def _bar(files: int) -> Iterator[Callable[[str], None]]:
-    """Show on a terminal's standard error how far the reading is."""
+    """Show on a terminal's standard error how far the reading of several files is."""
+    if files < 2 or not sys.stderr.isatty():
+        yield lambda file: None
+        return
     from rich.console import Console
     from rich.progress import Progress
 
-    terminal = Console(stderr=True)
     last: str | None = None
-    with Progress(console=terminal, transient=True, disable=files < 2 or not terminal.is_terminal) as bar:
+    with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading", total=files)
 
         def advance(file: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import typer
+import click
 
 from digitnet.core.errors import DataError
 from digitnet.core.terminal import say
@@ -72,14 +72,14 @@ def read_tables(
         summary = job.finish()
     except KeyboardInterrupt:
         say(f"Stopped; the finished parts in {job.folder} are kept. Resume with the same command and --resume")
-        raise typer.Exit(130) from None
+        raise click.exceptions.Exit(130) from None
     say(
         f"{summary.inputs:,} inputs: {summary.with_numbers:,} with {summary.numbers:,} numbers, {summary.without:,} "
         f"without numbers, {summary.not_read:,} not read"
         + (f"; see {job.folder}/failures.parquet" * bool(summary.not_read))
     )
     if summary.not_read:
-        raise typer.Exit(2)
+        raise click.exceptions.Exit(2)
 
 
 @contextmanager

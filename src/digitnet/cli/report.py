@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
+from digitnet.cli.command import Argument, Option
 from digitnet.cli.options import DataDir, Inputs
 from digitnet.core.terminal import put, say
 
@@ -16,30 +17,28 @@ from digitnet.core.terminal import put, say
 def report(
     model: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             show_default="the newest run, else strong",
             help="Run folder, built-in model (strong, digitnet), .onnx file, or weights (.safetensors, .pt).",
         ),
     ] = None,
     data: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             show_default="the model's own",
             help="Name of a data set, or a path (repeatable): the first is the subject, the others show how well the "
             "model transfers.",
         ),
     ] = None,
     compare: Annotated[
-        str | None, typer.Option(show_default=False, help="Another model to compare on the same digits.")
+        str | None, Option(show_default=False, help="Another model to compare on the same digits.")
     ] = None,
     inputs: Inputs = None,
-    out: Annotated[
-        Path | None, typer.Option(show_default="report.html, in the run's folder", help="File to write.")
-    ] = None,
+    out: Annotated[Path | None, Option(show_default="report.html, in the run's folder", help="File to write.")] = None,
     figures: Annotated[
-        Path | None, typer.Option(show_default=False, help="Folder for every figure as PNG and its data as CSV.")
+        Path | None, Option(show_default=False, help="Folder for every figure as PNG and its data as CSV.")
     ] = None,
-    open_it: Annotated[bool, typer.Option("--open", help="Open the finished report.")] = False,
+    open_it: Annotated[bool, Option("--open", help="Open the finished report.")] = False,
     data_dir: DataDir = None,
 ) -> None:
     """Write a model's report: one HTML file with its errors, calibration, robustness and internals.
@@ -55,7 +54,7 @@ def report(
     put(f"Report: {path}")
     if figures is not None:
         put(f"Figures: {figures}")
-    if open_it and typer.launch(str(path)):
+    if open_it and click.launch(str(path)):
         say(f"Cannot open a viewer; the report is {path}")
 
 

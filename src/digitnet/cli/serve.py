@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import typer
+import click
 
+from digitnet.cli.command import Option
 from digitnet.cli.options import token as token_of
 from digitnet.cli.options import use_file, warn_of_typos
 from digitnet.core.errors import DataError
@@ -18,27 +19,25 @@ from digitnet.core.terminal import say
 
 
 def serve(
-    context: typer.Context,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 means all addresses of this machine.")] = (
+    context: click.Context,
+    host: Annotated[str, Option(help="Address to listen on; 0.0.0.0 means all addresses of this machine.")] = (
         "127.0.0.1"
     ),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 means any free port.")] = 8000,
-    model: Annotated[str, typer.Option(help="Single-digit model: strong, digitnet or an .onnx file.")] = "strong",
-    line: Annotated[str, typer.Option(help='The line reader: the built-in "line" or an .onnx file.')] = "line",
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Number of processes, each with its own models.")] = 1,
+    port: Annotated[int, Option(min=0, max=65535, help="Port to listen on; 0 means any free port.")] = 8000,
+    model: Annotated[str, Option(help="Single-digit model: strong, digitnet or an .onnx file.")] = "strong",
+    line: Annotated[str, Option(help='The line reader: the built-in "line" or an .onnx file.')] = "line",
+    workers: Annotated[int, Option(min=1, max=256, help="Number of processes, each with its own models.")] = 1,
     report: Annotated[
-        Path | None, typer.Option(show_default=False, help="Folder of a run whose errors the page shows.")
+        Path | None, Option(show_default=False, help="Folder of a run whose errors the page shows.")
     ] = None,
     name: Annotated[
         list[str] | None,
-        typer.Option(
-            show_default=False, help="Additional host name to accept, such as a reverse proxy's (repeatable)."
-        ),
+        Option(show_default=False, help="Additional host name to accept, such as a reverse proxy's (repeatable)."),
     ] = None,
-    access_log: Annotated[bool, typer.Option(help="Write one line of JSON per request to standard output.")] = False,
+    access_log: Annotated[bool, Option(help="Write one line of JSON per request to standard output.")] = False,
     config: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             show_default=False, is_eager=True, callback=use_file, help="TOML file with these options and the token."
         ),
     ] = None,

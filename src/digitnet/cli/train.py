@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
+import click
 
+from digitnet.cli.command import Option
 from digitnet.cli.options import DataDir
 from digitnet.cli.scores import print_line_scores, print_scores
 from digitnet.core.errors import DigitNetError, TrainingError
@@ -30,29 +31,27 @@ else:  # the choices of the options, which a type checker cannot derive
 
 
 def train(
-    data: Annotated[str | None, typer.Option(show_default=TrainConfig.data, help=described("data"))] = None,
+    data: Annotated[str | None, Option(show_default=TrainConfig.data, help=described("data"))] = None,
     model: Annotated[
         str | None,
-        typer.Option(show_default=TrainConfig.model, help=described("model")),
+        Option(show_default=TrainConfig.model, help=described("model")),
     ] = None,
     recipe: Annotated[
         RecipeName | None,
-        typer.Option(show_default=False, help=recipes_described()),
+        Option(show_default=False, help=recipes_described()),
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, show_default="the recipe's; more for small data sets", help=described("epochs")),
+        Option(min=1, show_default="the recipe's; more for small data sets", help=described("epochs")),
     ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, show_default="the recipe's", help=described("batch_size"))
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, show_default=str(TrainConfig.seed), help=described("seed"))] = None,
+    batch_size: Annotated[int | None, Option(min=1, show_default="the recipe's", help=described("batch_size"))] = None,
+    seed: Annotated[int | None, Option(min=0, show_default=str(TrainConfig.seed), help=described("seed"))] = None,
     device: Annotated[
         DeviceName | None,
-        typer.Option(show_default=TrainConfig.device, help=described("device")),
+        Option(show_default=TrainConfig.device, help=described("device")),
     ] = None,
-    out: Annotated[Path | None, typer.Option(show_default="run/RECIPE-N", help="New folder for the run.")] = None,
-    resume: Annotated[Path | None, typer.Option(show_default=False, help="Resume the run in this folder.")] = None,
+    out: Annotated[Path | None, Option(show_default="run/RECIPE-N", help="New folder for the run.")] = None,
+    resume: Annotated[Path | None, Option(show_default=False, help="Resume the run in this folder.")] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Train a network, then score it once on the test digits.
@@ -109,7 +108,7 @@ def _train(run: Run, first: bool) -> None:
     except KeyboardInterrupt:
         if first:
             say(f"Stopped; every finished epoch is saved. Resume with: {program()} train --resume {run.folder}")
-        raise typer.Exit(130) from None
+        raise click.exceptions.Exit(130) from None
 
 
 def _show_network(run: Run) -> None:

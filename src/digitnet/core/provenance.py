@@ -1,11 +1,11 @@
-"""What numbers may depend on besides settings and data: versions, revision, machine."""
+"""What numbers may depend on besides settings and data: versions, revision, machine.
+
+Imported by whatever counts cores, so it imports little.
+"""
 
 from __future__ import annotations
 
 import os
-import platform
-import subprocess
-from importlib.metadata import version
 from pathlib import Path
 
 from digitnet.core.version import __version__
@@ -13,6 +13,9 @@ from digitnet.core.version import __version__
 
 def environment(*packages: str) -> dict[str, str | None]:
     """Return the versions of digitnet, Python and the packages named, digitnet's revision, and the kind of machine."""
+    import platform
+    from importlib.metadata import version
+
     return {
         "digitnet": __version__,
         "revision": revision(),
@@ -24,6 +27,8 @@ def environment(*packages: str) -> dict[str, str | None]:
 
 def revision() -> str | None:
     """Return the git commit that this package's files are tracked in, with a + where they differ; or None."""
+    import subprocess
+
     home = Path(__file__).parents[1]
 
     def git(*words: str) -> str:
@@ -40,6 +45,8 @@ def revision() -> str | None:
 
 def processor() -> str:
     """Return this machine's processor in a few words."""
+    import platform
+
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
