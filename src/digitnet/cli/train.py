@@ -19,6 +19,9 @@ from digitnet.core.terminal import console, program, put, say
 from digitnet.core.text import duration, percent
 from digitnet.training.config import DEVICES, RECIPE_OF, RECIPES, TrainConfig, described, recipes_described
 
+PATIENCE = 300
+"""Seconds of a training from which a quicker recipe is named."""
+
 if TYPE_CHECKING:
     from digitnet.evaluation.metrics import Scores
     from digitnet.training.loop import Epoch
@@ -50,6 +53,9 @@ def train(
         DeviceName | None,
         Option(show_default=TrainConfig.device, help=described("device")),
     ] = None,
+    threads: Annotated[
+        int | None, Option(min=1, show_default="the fastest, measured", help="Threads to train with on a CPU.")
+    ] = None,
     out: Annotated[Path | None, Option(show_default="run/RECIPE-N", help="New folder for the run.")] = None,
     resume: Annotated[Path | None, Option(show_default=False, help="Resume the run in this folder.")] = None,
     data_dir: DataDir = None,
@@ -71,9 +77,9 @@ def train(
                 config = replace(config, model=model)
             if model and config.model != model:
                 raise TrainingError(f"recipe {recipe!r} trains {config.model}; omit --model {model}")
-            run = start(replace(config, device=device or "auto", **asked), out, data_dir)
+            run = start(replace(config, device=device or "auto", **asked), out, data_dir, threads, measure=True)
         else:
-            others = {"model": model, "recipe": recipe, "out": out}
+            others = {"model": model, "recipe": recipe, "threads": threads, "out": out}
             asked.pop("data", None)
             if given := [*asked, *(name for name, value in others.items() if value)]:
                 flags = ", ".join("--" + name.replace("_", "-") for name in given)
@@ -96,8 +102,11 @@ def _train(run: Run, first: bool) -> None:
         _show_network(run)
     put(
         f"Training {config.model} with recipe {config.recipe!r} on {source},"
-        f" {epochs} ({config.device}, {config.precision}) into {run.folder}"
+        f" {epochs} ({config.device}, {config.precision}{_threads(run)}) into {run.folder}"
     )
+    if run.seconds is not None:
+        quick = config.model == RECIPES["quick"].model and config.recipe != "quick" and run.seconds > PATIENCE
+        put(f"This takes about {duration(run.seconds)}" + ("; --recipe quick takes seconds" if quick else ""))
     if past := run.history():
         left = past[-1]["seconds"] * (config.epochs - len(past))
         put(f"{len(past):,} of {epochs} finished; {duration(left)} left at the speed of the last one")
@@ -109,6 +118,13 @@ def _train(run: Run, first: bool) -> None:
         if first:
             say(f"Stopped; every finished epoch is saved. Resume with: {program()} train --resume {run.folder}")
         raise click.exceptions.Exit(130) from None
+
+
+def _threads(run: Run) -> str:
+    """Return how many threads train, where that is known, for the settings of a run in parentheses."""
+    if run.threads is None or run.config.device != "cpu":
+        return ""
+    return f", {run.threads} {'thread' if run.threads == 1 else 'threads'}"
 
 
 def _show_network(run: Run) -> None:

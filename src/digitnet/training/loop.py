@@ -118,7 +118,7 @@ def train(
     others = None if letters is None else to_input(torch.tensor(letters.images, device=device))
 
     def learn(training: TrainingState, number: int) -> tuple[float, float]:
-        return _one_epoch(training, images, labels, others, config, number)
+        return one_epoch(training, images, labels, others, config, number)
 
     def judge(network: nn.Module) -> Scores:
         return evaluate(TorchClassifier(network), valid)
@@ -221,7 +221,7 @@ def _epochs(
         yield epoch
 
 
-def _one_epoch(
+def one_epoch(
     training: TrainingState,
     images: Tensor,
     labels: Tensor,

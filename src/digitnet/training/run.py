@@ -11,7 +11,8 @@ The command line adds the printing, and the report as a last step.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -41,15 +42,25 @@ from digitnet.training.folder import alone, mark_finished, new_folder, require_u
 from digitnet.training.line_loop import evaluate_lines, train_lines
 from digitnet.training.loop import Epoch, new_network, resolve, train
 from digitnet.training.page_loop import evaluate_pages, train_pages
+from digitnet.training.threads import Speed, counts, fastest
+
+log = logging.getLogger("digitnet")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run: its folder, its configuration with all automatic settings resolved, and its data set."""
+    """A run: its folder, its configuration with all automatic settings resolved, and its data set.
+
+    threads: of PyTorch on a CPU, None for as many as it has. measured: whether they were chosen by measuring, which is
+    repeated where the training becomes half as fast. step: seconds of an optimizer step when that was measured.
+    """
 
     folder: Path
     config: TrainConfig
     dataset: Dataset
+    threads: int | None = None
+    measured: bool = False
+    step: float | None = None
 
     @property
     def parts(self) -> Splits:
@@ -64,10 +75,37 @@ class Run:
         advice = f"every finished epoch is saved; resume with: digitnet train --resume {self.folder}"
         with alone(self.folder), distributed.needing_peers(advice):
             require_unfinished(self.folder)
+            most = torch.get_num_threads()
             try:
-                yield from self._epochs()
+                yield from self._paced(most)
             except OSError as error:
                 raise TrainingError(f"{error.filename or self.folder}: {error.strerror}; {advice}") from error
+            finally:
+                torch.set_num_threads(most)
+
+    def _paced(self, most: int) -> Iterator[Epoch]:
+        """Train with the run's threads; choose them again, of at most `most`, after an epoch of half the speed."""
+        torch.set_num_threads(self.threads or most)
+        best = 0.0
+        for epoch in self._epochs():
+            yield epoch
+            slow = epoch.images_per_second < best / 2 and epoch.number < epoch.epochs
+            best = epoch.images_per_second if slow else max(best, epoch.images_per_second)
+            if slow and self.measured and (speed := self._fastest(counts(most))) is not None:
+                if speed.threads != torch.get_num_threads():
+                    log.info("the last epoch was half as fast; from here on: --threads %d", speed.threads)
+                    save_json(self.folder / CONFIG, load_json(self.folder / CONFIG) | {"threads": speed.threads})
+                torch.set_num_threads(speed.threads)
+
+    def _fastest(self, numbers: Sequence[int]) -> Speed | None:
+        return fastest(self.config, len(self.parts.train), numbers, self.folder)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long all epochs take at the speed that was measured, without scoring; None if it is unknown."""
+        if self.step is None or self.config.composed:
+            return None
+        return self.config.epochs * -(-len(self.parts.train) // self.config.batch_size) * self.step
 
     def history(self) -> list[dict[str, Any]]:
         """Return the finished epochs, each as returned by `Epoch.to_dict`."""
@@ -137,12 +175,20 @@ class Run:
         )
 
 
-def start(config: TrainConfig, out: Path | None = None, data_dir: str | Path | None = None) -> Run:
+def start(
+    config: TrainConfig,
+    out: Path | None = None,
+    data_dir: str | Path | None = None,
+    threads: int | None = None,
+    measure: bool = False,
+) -> Run:
     """Create a new run: load its digits, create its folder and record all settings.
 
     out: a new or empty folder; by default the first free one of run/RECIPE-1, -2, ... Under torchrun --max-restarts it
     is required, and a run with the same settings in it is resumed, because processes are restarted with the same
     arguments.
+    threads: of PyTorch on a CPU, by default as many as it has. measure: measure the speed, which takes a second at
+    most; without `threads` it decides how many.
     Raises DataError if the digits are not available, TrainingError if `out` is in use.
     """
     if out is None and distributed.restarts():
@@ -159,11 +205,15 @@ def start(config: TrainConfig, out: Path | None = None, data_dir: str | Path | N
         check_network(new_network(config))
     parts = own_parts(config, data_dir)
     config = replace(with_epochs(config, len(parts.train)), data=_anywhere(config.data))
-    more = {"threads": torch.get_num_threads(), "processes": distributed.size()}
+    most = torch.get_num_threads()
+    speed = fastest(config, len(parts.train), [threads] if threads else counts(most)) if measure else None
+    chosen = speed is not None and threads is None
+    threads = speed.threads if speed else threads or most
+    more = {"threads": threads, "threads_measured": chosen, "processes": distributed.size()}
     about = asdict(config) | {"data_sha256": parts.sha256} | environment("torch", "numpy") | more
     folder = Path(distributed.from_first(lambda: str(_new_folder(out, config, about))))
     warn_of_few(config.data, parts.train)
-    return Run(folder, config, assemble(config, parts, data_dir))
+    return Run(folder, config, assemble(config, parts, data_dir), threads, chosen, speed.step if speed else None)
 
 
 def _new_folder(out: Path | None, config: TrainConfig, about: Mapping[str, Any]) -> Path:
@@ -199,4 +249,7 @@ def reopen(folder: Path, device: str | None = None, data_dir: str | Path | None 
         raise TrainingError(f"{config.data}: not the digits that {folder} was trained on; name those with --data")
     if config.data != saved["data"]:
         save_json(folder / CONFIG, saved | {"data": config.data})
-    return Run(folder, config, assemble(config, parts, data_dir))
+    threads = saved.get("threads")
+    if not isinstance(threads, int) or threads < 1 or distributed.size() > 1:
+        threads = None
+    return Run(folder, config, assemble(config, parts, data_dir), threads, bool(saved.get("threads_measured")))
