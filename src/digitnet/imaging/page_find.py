@@ -62,7 +62,7 @@ class Place:
 
     quad: (4, 2) float32 corners in the order of reading, pixels of the page. tall: height of its digits, pixels. score:
     how likely it is one, 0..1. printed: the probability that it is set in type. characters: (n, 2) centres of its
-    characters in the order of reading. values: (n, 11) probabilities of what each is: the digits, then a sign.
+    characters in the order of reading.
     """
 
     quad: Floats
@@ -70,7 +70,6 @@ class Place:
     score: float
     printed: float
     characters: Floats
-    values: Floats
 
     @property
     def angle(self) -> float:
@@ -103,13 +102,19 @@ def find(page: NDArray[np.uint8], network: Network) -> list[Place]:
 
 def look(page: NDArray[np.uint8], network: Network, scale: float) -> list[Place]:
     """Find numbers on a page at one scale."""
-    border = round(BORDER / scale) if max(page.shape[:2]) * scale < SMALL else 0
-    if border:
-        fill = np.median(np.concatenate([page[0], page[-1], page[:, 0], page[:, -1]]), axis=0).tolist()
-        page = np.asarray(cv2.copyMakeBorder(page, border, border, border, border, cv2.BORDER_CONSTANT, value=fill))
+    page, border = bordered(page, scale)
     maps, size = see(page, network, scale)
     times = page.shape[1] / size[0], page.shape[0] / size[1]
     return [_scaled(place, *times, border) for place in places_of(maps)]
+
+
+def bordered(page: NDArray[np.uint8], scale: float) -> tuple[NDArray[np.uint8], int]:
+    """Return a page with paper around it where it is small at a scale, and how many pixels of it."""
+    border = round(BORDER / scale) if max(page.shape[:2]) * scale < SMALL else 0
+    if not border:
+        return page, 0
+    fill = np.median(np.concatenate([page[0], page[-1], page[:, 0], page[:, -1]]), axis=0).tolist()
+    return np.asarray(cv2.copyMakeBorder(page, border, border, border, border, cv2.BORDER_CONSTANT, value=fill)), border
 
 
 def see(page: NDArray[np.uint8], network: Network, scale: float) -> tuple[Maps, tuple[int, int]]:
@@ -136,14 +141,8 @@ def places_of(maps: Maps) -> list[Place]:
     n, labels, stats, _ = cv2.connectedComponentsWithStats((kernel > LIKELY).astype(np.uint8), connectivity=8)
     if n < 2:
         return []
-    region = fine[1] > 0
-    distance, nearest = cv2.distanceTransformWithLabels(
-        (labels == 0).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    owner_of = np.zeros(int(nearest.max()) + 1, np.int32)
-    owner_of[nearest[labels > 0]] = labels[labels > 0]
-    owners = np.where(region | (labels > 0), owner_of[nearest], 0)
-    characters, centres = _characters(fine[2])
+    owners, distance = _owners(labels, fine[1] > 0)
+    centres = _characters(fine[2])[1]
     kinds = np.exp(coarse[[PRINTED_NUMBER, NUMBER]] - coarse[:KINDS].max(axis=0))
     places: list[Place] = []
     for label in range(1, n):  # in the order of their first rows
@@ -178,16 +177,22 @@ def places_of(maps: Maps) -> list[Place]:
         (u0, u1), (v0, v1) = _extent(u, ku, 0.25 * tall), _extent(v, kv, 0.25 * tall)
         corners = np.array([[u0, v0], [u1, v0], [u1, v1], [u0, v1]])
         quad = corners[:, :1] * across + corners[:, 1:] * down
-        own, values = np.zeros((0, 2), np.float32), np.zeros((0, DIGITS), np.float32)
-        if len(centres):
-            cu, cv = centres @ across, centres @ down
-            inside = np.flatnonzero((cu > u0) & (cu < u1) & (cv > v0) & (cv < v1))
-            inside = inside[np.argsort(cu[inside])]
-            own = centres[inside].astype(np.float32)
-            values = _values(coarse, characters, inside)
+        cu, cv = centres @ across, centres @ down
+        inside = np.flatnonzero((cu > u0) & (cu < u1) & (cv > v0) & (cv < v1))
+        own = centres[inside[np.argsort(cu[inside])]].astype(np.float32)
         share = float(printed / max(printed + number, 1e-6))
-        places.append(Place(quad.astype(np.float32), tall, score, share, own, values))
+        places.append(Place(quad.astype(np.float32), tall, score, share, own))
     return places
+
+
+def _owners(labels: NDArray[Any], region: NDArray[np.bool_]) -> tuple[NDArray[np.int32], Floats]:
+    """Return of each pixel of a number's region, or kernel, which kernel is nearest, else 0; and how far it is."""
+    distance, nearest = cv2.distanceTransformWithLabels(
+        (labels == 0).astype(np.uint8), cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    owner_of = np.zeros(int(nearest.max()) + 1, np.int32)
+    owner_of[nearest[labels > 0]] = labels[labels > 0]
+    return np.where(region | (labels > 0), owner_of[nearest], 0), np.asarray(distance, np.float32)
 
 
 def _extent(region: NDArray[Any], kernel: NDArray[Any], room: float) -> tuple[float, float]:
@@ -199,27 +204,32 @@ def _extent(region: NDArray[Any], kernel: NDArray[Any], room: float) -> tuple[fl
     return low - room, high + room
 
 
-def _characters(logits: Floats) -> tuple[list[NDArray[np.intp]], Floats]:
-    """Return the pixels of each character, at half the page's scale, and the centres, pixels of the page."""
-    n, labels, stats, centres = cv2.connectedComponentsWithStats((logits > 0).astype(np.uint8), connectivity=4)
-    pixels = []
-    for label in range(1, n):
-        left, top, wide, high, _ = stats[label].tolist()
-        y, x = np.nonzero(labels[top : top + high, left : left + wide] == label)
-        pixels.append(np.stack([y + top, x + left]))
-    return pixels, (centres[1:] * 2 + 0.5).astype(np.float32)
+def _characters(logits: Floats) -> tuple[NDArray[np.int32], Floats]:
+    """Return the characters' labels from 1, by pixel at half the page's scale, and centres, pixels of the page."""
+    _, labels, _, centres = cv2.connectedComponentsWithStats((logits > 0).astype(np.uint8), connectivity=4)
+    return np.asarray(labels, np.int32), (centres[1:] * 2 + 0.5).astype(np.float32)
 
 
-def _values(coarse: Floats, characters: Sequence[NDArray[np.intp]], inside: NDArray[np.intp]) -> Floats:
-    """Return what the characters are, (n, 11) probabilities."""
-    found = np.zeros((len(inside), DIGITS), np.float32)
-    for row, index in enumerate(inside.tolist()):
-        y, x = characters[index] // 2
-        y, x = np.minimum(y, coarse.shape[1] - 1), np.minimum(x, coarse.shape[2] - 1)
-        logits: NDArray[Any] = coarse[KINDS : KINDS + DIGITS, y, x].mean(axis=1)
-        probs: NDArray[Any] = np.exp(logits - logits.max())
-        found[row] = probs / probs.sum()
-    return found
+def digits_of(maps: Maps) -> Floats:
+    """Return of each character within a number how probable its likeliest digit is, (n,) float32."""
+    fine, coarse = maps
+    labels, centres = _characters(fine[2])
+    kernel = _sigmoid(fine[0])
+    kernels = cv2.connectedComponents((kernel > LIKELY).astype(np.uint8), connectivity=8)[1]
+    counts = np.bincount(kernels.ravel())
+    if len(counts) < 2 or not len(centres):
+        return np.zeros(0, np.float32)
+    sure = (np.bincount(kernels.ravel(), kernel.ravel()) >= SURE * counts) & (counts >= 2)
+    sure[0] = False
+    across, down = ((centres - 0.5) / 2).round().astype(int).T
+    within = sure[_owners(kernels, fine[1] > 0)[0][down, across]]
+    y, x = np.nonzero(labels)
+    label = labels[y, x] - 1
+    rows, columns = np.minimum(y // 2, coarse.shape[1] - 1), np.minimum(x // 2, coarse.shape[2] - 1)
+    sums = [np.bincount(label, each[rows, columns]) for each in coarse[KINDS : KINDS + DIGITS]]
+    logits: NDArray[np.float64] = np.stack(sums) / np.bincount(label)
+    probs = np.exp(logits - logits.max(axis=0))
+    return np.asarray((probs[:-1].max(axis=0) / probs.sum(axis=0))[within], np.float32)
 
 
 def _sigmoid(x: Floats) -> Floats:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.imaging.geometry import Affine
-from digitnet.imaging.page_find import Network, Place, look
+from digitnet.imaging.page_find import Maps, Network, bordered, digits_of, places_of, see
 from digitnet.imaging.segmentation import Region
 
 WINDOW = 480
@@ -30,8 +30,11 @@ DIRECTIONS = 12
 GUESS = 0.2
 """Probability of the likeliest digit from which it counts."""
 
-BETTER = 1.2
-"""How much more of the part must be digits where it is turned than as it is."""
+BETTER, LEAST = 1.2, 1.0
+"""How much more of the part must be digits where it is turned than as it is, and how many digits beyond a guess."""
+
+ASIDE = 0.5
+"""Share of the digits of the upright part that it must show on its side, or the page does not lie so."""
 
 STEEPEST = 30.0
 """Degrees from level of a line of characters beyond which they do not tell the page's direction."""
@@ -46,8 +49,10 @@ STRAIGHT = 5.0
 """Degrees by which a turn may be off and is taken for a right angle."""
 
 
-def way_up(page: NDArray[np.uint8], network: Network, regions: Sequence[Region]) -> float:
+def way_up(page: NDArray[np.uint8], network: Network, regions: Sequence[Region]) -> tuple[float, list[float]]:
     """Return by how much a page seems to be turned, degrees clockwise, 0 <= degrees < 360; 0 where it is upright.
+
+    Returns those of 90 and 270 degrees, too, that may show as much.
 
     page: (h, w) uint8. regions: what was found on it as it is, at least one; most of it may be wrong.
     """
@@ -56,18 +61,20 @@ def way_up(page: NDArray[np.uint8], network: Network, regions: Sequence[Region])
     part, middle = _window(page, regions, scale)
     side = min(WINDOW, math.ceil(math.hypot(*part.shape)))
     fill = float(np.median(part))
-    seen: list[tuple[float, list[Place]]] = []
+    seen: list[tuple[float, Maps]] = []
     for direction in range(DIRECTIONS):
         back = rotation(360 * direction / DIRECTIONS)
         to_part = np.column_stack([back, middle - back @ np.full(2, (side - 1) / 2)])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         view = cv2.warpAffine(part, to_part, (side, side), flags=flags, borderValue=fill).astype(np.uint8)
-        places = look(view, network, 1.0)
-        seen.append((sum(float(_digits(place).sum()) for place in places), places))
-    best = max(range(DIRECTIONS), key=lambda direction: seen[direction][0])
-    if seen[best][0] < BETTER * seen[0][0]:
-        return 0.0
-    return snapped(360 * best / DIRECTIONS + slant([place.characters for place in seen[best][1]]))
+        maps = see(bordered(view, 1.0)[0], network, 1.0)[0]
+        seen.append((float(np.clip(digits_of(maps) - GUESS, 0, None).sum()), maps))
+    digits = [shown for shown, _ in seen]
+    best = max(range(DIRECTIONS), key=digits.__getitem__)
+    aside = [90.0 * turns for turns in (1, 3) if digits[turns * DIRECTIONS // 4] >= ASIDE * digits[0]]
+    if digits[best] < max(BETTER * digits[0], LEAST):
+        return 0.0, aside
+    return snapped(360 * best / DIRECTIONS + slant([place.characters for place in places_of(seen[best][1])])), aside
 
 
 def slant(lines: Sequence[NDArray[np.floating[Any]]]) -> float:
@@ -138,11 +145,6 @@ def _window(
     size = max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))
     small = cv2.resize(part, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC).astype(np.uint8)
     return small, (middle - (left, top)) * scale
-
-
-def _digits(place: Place) -> NDArray[np.float32]:
-    """Return by how much each of a place's characters is likelier to be one digit than a guess."""
-    return np.asarray(np.clip(place.values[:, :10].max(axis=1, initial=0.0) - GUESS, 0, None))
 
 
 def snapped(degrees: float) -> float:

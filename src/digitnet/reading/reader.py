@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -174,26 +174,26 @@ class Reader:
 
     def _upright(self, page: NDArray[np.uint8], rules: Rules | None) -> tuple[View, dict[int, _Opinion]]:
         """Look at a page as it is, and where it shows little turned as its numbers suggest; return what shows most."""
-        found = self._view(page, rules)
+        look = cache(lambda turn: self._view(page, rules, turn))
+
+        def best(found: tuple[View, dict[int, _Opinion]], turn: float) -> tuple[View, dict[int, _Opinion]]:
+            return look(turn) if better(found[0], look(turn)[0]) is look(turn)[0] else found
+
+        found = look(0.0)
         view = found[0]
         if view.sure >= CLEAR:
             return found
-        turn = way_up(page, self.page, view.regions[: view.places]) if view.sure < LOST else 0.0
+        lost = view.sure < LOST
+        turn, aside = way_up(page, self.page, view.regions[: view.places]) if lost else (0.0, [])
         if turn := turn or view.turned:
-            found = self._better(found, page, rules, turn)
-        if view.sure < LOST and found[0] is view and view.places > 2:  # what shows no direction may lie on its side
-            for quarter in (90.0, 270.0):
-                found = self._better(found, page, rules, quarter)
+            found = best(found, turn)
+        if found[0] is view and view.places > 2:  # what shows no direction may lie on its side
+            for quarter in aside:
+                found = best(found, quarter)
         round_too = (found[0].turn + 180) % 360
         if round_too and (found[0].turn or upside_down(found[0], self.line)):
-            found = self._better(found, page, rules, round_too)
+            found = best(found, round_too)
         return found
-
-    def _better(
-        self, found: tuple[View, dict[int, _Opinion]], page: NDArray[np.uint8], rules: Rules | None, turn: float
-    ) -> tuple[View, dict[int, _Opinion]]:
-        other = self._view(page, rules, turn)
-        return other if better(found[0], other[0]) is other[0] else found
 
     def _view(
         self, page: NDArray[np.uint8], rules: Rules | None, turn: float = 0.0

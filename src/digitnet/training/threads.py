@@ -78,7 +78,7 @@ def among(numbers: Sequence[int], step: Callable[[], object], steps: int) -> Spe
             typical = {threads: median(each[1:] or each) for threads, each in times.items()}
             spent, best = time.perf_counter() - began, min(typical.values())
             enough = len(times[numbers[0]]) > (ROUNDS if len(numbers) > 1 else 1)
-            if (enough and spent > min(SECONDS, SHARE * steps * best)) or spent > 5 * SECONDS:
+            if (enough and spent > min(SECONDS, SHARE * steps * best)) or spent > 3 * SECONDS:
                 break
     finally:
         torch.set_num_threads(before)
