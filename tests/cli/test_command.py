@@ -28,6 +28,10 @@ def take(
     given.update(locals())
 
 
+def pick(model: Annotated[str | None, Argument(help="A model.", show_default="the newest")] = None) -> None:
+    """Pick one."""
+
+
 def ask(command, *words, **settings):
     given.clear()
     return CliRunner().invoke(command, words, **settings)
@@ -82,6 +86,9 @@ def test_what_is_wrong_is_refused(words, message):
 
 def test_the_help_lists_arguments_and_options():
     text = ask(Command(take, "take"), "--help").output
+    shown = ask(Command(pick, "pick"), "--help").output
+    assert "[MODEL]" in shown
+    assert "A model.  [default: (the newest)]" in shown
     for part in ("Take what is given.", "Arguments:", "PATHS...  Images.", "--jobs", "[default: (text)]", "1<=x<=9"):
         assert part in text
     assert "--no-single" not in text

@@ -22,9 +22,10 @@ from digitnet.core.text import nearest
 
 @dataclass(frozen=True)
 class Argument:
-    """A positional argument."""
+    """A positional argument; show_default: text for what it means to omit it."""
 
     help: str
+    show_default: str = ""
 
 
 @dataclass(frozen=True, init=False)
@@ -190,7 +191,8 @@ def _parameter(name: str, kind: Any, about: Option | Argument, default: Any) -> 
     elif not many:
         attributes["default"] = default
     if isinstance(about, Argument):
-        return _Positional([name], about.help, nargs=-1 if many else 1, **attributes)
+        default_text = f"  [default: ({about.show_default})]" if about.show_default else ""
+        return _Positional([name], about.help + default_text, nargs=-1 if many else 1, **attributes)
     flag = f"--{name.replace('_', '-')}"
     if kind is bool:
         attributes |= {"is_flag": True}
