@@ -17,7 +17,16 @@ from digitnet.cli.scores import print_line_scores, print_scores
 from digitnet.core.errors import DigitNetError, TrainingError
 from digitnet.core.terminal import console, program, put, say
 from digitnet.core.text import duration, percent
-from digitnet.training.config import DEVICES, RECIPE_OF, RECIPES, TrainConfig, described, recipes_described
+from digitnet.training.config import (
+    DEVICES,
+    FINETUNE,
+    OPTIMIZERS,
+    RECIPE_OF,
+    RECIPES,
+    TrainConfig,
+    described,
+    recipes_described,
+)
 
 PATIENCE = 300
 """Seconds of a training from which a quicker recipe is named."""
@@ -29,8 +38,9 @@ if TYPE_CHECKING:
 
     RecipeName = str
     DeviceName = str
+    OptimizerName = str
 else:  # the choices of the options, which a type checker cannot derive
-    RecipeName, DeviceName = Literal[*RECIPES], Literal[DEVICES]
+    RecipeName, DeviceName, OptimizerName = Literal[*RECIPES], Literal[DEVICES], Literal[OPTIMIZERS]
 
 
 def train(
@@ -48,6 +58,10 @@ def train(
         Option(min=1, show_default="the recipe's; more for small data sets", help=described("epochs")),
     ] = None,
     batch_size: Annotated[int | None, Option(min=1, show_default="the recipe's", help=described("batch_size"))] = None,
+    lr: Annotated[float | None, Option(show_default="the recipe's", help=described("lr"))] = None,
+    optimizer: Annotated[OptimizerName | None, Option(show_default="the recipe's", help=described("optimizer"))] = None,
+    augment: Annotated[str | None, Option(show_default="the recipe's", help=described("augment"))] = None,
+    start_from: Annotated[str | None, Option("--from", show_default=False, help=described("start_from"))] = None,
     seed: Annotated[int | None, Option(min=0, show_default=str(TrainConfig.seed), help=described("seed"))] = None,
     device: Annotated[
         DeviceName | None,
@@ -62,17 +76,26 @@ def train(
 ) -> None:
     """Train a network, then score it once on the test digits.
 
-    Examples: digitnet train --recipe quick; digitnet train --data my-digits/ --epochs 50; digitnet train --model
-    strong.
+    Examples: digitnet train --recipe quick; digitnet train --data my-digits/ --epochs 50; digitnet train --from strong
+    --data my-digits/.
     """
     from digitnet.training.distributed import joined
     from digitnet.training.run import reopen, start
 
     asked: dict[str, Any] = {"data": data, "epochs": epochs, "batch_size": batch_size, "seed": seed}
+    asked |= {"lr": lr, "optimizer": optimizer, "augment": augment, "start_from": start_from}
     asked = {name: value for name, value in asked.items() if value is not None}
     with joined(device or "auto") as first:
         if resume is None:
-            config = RECIPES[recipe or RECIPE_OF.get(model or TrainConfig.model, "best")]
+            if start_from and (
+                given := [f"--{name}" for name, value in (("model", model), ("recipe", recipe)) if value]
+            ):
+                raise TrainingError(
+                    f"--from {start_from} determines the network and the recipe; omit {', '.join(given)}"
+                )
+            if start_from and not data:
+                raise TrainingError(f"--from {start_from} needs --data, the digits to fine-tune it on")
+            config = FINETUNE if start_from else RECIPES[recipe or RECIPE_OF.get(model or TrainConfig.model, "best")]
             if model and model not in RECIPE_OF and not config.lines:
                 config = replace(config, model=model)
             if model and config.model != model:
@@ -81,10 +104,11 @@ def train(
         else:
             others = {"model": model, "recipe": recipe, "threads": threads, "out": out}
             asked.pop("data", None)
+            asked.pop("augment", None)
             if given := [*asked, *(name for name, value in others.items() if value)]:
-                flags = ", ".join("--" + name.replace("_", "-") for name in given)
+                flags = ", ".join("--" + name.removeprefix("start_").replace("_", "-") for name in given)
                 raise TrainingError(f"--resume uses the settings of {resume}; omit {flags}")
-            run = reopen(resume, device, data_dir, data)
+            run = reopen(resume, device, data_dir, data, augment)
         _train(run, first)
     if first:
         _finish(run)
@@ -156,6 +180,8 @@ def _finish(run: Run) -> None:
         )
         return
     print_scores("\nTest accuracy", scores, run.parts.test)
+    if run.config.start_from:
+        _show_fine_tuning(run)
     put(f"Confusion matrix: {run.folder / CONFUSION}")
     if (path := _report(run, scores)) is not None:
         put(f"Report: {path}")
@@ -170,6 +196,19 @@ def _finish(run: Run) -> None:
         print(f"  {program()} train --recipe quick\n      trains in seconds, to about 99%")
     else:
         print(f"  {program()} train\n      trains a better network, in about two minutes for MNIST")
+
+
+def _show_fine_tuning(run: Run) -> None:
+    """Print what the first model reads, and how much of what it knew is kept."""
+    from digitnet.models.run_folder import SCORES, load_json
+
+    found = load_json(run.folder / SCORES)["fine_tuning"]
+    known, first = found["known"], Path(run.config.start_from).name
+    put(f"Before, {first} read {percent(found['before']['accuracy'])} of these digits correctly")
+    put(
+        f"Of {known['n']:,} held-out digits that {first} was made for: {percent(known['before'])} correct before, "
+        f"{percent(known['after'])} now"
+    )
 
 
 def _report(run: Run, scores: Scores) -> Path | None:

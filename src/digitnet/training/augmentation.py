@@ -7,13 +7,21 @@ handful of tensor operations for the whole batch.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
+
+from digitnet.core.errors import TrainingError
+from digitnet.core.text import reason
+from digitnet.training.config import is_own
 
 
 def gentle(x: Tensor, rng: Generator) -> Tensor:
@@ -218,3 +226,45 @@ AUGMENTS: dict[str, Callable[[Tensor, Generator], Tensor]] = {
     "transfer": transfer,
 }
 """The ways to write a batch anew, by the name that a recipe gives."""
+
+
+def named(name: str) -> Callable[[Tensor, Generator], Tensor]:
+    """Return an augmentation by its name in `AUGMENTS`, or a function of one's own, module:function, by importing it.
+
+    Raises TrainingError where there is no such function.
+    """
+    if not is_own(name):
+        return AUGMENTS[name]
+    module, _, function = name.partition(":")
+    with _current_folder():
+        try:
+            found = getattr(importlib.import_module(module), function, None)
+        except Exception as error:  # whatever a module of the user's raises
+            raise TrainingError(f"augment {name}: {module} cannot be imported ({reason(error)})") from error
+    if not callable(found):
+        raise TrainingError(f"augment {name}: {module} has no function {function}")
+    return _checked(name, found)
+
+
+def _checked(name: str, change: Callable[[Tensor, Generator], Tensor]) -> Callable[[Tensor, Generator], Tensor]:
+    def checked(x: Tensor, rng: Generator) -> Tensor:
+        try:
+            y = change(x, rng)
+        except Exception as error:
+            raise TrainingError(f"augment {name}: fails on images {tuple(x.shape)} ({reason(error)})") from error
+        if not isinstance(y, Tensor) or y.shape != x.shape or y.dtype != x.dtype:
+            given = f"{tuple(y.shape)} {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
+            raise TrainingError(f"augment {name}: gives {given} for {tuple(x.shape)} {x.dtype}; expected the same")
+        return y
+
+    return checked
+
+
+@contextlib.contextmanager
+def _current_folder() -> Iterator[None]:
+    """Let modules of the current folder be imported, as `python -m` does."""
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        yield
+    finally:
+        sys.path.pop(0)

@@ -22,6 +22,12 @@ OPTIMIZERS, PRECISIONS = ("adam", "muon"), ("auto", "float32", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
+def is_own(augment: str) -> bool:
+    """Return whether an augmentation is a function of the user's own, module:function."""
+    module, _, function = augment.partition(":")
+    return function.isidentifier() and all(part.isidentifier() for part in module.split("."))
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """All settings of a training; two runs with equal configurations give equal weights on a CPU."""
@@ -53,7 +59,14 @@ class TrainConfig:
     negatives: Annotated[float, "images that are not digits per batch, as a share of its digits, 0..1"] = 0.0
     lines: Annotated[int, "numbers composed for every epoch, for the model that reads whole numbers"] = 0
     pages: Annotated[int, "pages composed for every epoch, for the model that finds numbers on pages"] = 0
-    augment: Annotated[str, "the augmentation of every epoch"] = "none"
+    augment: Annotated[
+        str, "the augmentation of every epoch: none, gentle, lively, transfer, or your module:function"
+    ] = "none"
+    start_from: Annotated[str, "the model to fine-tune: strong, digitnet, or a run's folder"] = ""
+    frozen: Annotated[
+        float, "share of the epochs of a fine-tuning, the first ones, in which only the last layer learns"
+    ] = 0.0
+    known: Annotated[int, "digits of the first model's own training data that a fine-tuning mixes in"] = 0
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
@@ -68,8 +81,13 @@ class TrainConfig:
             raise TrainingError(f"model {self.model!r}: choose one of {', '.join(RECIPE_OF)}, or FILE.py:CLASS")
         if self.optimizer not in OPTIMIZERS:
             raise TrainingError(f"optimizer {self.optimizer!r}: choose adam or muon")
-        if self.augment not in AUGMENTATIONS:
-            raise TrainingError(f"augment {self.augment!r}: choose one of {', '.join(AUGMENTATIONS)}")
+        if self.augment not in AUGMENTATIONS and not is_own(self.augment):
+            choices = ", ".join(AUGMENTATIONS)
+            raise TrainingError(f"augment {self.augment!r}: choose one of {choices}, or module:function")
+        if self.start_from and self.composed:
+            raise TrainingError(f"recipe {self.recipe!r} trains {self.model}, which cannot be fine-tuned")
+        if not (math.isfinite(self.lr) and self.lr > 0):
+            raise TrainingError(f"learning rate {self.lr}: must be above 0")
         if self.precision not in PRECISIONS:
             raise TrainingError(f"precision {self.precision!r}: choose auto, float32 or bfloat16")
         if not 0 <= self.seed < 2**32:
@@ -155,6 +173,21 @@ RECIPES = {
     ),
 }
 """The recipes by name. How they were chosen, on validation digits alone, is told in docs/decisions.md."""
+
+FINETUNE = TrainConfig(
+    recipe="finetune",
+    passes=8,
+    batch_size=128,
+    optimizer="adam",
+    lr=1e-3,
+    warmup=0.1,
+    average=0.99,
+    augment="gentle",
+    frozen=0.25,
+    known=2_000,
+)
+"""The settings of a fine-tuning, to which `start_from` and the model's `model` are added."""
+
 DESCRIPTIONS = {
     "tutorial": "the tutorial's settings",
     "quick": "99% in seconds",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from digitnet.data.datasets import Splits, get, load, splits
 from digitnet.data.pages.compose import Composed
 from digitnet.data.synthesis.scribe import Written
 from digitnet.data.synthesis.strokes import hands
-from digitnet.training import line_sources, page_sources
+from digitnet.training import finetune, line_sources, page_sources
 from digitnet.training.config import TrainConfig
 from digitnet.training.line_sources import Sources
 from digitnet.training.page_sources import PageSources
@@ -33,7 +33,7 @@ class Dataset:
     parts: the data set's digits to train, validate and test on; `assemble` adds a recipe's digits of fonts and drawn
     hands to the ones to train on. letters: images that are no digit, for recipes with negatives. writers: what lines
     are written with, for recipes with lines. pages: what pages are composed with, for recipes with pages. data_dir: the
-    folder of named data sets.
+    folder of named data sets. known: held-out digits of what the first model of a fine-tuning was trained on.
     """
 
     parts: Splits
@@ -41,6 +41,7 @@ class Dataset:
     writers: Sources | None = None
     pages: PageSources | None = None
     data_dir: str | Path | None = None
+    known: Digits | None = None
 
     def valid_lines(self) -> list[Written]:
         """Return the lines that every epoch of a line reader is scored on."""
@@ -74,13 +75,17 @@ def assemble(config: TrainConfig, parts: Splits, data_dir: str | Path | None = N
         return Dataset(parts, writers=line_sources.learning(parts.train, data_dir), data_dir=data_dir)
     if config.pages:
         return Dataset(parts, pages=page_sources.learning(parts.train, data_dir), data_dir=data_dir)
+    if config.start_from:
+        learn = finetune.earlier(config.start_from, config.known, data_dir)
+        held_out = finetune.held_out(config.start_from, data_dir)
+        return Dataset(parts._replace(train=finetune.mixed(parts.train, learn)), data_dir=data_dir, known=held_out)
     train = [parts.train]
     if config.fonts:
         train += [load("fonts", "all", data_dir)] * config.fonts
     if config.hands:
         train.append(hands(config.hands))
     letters = _letters(data_dir) if config.negatives else None
-    return Dataset(parts._replace(train=_together(train)), letters, data_dir=data_dir)
+    return Dataset(parts._replace(train=finetune.together(train)), letters, data_dir=data_dir)
 
 
 def _letters(data_dir: str | Path | None) -> Digits:
@@ -89,13 +94,6 @@ def _letters(data_dir: str | Path | None) -> Digits:
     count = len(fonts.FONTS.hand)
     made = [fonts.letters(paths[:count]), fonts.letters(paths[count:], fonts.PRINTED_LETTERS)]
     return Digits(np.concatenate([each.images for each in made]))
-
-
-def _together(parts: Sequence[Digits]) -> Digits:
-    if len(parts) == 1:
-        return parts[0]
-    labels = [part.labels for part in parts if part.labels is not None]
-    return Digits(np.concatenate([part.images for part in parts]), np.concatenate(labels))
 
 
 def warn_of_few(name: str, digits: Digits) -> None:

@@ -33,7 +33,7 @@ from digitnet.models.page_model import PageModel
 from digitnet.models.page_network import PageNet
 from digitnet.models.run_folder import CONFIG, SCORES, load_json
 from digitnet.models.trained_on import IMAGES, MNIST_SHA256, ImageSet
-from digitnet.training import line_sources
+from digitnet.training import finetune, line_sources
 from digitnet.training.line_export import export_lines as export_lines
 from digitnet.training.onnx_file import copied, keep, opened, told_of, write_onnx
 from digitnet.training.page_export import export_page
@@ -163,6 +163,8 @@ def export_run(
         about["test"] = {name: scores[name] for name in ("accuracy", "n", "errors", "interval")}
     if config.get("lines"):
         return export_lines(network, line_sources.unseen(valid, data_dir).lines(), about, path)
+    if config.get("start_from"):  # one's own digits are few
+        valid = finetune.together([valid, finetune.held_out(config["start_from"], data_dir)])
     if (images := checkpoint.load_images(folder)) and config["data_sha256"] != MNIST_SHA256:
         about[IMAGES] = images.to_text()
     return export(network, valid, about, path)

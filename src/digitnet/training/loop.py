@@ -33,8 +33,8 @@ from digitnet.models.networks import MODELS, TorchClassifier, check_network, dev
 from digitnet.models.own_network import is_own
 from digitnet.models.run_folder import HISTORY, STATE, TRAINED_ON, WEIGHTS
 from digitnet.models.trained_on import ImageSet
-from digitnet.training import distributed
-from digitnet.training.augmentation import AUGMENTS
+from digitnet.training import distributed, finetune
+from digitnet.training.augmentation import named
 from digitnet.training.config import RECIPE_OF as RECIPE_OF
 from digitnet.training.config import RECIPES as RECIPES
 from digitnet.training.config import TrainConfig as TrainConfig
@@ -73,8 +73,11 @@ class Epoch:
 def new_network(config: TrainConfig, run: Path | None = None) -> nn.Module:
     """Return the configuration's network with the first weights of its seed; global random state is kept.
 
-    run: the run's folder, which has the code of a network of one's own. Raises ModelError where that cannot be made.
+    With `start_from` it has the weights of that model instead. run: the run's folder, which has the code of a network
+    of one's own. Raises ModelError where that cannot be made.
     """
+    if config.start_from:
+        return finetune.beginning(config.start_from).network
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return checkpoint.make_network(config.model, run)
@@ -118,13 +121,17 @@ def train(
     others = None if letters is None else to_input(torch.tensor(letters.images, device=device))
 
     def learn(training: TrainingState, number: int) -> tuple[float, float]:
-        return one_epoch(training, images, labels, others, config, number)
+        with finetune.held_still(network, config, number):
+            return one_epoch(training, images, labels, others, config, number)
 
     def judge(network: nn.Module) -> Scores:
         return evaluate(TorchClassifier(network), valid)
 
     if distributed.rank() == 0:
-        write_atomic(out / TRAINED_ON, ImageSet.of(digits.images, valid.images).packed())
+        learnt = ImageSet.of(digits.images, valid.images)
+        if config.start_from and (before := finetune.beginning(config.start_from).images):
+            learnt |= before
+        write_atomic(out / TRAINED_ON, learnt.packed())
     yield from epochs(network, config, out, len(digits), learn, judge, resume)
 
 
@@ -235,13 +242,14 @@ def one_epoch(
     steps = math.ceil(len(images) / config.batch_size)
     step, lr = (number - 1) * steps, 0.0
     total_loss = torch.zeros((), device=images.device)
+    augment = named(config.augment)
     for rows in torch.split(order, config.batch_size):
         lr = training.set_rate(config, step / (steps * config.epochs))
         x, y = to_input(images[rows]), labels[rows]
         if config.negatives and letters is not None:
             others = negatives(x, letters, int(config.negatives * len(x)), rng)
             x, y = torch.cat([x, others]), F.pad(y, (0, len(others)), value=NO_DIGIT)
-        x, y, weight = distributed.own_rows(AUGMENTS[config.augment](x, rng), y)
+        x, y, weight = distributed.own_rows(augment(x, rng), y)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             logits = training.network(x.to(dtype_of(training.network))).float()
         if config.negatives:
@@ -334,6 +342,8 @@ def resolve(config: TrainConfig) -> TrainConfig:
     processes = distributed.size()
     if processes > 1 and config.composed:
         raise TrainingError(f"recipe {config.recipe!r} composes its numbers in one process; run without torchrun")
+    if processes > 1 and config.start_from:
+        raise TrainingError("fine-tuning runs in one process; run without torchrun")
     if processes > 1 and config.batch_size < 2 * processes:
         raise TrainingError(f"batch size {config.batch_size} for {processes} processes: choose {2 * processes} or more")
     device = select_device(config.device)

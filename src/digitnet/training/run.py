@@ -32,12 +32,15 @@ from digitnet.evaluation.scoring import Evaluation, files_of, picture, summary, 
 from digitnet.models import checkpoint
 from digitnet.models.loading import Model
 from digitnet.models.networks import TorchClassifier, check_network
+from digitnet.models.onnx_models import built_in
 from digitnet.models.own_network import SOURCE, is_own, source, split
-from digitnet.models.run_folder import CONFIG, CONFUSION, ERRORS, HISTORY, SCORES, load_json, save_json
+from digitnet.models.run_folder import CONFIG, CONFUSION, ERRORS, HISTORY, SCORES, WEIGHTS, load_json, save_json
 from digitnet.models.trust import trust
 from digitnet.training import distributed
-from digitnet.training.config import TrainConfig, with_epochs
+from digitnet.training.augmentation import named
+from digitnet.training.config import AUGMENTATIONS, TrainConfig, with_epochs
 from digitnet.training.dataset import Dataset, assemble, own_parts, warn_of_few
+from digitnet.training.finetune import beginning, better
 from digitnet.training.folder import alone, mark_finished, new_folder, require_unfinished
 from digitnet.training.line_loop import evaluate_lines, train_lines
 from digitnet.training.loop import Epoch, new_network, resolve, train
@@ -145,11 +148,36 @@ class Run:
         return scores
 
     def _score(self) -> Scores:
+        more = self._decide() if self.dataset.known is not None else {}
         scores = replace(evaluate(self._classifier(), self.parts.test), index=self.parts.test_rows)
         picture(scores, self.folder / CONFUSION, self.folder.name, self.config.data)
         save_errors(scores, self.parts.test, self.folder / ERRORS)
-        save_json(self.folder / SCORES, summary(scores, self.parts.test))
+        save_json(self.folder / SCORES, summary(scores, self.parts.test) | more)
         return scores
+
+    def _decide(self) -> dict[str, Any]:
+        """Keep the first model's weights unless held-out digits are read better; return what both read."""
+        known = self.dataset.known
+        assert known is not None  # noqa: S101 of a fine-tuning
+        before, after = beginning(self.config.start_from).network, checkpoint.load_network(self.folder)
+        kept = better(after, before, self.parts.valid, known)
+        if not kept:
+            log.warning(
+                "%s: fine-tuning did not improve the held-out digits; the weights of %s are kept",
+                self.folder,
+                self.config.start_from,
+            )
+            checkpoint.save_network(self.folder / WEIGHTS, before, self.config.model)
+            after = before
+        first, earlier = (evaluate(TorchClassifier(before), digits) for digits in (self.parts.test, known))
+        now = evaluate(TorchClassifier(after), known)
+        return {
+            "fine_tuning": {
+                "kept": kept,
+                "before": {"accuracy": first.accuracy, "n": first.n},
+                "known": {"before": earlier.accuracy, "after": now.accuracy, "n": now.n},
+            }
+        }
 
     def _classifier(self) -> TorchClassifier:
         return TorchClassifier(checkpoint.load_network(self.folder), checkpoint.load_images(self.folder))
@@ -199,7 +227,12 @@ def start(
             f"{config.data}: recipe {config.recipe} trains on the whole data set, so no test data is left; "
             "choose other data or another recipe"
         )
-    if is_own(config.model):
+    named(config.augment)
+    if config.start_from:
+        first = config.start_from
+        first = first if first in built_in() else str(Path(first).expanduser().absolute())
+        config = replace(config, start_from=first, model=beginning(first).model)
+    elif is_own(config.model):
         path, inside = split(config.model)
         config = replace(config, model=f"{path.absolute()}:{inside}")
         check_network(new_network(config))
@@ -220,7 +253,8 @@ def _new_folder(out: Path | None, config: TrainConfig, about: Mapping[str, Any])
     """Make a run's folder, with a copy of a network's code that the user has named, and trusts therefore."""
     folder = new_folder(out, config.recipe, about)
     if is_own(config.model):
-        write_atomic(folder / SOURCE, source(split(config.model)[0]))
+        code = Path(config.start_from) / SOURCE if config.start_from else split(config.model)[0]
+        write_atomic(folder / SOURCE, source(code))
         trust(folder / SOURCE)
     return folder
 
@@ -230,10 +264,17 @@ def _anywhere(data: str) -> str:
     return data if data in DATASETS else str(Path(data).expanduser().absolute())
 
 
-def reopen(folder: Path, device: str | None = None, data_dir: str | Path | None = None, data: str | None = None) -> Run:
+def reopen(
+    folder: Path,
+    device: str | None = None,
+    data_dir: str | Path | None = None,
+    data: str | None = None,
+    augment: str | None = None,
+) -> Run:
     """Open an unfinished run to resume it, optionally on another device.
 
-    data: the present path of the run's digits, if they have moved; the configuration is updated.
+    data: the present path of the run's digits, if they have moved; the configuration is updated. augment: that of the
+    run, which must be given where it is a function of your own: only code that you name is run.
     Raises ModelError if `folder` is not a run, TrainingError if it is finished or its data has changed.
     """
     require_unfinished(folder)
@@ -243,6 +284,10 @@ def reopen(folder: Path, device: str | None = None, data_dir: str | Path | None 
         config = TrainConfig(**{name: value for name, value in saved.items() if name in names})
     except TypeError as error:
         raise TrainingError(f"{folder / CONFIG}: not a run's configuration ({error})") from error
+    if config.augment not in (*AUGMENTATIONS, augment):
+        raise TrainingError(f"{folder}: was trained with --augment {config.augment}, which is code; give it again")
+    if augment not in (None, config.augment):
+        raise TrainingError(f"--resume uses the settings of {folder}; omit --augment {augment}")
     config = resolve(replace(config, device=device or config.device, data=_anywhere(data or config.data)))
     parts = splits(config.data, data_dir)
     if saved.get("data_sha256") != parts.sha256:
