@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers import draw_digits
 
-from digitnet import DataError, ModelError, TrainingError, classifier
+from digitnet import DataError, Digits, ModelError, TrainingError, classifier
 from digitnet.data.synthesis.strokes import hands
 from digitnet.models.checkpoint import load_images, load_network
 from digitnet.models.networks import DigitNet, StrongNet, TorchClassifier, logits_of
@@ -117,16 +117,34 @@ def test_weights_that_held_out_digits_do_not_favour_are_dropped(config, first, m
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_own_and_known_digits_count_the_same(drawn):
-    """Ten own digits that are read worse weigh more than a hundred known ones that are read a little better."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        one, other = DigitNet(), DigitNet()
-    few, many = drawn[:10], drawn[100:200]
-    gain = sum(finetune.loss(one, digits) - finetune.loss(other, digits) for digits in (few, many))
-    assert better(one, other, few, many) == (gain < 0)
-    assert better(other, one, few, many) == (gain > 0)
-    assert not better(one, one, few, many)
+class Fixed(torch.nn.Module):
+    """Gives the digit that the top left pixel codes, with a confidence; of some digits the next one."""
+
+    def __init__(self, sure, wrong=()):
+        super().__init__()
+        self.sure, self.wrong = sure, wrong
+
+    def forward(self, x):
+        digits = (x[:, 0, 0, 0] * 255).round().long() // 20
+        off = sum((digits == digit).long() for digit in self.wrong) if self.wrong else 0
+        return torch.nn.functional.one_hot((digits + off) % 10, 10).float() * self.sure
+
+
+def coded(labels):
+    images = np.zeros((len(labels), 28, 28), np.uint8)
+    images[:, 0, 0] = np.array(labels) * 20
+    return Digits(images, np.array(labels))
+
+
+def test_own_and_known_digits_count_the_same_and_confidence_does_not():
+    own, known = coded([3, 4] * 5), coded(list(range(10)) * 20)
+    assert better(Fixed(9, wrong=[3]), Fixed(9, wrong=[3, 4]), own, known)
+    assert better(Fixed(9, wrong=[5]), Fixed(9, wrong=[3]), own, known)
+    assert not better(Fixed(9, wrong=[3]), Fixed(9, wrong=[5]), own, known)
+    assert finetune.loss(Fixed(4, wrong=[5]), own, known) == pytest.approx(
+        finetune.loss(Fixed(8, wrong=[5]), own, known), abs=2e-3
+    )
+    assert not better(Fixed(9), Fixed(9), own, known)
 
 
 def test_an_exported_fine_tuned_run_answers_as_its_weights(config, tmp_path):

@@ -168,12 +168,17 @@ def held_still(network: nn.Module, config: TrainConfig, number: int) -> Iterator
             weight.requires_grad_(True)
 
 
-def loss(network: nn.Module, digits: Digits) -> float:
-    """Return a network's mean cross entropy on labelled digits."""
-    labels = torch.tensor(np.asarray(digits.labels)).long()
-    return float(F.cross_entropy(logits_of(network, digits.images), labels))
+def loss(network: nn.Module, *parts: Digits) -> float:
+    """Return a network's cross entropy, the mean over parts of labelled digits, however many digits each has.
+
+    The logits are divided by the temperature that suits them best, as `digitnet export` does: too much or too little
+    confidence everywhere does not count.
+    """
+    scored = [(logits_of(network, part.images), torch.tensor(np.asarray(part.labels)).long()) for part in parts]
+    temperatures = torch.linspace(-1.6, 1.6, 65).exp().tolist()
+    return min(sum(float(F.cross_entropy(x / t, y)) for x, y in scored) for t in temperatures) / len(parts)
 
 
 def better(tuned: nn.Module, before: nn.Module, own: Digits, known: Digits) -> bool:
-    """Return whether a tuned network reads held-out digits better: one's own and known ones count the same."""
-    return sum(loss(tuned, digits) - loss(before, digits) for digits in (own, known)) < 0
+    """Return whether a tuned network reads held-out digits better; one's own and the known ones count the same."""
+    return loss(tuned, own, known) < loss(before, own, known)
