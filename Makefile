@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test test-fast lint docs sbom coverage torture clean
+.PHONY: train test test-fast lint docs notebooks sbom coverage torture clean
 
 train: .venv/train.stamp  ## get MNIST, train DigitNet with the best recipe, evaluate it
 	$(BIN)/digitnet train
@@ -19,6 +19,9 @@ lint: .venv/dev.stamp
 
 docs: .venv/dev.stamp  ## the documentation as a web site, in site/
 	$(BIN)/mkdocs build --strict --quiet
+
+notebooks: .venv/dev.stamp  ## execute the lessons in docs/learn, and keep what they print
+	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False docs/learn/*.ipynb
 
 sbom: .venv/bin/python  ## the packages digitnet was tested with, as a CycloneDX bill of materials
 	test -x .venv/sbom/bin/cyclonedx-py || { $(BIN)/python -m venv .venv/sbom && .venv/sbom/bin/pip install -q cyclonedx-bom==7.5.0; }

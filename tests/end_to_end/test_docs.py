@@ -22,8 +22,8 @@ def site(tmp_path_factory):
 
 def test_every_page_of_the_documentation_is_on_the_site_and_in_its_menu(site):
     menu = (site / "index.html").read_text()
-    for page in (ROOT / "docs").glob("*.md"):
-        html = page.with_suffix(".html").name
+    for page in [*(ROOT / "docs").rglob("*.md"), *(ROOT / "docs/learn").glob("*.ipynb")]:
+        html = page.relative_to(ROOT / "docs").with_suffix(".html").as_posix()
         assert (site / html).is_file()
         assert f'href="{html}"' in menu or html == "index.html"
 
@@ -38,7 +38,7 @@ def test_every_public_name_is_explained(site):
 
 
 def test_the_site_loads_nothing_from_elsewhere(site):
-    for page in site.glob("*.html"):
+    for page in site.rglob("*.html"):
         loaded = re.findall(r'<(?:script|img|link|iframe)[^>]*(?:src|href)="([^"]+)"', page.read_text())
         assert loaded
         assert not [address for address in loaded if "//" in address], page.name

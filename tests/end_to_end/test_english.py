@@ -31,7 +31,8 @@ FOREIGN = re.compile("|".join(PHRASES), re.IGNORECASE)
 
 PAGES = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.ipynb")),
 ]
 SOURCES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent.name != "pages"]
 KEYS = {"learnt from"}
