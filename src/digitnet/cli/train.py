@@ -80,8 +80,10 @@ def train(
     --data my-digits/.
     """
     from digitnet.training.distributed import joined
+    from digitnet.training.memory import keep_freed
     from digitnet.training.run import reopen, start
 
+    keep_freed()
     asked: dict[str, Any] = {"data": data, "epochs": epochs, "batch_size": batch_size, "seed": seed}
     asked |= {"lr": lr, "optimizer": optimizer, "augment": augment, "start_from": start_from}
     asked = {name: value for name, value in asked.items() if value is not None}
