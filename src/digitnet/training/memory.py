@@ -17,8 +17,8 @@ def keep_freed() -> bool:
     """Let this process keep the memory that it frees; return whether that was possible and not set otherwise.
 
     By default glibc gives large pieces, such as a layer's activations, back to the system and gets them again at every
-    step: with page faults, which cost 15% to 40% of the time of a small network. The results stay the same. Only glibc has
-    this setting.
+    step: with page faults, which cost 15% to 40% of the time of a small network. The results stay the same. Only glibc
+    has this setting.
     """
     if any(name in os.environ for name in VARIABLES):
         return False
