@@ -123,6 +123,7 @@ HEAVY = {
         ["predict"],
         ["compose"],
         ["form"],
+        ["review"],
         ["serve"],
         ["report"],
         ["audit"],

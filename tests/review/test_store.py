@@ -9,9 +9,9 @@ import pytest
 
 from digitnet.core.errors import DataError
 from digitnet.forms.examples import example
-from digitnet.review.database import AwayError, Database
-from digitnet.review.records import Policy, StoredField, StoredSheet
-from digitnet.review.store import Decided, Store
+from digitnet.review.database import Database
+from digitnet.review.records import AwayError, DecidedError, Policy, StoredField, StoredSheet
+from digitnet.review.store import Store
 
 SQUARE = [(10.0, 10.0), (40.0, 10.0), (40.0, 20.0), (10.0, 20.0)]
 
@@ -135,7 +135,7 @@ def test_a_decision_is_kept_with_who_and_when_and_once_a_key(store, clock):
     assert store.next("amara") == []
     progress = store.progress("amara")
     assert (progress.open, progress.done, progress.mine, progress.last, progress.pace) == (0, 1, 1, "k1", 0.8)
-    with pytest.raises(Decided):
+    with pytest.raises(DecidedError):
         store.decide("ben", task.field, "12", "read", key="k2")
 
 

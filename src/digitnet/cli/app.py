@@ -27,6 +27,7 @@ COMMANDS = {
     "compose": "compose:compose",
     "serve": "serve:serve",
     "report": "report:report",
+    "review": "review:review",
     "audit": "audit:audit",
     "benchmark": "benchmark:benchmark",
     "evaluate": "evaluate:evaluate",

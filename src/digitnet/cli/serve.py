@@ -66,7 +66,7 @@ def serve(
         print(f"Open http://{shown}:{listening.getsockname()[1]} (stop with Ctrl+C)", flush=True, file=out)
 
     settings = Settings(model, report, token, hosts, access_log=access_log, line=line)
-    run(settings, partial(_listen, host, port), opened, workers)
+    run(settings, partial(listen, host, port), opened, workers)
 
 
 def _is_local(host: str) -> bool:
@@ -76,7 +76,7 @@ def _is_local(host: str) -> bool:
         return host == "localhost"
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens. Raises DataError where that address cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)

@@ -59,7 +59,8 @@ class Answer:
     text: the value: digits, a decimal, a date or time as ISO 8601 has them, "1" or "0" of a mark, the option of a
     choice; "" unless `status` is "read". confidence: that `text` is right, or that nothing is there, 0..1. status: of
     `STATUSES`. name: of the value, where the template lists names. seen: what the image alone says, where rules or
-    relations changed it. alternatives: other values it may have, the most probable first; only where it is doubtful.
+    relations changed it. alternatives: other values it may have, the most probable first; if asked for.
+    by: the person who decided the value, where one did.
     """
 
     text: str
@@ -69,6 +70,7 @@ class Answer:
     name: str | None = None
     seen: str | None = None
     alternatives: tuple[str, ...] = ()
+    by: str | None = None
 
 
 def answer(

@@ -43,7 +43,7 @@ def contents(template: Template, rng: np.random.Generator) -> dict[str, str]:
             if relation.target is not None and relation.target not in empty:
                 values[relation.target] = relation.solved(values)
                 texts[relation.target] = _written(fields[relation.target], values[relation.target])
-        kept = all(_allowed(field, texts[field.name]) for field in template.fields)
+        kept = all(allowed(field, texts[field.name]) for field in template.fields)
         if kept and all(relation.holds(values) for relation in relations):
             return texts
     raise DataError(f"form {template.name}: found no contents that satisfy its relations; check them")
@@ -99,7 +99,8 @@ def _written(field: Field, value: Fraction | None) -> str:
     return str(int(value))
 
 
-def _allowed(field: Field, text: str) -> bool:
+def allowed(field: Field, text: str) -> bool:
+    """Return whether a text as it is written keeps the rules of a field; nothing does."""
     rules = field.rules()
     if rules is not None and rules.kind is None:
         text = re.sub("[^0-9]", "", text)

@@ -26,8 +26,8 @@ from digitnet.forms.template import Field, Template, load_all
 from digitnet.imaging import pages
 from digitnet.reading.reader import Reader
 
-SURE, ALTERNATIVES = 0.99, 5
-"""Confidence below which the other values of a number are listed, and how many at most."""
+ALTERNATIVES = 5
+"""Other values of a number that are listed, at most."""
 
 STATUSES = ("read", "partial", "blank", "refused")
 """What became of a sheet: all of it was read; a corner is not seen; nothing is filled in; it is not read at all."""
@@ -81,8 +81,11 @@ class FormReader:
                 )
         self._registrar = Registrar(self.templates, references)
 
-    def read_page(self, page: NDArray[np.uint8]) -> Sheet:
-        """Read a page (h, w) uint8, 0 black .. 255 white."""
+    def read_page(self, page: NDArray[np.uint8], alternatives: bool = False) -> Sheet:
+        """Read a page (h, w) uint8, 0 black .. 255 white.
+
+        alternatives: whether to list those of numbers; this takes half as long again.
+        """
         place = self._registrar.register(page)
         if isinstance(place, Refused):
             return Sheet("refused", None, 0, {}, (f"{REASONS[place.code]}: {place.note}",), place.code)
@@ -104,7 +107,7 @@ class FormReader:
 
         answers, broken = agreed(answers, template.bounds(), options)
         for name, its in answers.items():
-            others = [one.text for one in options(name) if one.text != its.text] if its.confidence < SURE else []
+            others = [one.text for one in options(name) if one.text != its.text] if alternatives else []
             answers[name] = replace(its, name=named(fields[name], its.text), alternatives=tuple(others[:ALTERNATIVES]))
         return _sheet(place, answers, broken)
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +34,16 @@ Row = Mapping[str, Any]
 Write = Callable[[Done[Sheet]], None]
 
 
-def columns(templates: Sequence[Template]) -> dict[str, type]:
+def columns(templates: Sequence[Template], reviewed: bool = False) -> dict[str, type]:
     """Return the columns of the table and their types: those of a field are its value, name, confidence and status.
 
-    Raises DataError where two have the same name.
+    reviewed: whether the people who decided fields have columns, too. Raises DataError where two have the same name.
     """
     found: dict[str, type] = {name: int if name in ("page", "turned") else str for name in HEAD}
     for template in templates:
         its: dict[str, type] = {}
         for field in template.fields:
-            for name, kind in _columns(field).items():
+            for name, kind in _columns(field, reviewed).items():
                 if name in its or name in HEAD:
                     raise DataError(f"form {template.name}: field {field.name!r}: {name} is another column; rename it")
                 its[name] = kind
@@ -51,9 +51,10 @@ def columns(templates: Sequence[Template]) -> dict[str, type]:
     return found
 
 
-def _columns(field: Field) -> dict[str, type]:
+def _columns(field: Field, reviewed: bool) -> dict[str, type]:
     name = {f"{field.name}_name": str} if field.values else {}
-    return {field.name: str, **name, f"{field.name}_confidence": float, f"{field.name}_status": str}
+    by = {f"{field.name}_by": str} if reviewed else {}
+    return {field.name: str, **name, f"{field.name}_confidence": float, f"{field.name}_status": str, **by}
 
 
 def format_of(out: Path | None) -> str:
@@ -77,19 +78,21 @@ def row(done: Done[Sheet]) -> dict[str, Any]:
             plain[f"{name}_name"] = answer.name
         plain[f"{name}_confidence"] = round(answer.confidence, 4)
         plain[f"{name}_status"] = answer.status
+        if answer.by is not None:
+            plain[f"{name}_by"] = answer.by
     return plain
 
 
 @contextmanager
-def writer(out: Path | None, templates: Sequence[Template]) -> Iterator[Write]:
-    """Give the function that adds a sheet to a table: a file, or CSV to standard output.
+def writer(out: Path | None, templates: Sequence[Template], reviewed: bool = False) -> Iterator[Write]:
+    """Give the function that adds a sheet to a table: a file, or CSV to standard output. reviewed: as for `columns`.
 
     CSV and lines of JSON are added to as sheets come, Parquet and Excel files appear at the end. Text that a
     spreadsheet would take for a formula is kept as text. Raises DataError where the file cannot be written.
     """
     form = format_of(out)
     try:
-        with _opened(out, form, templates) as write:
+        with _opened(out, form, columns(templates, reviewed), _fields(templates)) as write:
             yield write
     except OSError as error:
         if out is None:
@@ -97,15 +100,22 @@ def writer(out: Path | None, templates: Sequence[Template]) -> Iterator[Write]:
         raise DataError(f"{out}: cannot be written ({error.strerror}); free space, or choose another --out") from error
 
 
-def _opened(out: Path | None, form: str, templates: Sequence[Template]) -> AbstractContextManager[Write]:
+def _opened(
+    out: Path | None, form: str, kinds: Mapping[str, type], fields: Mapping[str, Field]
+) -> AbstractContextManager[Write]:
     if out is None or form == "csv":
-        return _csv(out, templates)
-    return {"jsonl": _jsonl, "parquet": _parquet, "xlsx": _xlsx}[form](out, templates)
+        return _csv(out, list(kinds))
+    if form == "jsonl":
+        return _jsonl(out)
+    return _parquet(out, kinds) if form == "parquet" else _xlsx(out, list(kinds), fields)
+
+
+def _fields(templates: Sequence[Template]) -> dict[str, Field]:
+    return {field.name: field for template in templates for field in template.fields}
 
 
 @contextmanager
-def _csv(out: Path | None, templates: Sequence[Template]) -> Iterator[Write]:
-    names = list(columns(templates))
+def _csv(out: Path | None, names: Sequence[str]) -> Iterator[Write]:
     with _stream(out) as stream:
         rows = csv.writer(stream, lineterminator="\n")
         if out is None or not stream.tell():
@@ -120,8 +130,7 @@ def _csv(out: Path | None, templates: Sequence[Template]) -> Iterator[Write]:
 
 
 @contextmanager
-def _jsonl(out: Path, templates: Sequence[Template]) -> Iterator[Write]:
-    columns(templates)
+def _jsonl(out: Path) -> Iterator[Write]:
     with _stream(out) as stream:
 
         def write(done: Done[Sheet]) -> None:
@@ -143,12 +152,12 @@ def _stream(out: Path | None) -> Iterator[Any]:
 
 
 @contextmanager
-def _parquet(out: Path, templates: Sequence[Template]) -> Iterator[Write]:
+def _parquet(out: Path, columns: Mapping[str, type]) -> Iterator[Write]:
     import pyarrow as pa
     from pyarrow import parquet
 
     kinds = {int: pa.int32(), float: pa.float32(), str: pa.string()}
-    schema = pa.schema([(name, kinds[kind]) for name, kind in columns(templates).items()])
+    schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
     rows: list[Row] = []
     with _whole(out) as part, parquet.ParquetWriter(part, schema) as file:
 
@@ -166,15 +175,13 @@ def _parquet(out: Path, templates: Sequence[Template]) -> Iterator[Write]:
 
 
 @contextmanager
-def _xlsx(out: Path, templates: Sequence[Template]) -> Iterator[Write]:
+def _xlsx(out: Path, names: Sequence[str], fields: Mapping[str, Field]) -> Iterator[Write]:
     from openpyxl import Workbook
     from openpyxl.cell import WriteOnlyCell
 
-    fields = {field.name: field for template in templates for field in template.fields}
-    names = list(columns(templates))
     book = Workbook(write_only=True)
     page = book.create_sheet("sheets")
-    page.append(names)
+    page.append(list(names))
 
     def written(name: str, value: Any) -> Any:
         value = _number(fields[name], value) if name in fields else value
@@ -197,9 +204,12 @@ def _number(field: Field, text: Any) -> Any:
     """Return a value as Excel should have it: amounts as numbers, dates as dates, numbers that are names as text."""
     if not text:
         return text
-    if field.kind in ("integer", "decimal") or (field.kind in ("digits", "comb") and field.range):
-        return Decimal(text)
-    return date.fromisoformat(text) if field.kind == "date" else text
+    try:
+        if field.kind in ("integer", "decimal") or (field.kind in ("digits", "comb") and field.range):
+            return Decimal(text)
+        return date.fromisoformat(text) if field.kind == "date" else text
+    except (ValueError, InvalidOperation):  # a person insisted on it
+        return text
 
 
 def _utf8(value: Any) -> Any:

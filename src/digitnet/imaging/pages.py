@@ -122,9 +122,18 @@ def pages(source: Source, name: str | None = None, limits: PageLimits = LIMITS) 
             yield read(number)
 
 
-def page(source: Source, name: str | None = None, limits: PageLimits = LIMITS) -> NDArray[np.uint8]:
-    """Return the only page of a source as `pages` would; raises ImageError where there are several, too."""
+def page(
+    source: Source, name: str | None = None, limits: PageLimits = LIMITS, number: int | None = None
+) -> NDArray[np.uint8]:
+    """Return a page of a source as `pages` would, by its number from 1; raises ImageError where there is none, too.
+
+    Without a number it is the only page: then several are an ImageError.
+    """
     with _open(source, name, limits) as (count, read):
+        if number is not None:
+            if not 1 <= number <= count:
+                raise ImageError(f"{_shown(source, name)}: has {count} pages, and page {number} is not one of them")
+            return read(number - 1)
         if count > 1:
             fact = f"has {count} pages; read them one by one with digitnet.Reader().read_pages"
             raise ImageError(f"{_shown(source, name)}: {fact}")

@@ -18,6 +18,7 @@ from sqlalchemy.exc import (
 
 from digitnet.core.errors import DataError
 from digitnet.core.text import printable, reason
+from digitnet.review.records import AwayError
 
 REVISION = "0001"
 """The migration that this version of digitnet works with."""
@@ -32,10 +33,6 @@ BUSY = 10
 """Seconds that a transaction waits for another one on SQLite."""
 
 Result = TypeVar("Result")
-
-
-class AwayError(DataError):
-    """The database of a job does not answer; what was not confirmed is not in it."""
 
 
 class Database:

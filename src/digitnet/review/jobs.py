@@ -34,7 +34,7 @@ class Filed:
 
 def read_page(forms: FormReader, page: NDArray[np.uint8], keep: bool) -> Filed:
     """Read a page (h, w) uint8 for a job. keep: whether its picture is kept."""
-    return Filed(forms.read_page(page), digest_of(page), _png(page) if keep else None)
+    return Filed(forms.read_page(page, alternatives=True), digest_of(page), _png(page) if keep else None)
 
 
 def _png(page: NDArray[np.uint8]) -> bytes:

@@ -5,6 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from digitnet.core.errors import DataError
+
+
+class AwayError(DataError):
+    """The database of a job does not answer; what was not confirmed is not in it."""
+
+
+class DecidedError(DataError):
+    """A field needs no decision of this clerk: it is settled, or the clerk has decided it already."""
+
+
 STATUSES = ("read", "empty", "unreadable")
 """What a person can decide: a value is written; nothing is; it cannot be read."""
 

@@ -22,7 +22,7 @@ from digitnet.core.errors import DataError
 from digitnet.forms.template import Template, parsed
 from digitnet.review import tables as t
 from digitnet.review.database import Database
-from digitnet.review.records import STATUSES, Policy, Progress, Source, StoredField, StoredSheet, Task
+from digitnet.review.records import STATUSES, DecidedError, Policy, Progress, Source, StoredField, StoredSheet, Task
 
 LEASE = 600
 """Seconds for which a field belongs to the clerk who got it."""
@@ -32,10 +32,6 @@ CHUNK = 200
 
 RECENT = 50
 """Decisions that a clerk's speed is measured on."""
-
-
-class Decided(DataError):  # noqa: N818 - not a failure: somebody was faster
-    """A field needs no decision of this clerk: it is settled, or the clerk has decided it already."""
 
 
 class Store:
@@ -184,8 +180,8 @@ class Store:
     def decide(self, clerk: str, field: int, text: str, status: str, *, key: str, seconds: float | None = None) -> None:
         """Keep what a clerk decided about a field; with a key that is known already, nothing.
 
-        text: the value, "" unless `status`, one of `STATUSES`, is "read". seconds: that it took. Raises Decided where
-        the field needs no decision of this clerk, DataError where there is no such field.
+        text: the value, "" unless `status`, one of `STATUSES`, is "read". seconds: that it took. Raises DecidedError
+        where the field needs no decision of this clerk, DataError where there is no such field.
         """
         if status not in STATUSES or (status == "read") != bool(text) or not text.isprintable():
             raise DataError(f"{text!r}: not a value of status {status!r}; expected one of {', '.join(STATUSES)}")
@@ -199,7 +195,7 @@ class Store:
                 raise DataError(f"{self.name}: no field {field}")
             before = _decisions(connection, field)
             if row.final_status is not None or clerk in {each.clerk for each in before}:
-                raise Decided(f"field {field} is decided already")
+                raise DecidedError(f"field {field} is decided already")
             plain = {"key": key, "field": field, "clerk": clerk, "at": self._clock(), "seconds": seconds}
             connection.execute(t.decision.insert().values(plain | {"text": text, "status": status, "undone": False}))
             _settle(connection, row, clerk)

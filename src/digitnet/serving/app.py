@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -26,6 +26,7 @@ from digitnet.core.text import nearest
 from digitnet.core.version import __version__
 from digitnet.reading.checksums import CHECKSUMS
 from digitnet.reading.kinds import KINDS, ORDERS
+from digitnet.review.records import AwayError, DecidedError
 from digitnet.serving.access_log import AccessLog, Entry
 from digitnet.serving.batching import BusyError, LateError
 from digitnet.serving.connection import GATE, Gate
@@ -34,8 +35,12 @@ from digitnet.serving.middleware import Guard
 from digitnet.serving.openapi import ROUTES, TAGS, describe
 from digitnet.serving.problems import ProblemError, answer, busy, problem
 from digitnet.serving.requests import Intake, kind
+from digitnet.serving.review import add_review
 from digitnet.serving.service import Asked, Service, Settings
 from digitnet.serving.shares import Shares
+
+if TYPE_CHECKING:
+    from digitnet.review.desk import Desk
 
 WEB = Path(__file__).parent / "web"
 """The page and what it loads."""
@@ -44,8 +49,8 @@ LARGE = 100_000
 """Bytes from which a body is parsed in a thread: nobody else is answered meanwhile on the event loop."""
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """Return the service as an ASGI application; opening the models takes about 0.2 s.
+def create_app(settings: Settings | None = None, desk: "Desk | None" = None) -> FastAPI:
+    """Return the service as an ASGI application; opening the models takes about 0.2 s. desk: of the job to review.
 
     Raises ModelError if a model does not exist, DataError if the report's folder contains no report.
     """
@@ -191,7 +196,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def metrics() -> Response:
         return Response(generate_latest(service.metrics.registry), media_type="text/plain; version=0.0.4")
 
-    _add_page(app)
+    if desk is not None:
+        add_review(app, desk, settings.clerk, intake)
+    _add_page(app, desk is not None)
     describe(app, service, settings.token is not None)
     return app
 
@@ -230,6 +237,10 @@ def _as_problem(error: Exception) -> ProblemError:
         case RequestValidationError():
             wrong = (f"{each['loc'][-1]}: {each['msg'][:1].lower()}{each['msg'][1:]}" for each in error.errors())
             return ProblemError(422, "; ".join(wrong))
+        case AwayError():
+            return ProblemError(503, str(error), {"Retry-After": "1"})
+        case DecidedError():
+            return ProblemError(409, str(error))
         case HTTPException(status_code=404):
             return ProblemError(404, "unknown address; /docs lists all addresses")
         case HTTPException(status_code=405):
@@ -240,10 +251,15 @@ def _as_problem(error: Exception) -> ProblemError:
             return ProblemError(422, str(error))
 
 
-def _add_page(app: FastAPI) -> None:
-    """Serve the folder `web` at /, from memory: it is small, and changes with the package alone."""
+def _add_page(app: FastAPI, review: bool) -> None:
+    """Serve the folder `web` at /, from memory: it is small, and changes with the package alone.
+
+    review: whether the page shows its Review view.
+    """
     for path in sorted(WEB.iterdir()):
         content = path.read_bytes()
+        if review and path.name == "index.html":
+            content = content.replace(b'<html lang="en">', b'<html lang="en" data-review>')
         media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()[:16]}"', "Cache-Control": "no-cache"}
 

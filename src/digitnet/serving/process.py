@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 import cv2
 import uvicorn
@@ -19,6 +20,9 @@ from digitnet.serving.app import create_app
 from digitnet.serving.connection import Connection
 from digitnet.serving.requests import Limits
 from digitnet.serving.service import Settings
+
+if TYPE_CHECKING:
+    from digitnet.review.desk import Desk
 
 GRACE = 30
 """Seconds that a stopping service gives to what it has accepted."""
@@ -35,14 +39,16 @@ def run(
     listen: Callable[[], socket.socket],
     opened: Callable[[socket.socket], object],
     workers: int = 1,
+    desk: Desk | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, and finish what was accepted by then.
 
     listen: gives the listening socket, once the models are open. opened: called with it once signals are handled.
-    workers: processes; each has its own models, threads and counts. Raises what `create_app` and `listen` do.
+    workers: processes; each has its own models, threads and counts. desk: of the job to review, with one process.
+    Raises what `create_app` and `listen` do.
     """
     with _hangups_held_back():
-        app = _alone(settings)  # what is wrong is said here once, and not by every process
+        app = _alone(settings, desk)  # what is wrong is said here once, and not by every process
     serve_app(app if workers == 1 else partial(_alone, settings), listen(), opened, workers)
 
 
@@ -143,12 +149,12 @@ def configure(app: FastAPI | Callable[[], FastAPI], workers: int = 1) -> uvicorn
     )
 
 
-def _alone(settings: Settings) -> FastAPI:
+def _alone(settings: Settings, desk: Desk | None = None) -> FastAPI:
     """Return the service for a process that does nothing else."""
     cv2.setNumThreads(1)  # pages are read side by side; threads within one would only get in each other's way
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # else it logs pieces of damaged forms
     _allow_files(settings.limits)
-    app = create_app(settings)
+    app = create_app(settings, desk)
     _on_hangup(app.state.reopen, lambda: signal.raise_signal(signal.SIGTERM))
     return app
 

@@ -55,6 +55,7 @@ class Settings:
     built-in name or an `.onnx` file. report: a run's folder.
     token: the token that requests must send, see `middleware.Guard`. hosts: accepted host names, None for any.
     threads: pages or batches processed at the same time, 0 for the number of cores. access_log: write an `AccessLog`.
+    clerk: who reviews a job and gives no other name.
     """
 
     model: str = DEFAULT
@@ -65,6 +66,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     access_log: bool = False
     line: str = LINE
+    clerk: str = "clerk"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-// The service, in four calls. Every failure becomes a Problem whose message can be shown as it is.
+// The service, call by call. Every failure becomes a Problem whose message can be shown as it is.
 
 const KEPT = "digitnet-token";
 const PATIENCE = 5; // times that a busy server is asked again, a second apart
@@ -32,7 +32,27 @@ export const models = () => ask("v1/models");
 /** The report of a trained model. */
 export const report = () => ask("v1/report");
 
-async function ask(path, { body, query = {}, signal } = {}) {
+/** How far the job is; which fields a clerk is to look at; what the clerk decided, or takes back. */
+export const overview = () => ask("v1/review");
+export const next = (plain) => ask("v1/review/next", { body: json(plain) });
+export const decide = (plain) => ask("v1/review/decide", { body: json(plain) });
+export const undo = (plain) => ask("v1/review/undo", { body: json(plain) });
+
+/** The pictures of a field: its page as a bitmap, the scale of that, and the address of the field alone. */
+export async function picture(field) {
+  const [page, its] = await Promise.all(["page", "field"].map((what) => answered(`v1/review/fields/${field}/${what}`)));
+  return {
+    page: await createImageBitmap(await page.blob()),
+    scale: Number(page.headers.get("x-scale")),
+    field: URL.createObjectURL(await its.blob()),
+  };
+}
+
+const json = (plain) => new Blob([JSON.stringify(plain)], { type: "application/json" });
+
+const ask = async (...asked) => (await answered(...asked)).json();
+
+async function answered(path, { body, query = {}, signal } = {}) {
   const asked = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== "" && value !== false));
   const url = `${path}${asked.size ? `?${asked}` : ""}`;
   let response = await send(url, body, signal);
@@ -46,7 +66,7 @@ async function ask(path, { body, query = {}, signal } = {}) {
     response = await send(url, body, signal);
   }
   if (!response.ok) throw await problem(response);
-  return response.json();
+  return response;
 }
 
 async function send(url, body, signal) {
@@ -57,7 +77,7 @@ async function send(url, body, signal) {
     return await fetch(url, { method: body ? "POST" : "GET", body, headers, signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem("The server does not respond. Is digitnet serve still running? Nothing is lost; try again.");
+    throw new Problem("The server does not respond. Is digitnet still running? Nothing is lost; try again.");
   }
 }
 

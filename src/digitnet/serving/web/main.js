@@ -3,9 +3,13 @@
 import { startDraw } from "./draw.js";
 import { startRead, take } from "./read.js";
 import { startReport } from "./report.js";
+import { startReview } from "./review.js";
 
-const tabs = [...document.querySelectorAll("[role=tab]")];
-const start = { draw: startDraw, read: startRead, report: startReport };
+const reviewing = "review" in document.documentElement.dataset; // digitnet review has a job open
+document.getElementById("tab-review").hidden = !reviewing;
+document.getElementById("kept").hidden = reviewing;
+const tabs = [...document.querySelectorAll("[role=tab]:not([hidden])")];
+const start = { draw: startDraw, read: startRead, report: startReport, review: startReview };
 
 function show(tab, focus = false) {
   for (const each of tabs) {
@@ -31,7 +35,7 @@ tabs.forEach((tab, place) => {
   });
 });
 addEventListener("hashchange", () => named() && show(named()));
-show(named() ?? tabs[0]);
+show(named() ?? (reviewing ? document.getElementById("tab-review") : tabs[0]));
 
 // A picture may be dropped or pasted anywhere; a miss must not make the browser leave the page.
 addEventListener("dragover", (event) => event.preventDefault());
@@ -43,7 +47,7 @@ addEventListener("paste", (event) => give(event.clipboardData.files));
 
 function give(files) {
   if (!files.length) return;
-  show(tabs[1]);
+  show(document.getElementById("tab-read"));
   take(files);
 }
 
