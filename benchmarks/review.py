@@ -125,7 +125,7 @@ def keystrokes(folder: Path) -> bool:
         for sheet, field in ((sheet, field) for sheet in store.sheets() for field in sheet.fields)
         if field.final_status
     }
-    right = sum(_value(*its) == truth[place] for place, its in final.items())  # type: ignore[arg-type]
+    right = sum(_value(*its) == truth[place] for place, its in final.items())
     store.close()
     measured = f"{count / DOUBTFUL:.2f}; {right} of {DOUBTFUL} right then; {len(every)} fields"
     return row("review: keystrokes of a doubtful field", f"<= {KEYS}", measured, DOUBTFUL, count <= KEYS * DOUBTFUL)

@@ -186,9 +186,11 @@ def test_what_is_not_permitted_needs_enter_twice(page, store):
 def test_a_decision_reaches_a_server_that_was_killed_and_started_again_once(browser, store, tmp_path, environment):
     served = Served(str(tmp_path / "a.job"), environment)
     served.start()
-    with visited(browser, served.url) as page:
-        survive(page, served)
-    served.kill()
+    try:
+        with visited(browser, served.url) as page:
+            survive(page, served)
+    finally:
+        served.kill()
     assert finals(store) == {"a": "7", "b": "34", "c": None}
     assert store.progress("amara").mine == 2
 

@@ -90,7 +90,7 @@ def _permitted(field: Field | None, text: str, insists: bool) -> str:
         cuts = (4, 6) if field.order == "ymd" else (2, 4)
         text = f"{text[: cuts[0]]}.{text[cuts[0] : cuts[1]]}.{text[cuts[1] :]}"
     value, _ = meaning(field, text)
-    if value and allowed(field, text):
+    if value and not any(map(str.isalpha, text)) and allowed(field, text):
         return value
     if insists:
         return text

@@ -20,6 +20,10 @@ const pictures = new Map(); // of fields, by number: promises of {page, scale, f
 let clerk = null;
 let tasks = []; // in turn; the first is shown
 let skipped = [];
+let loading = null; // the request for more of them, while it is under way
+let settled = new Set(); // fields that are decided
+let decisions = 0; // and taken back: what was asked for before tells of an earlier state
+let away = false; // the server does not answer
 let last = null; // the key of the decision that can be taken back
 let began = 0;
 let insists = false;
@@ -58,7 +62,8 @@ async function rename(name) {
   clerk = name || null;
   if (clerk) localStorage.setItem(CLERK, clerk);
   else localStorage.removeItem(CLERK);
-  [tasks, skipped] = [[], []];
+  await loading;
+  [tasks, skipped, settled] = [[], [], new Set()];
   await fill();
   show();
 }
@@ -68,27 +73,40 @@ async function insist(call) {
   for (;;) {
     try {
       const answer = await call();
-      trouble("");
+      if (away) trouble("");
+      away = false;
       return answer;
     } catch (error) {
       if (!(error instanceof Problem) || ![0, 429, 503].includes(error.status)) throw error;
+      away = true;
       trouble(error.message);
       await new Promise((done) => setTimeout(done, PAUSE));
     }
   }
 }
 
-/** Hold some fields ahead, and fetch their pictures. */
+/** Hold some fields ahead, and fetch their pictures: while the clerk goes on, if one is there to be shown. */
 async function fill() {
-  const count = Math.min(AHEAD + skipped.length, 50);
+  if (tasks.length) return void load().catch((error) => trouble(error.message));
+  await load();
+  if (!tasks.length) await load(); // the first may have been asked for before the last decision
+}
+
+function load() {
+  loading ??= hold().finally(() => (loading = null));
+  return loading;
+}
+
+async function hold() {
+  const [count, began] = [Math.min(AHEAD + skipped.length, 50), decisions];
   const told = await insist(() => next({ clerk: me(), count }));
-  report(told);
-  const later = new Set(skipped);
-  const found = told.tasks.filter(({ field }) => !later.has(field));
+  if (began === decisions) report(told);
+  const open = told.tasks.filter(({ field }) => !settled.has(field));
+  const found = open.filter(({ field }) => !skipped.includes(field));
   if (!found.length) skipped = [];
+  const every = found.length ? found : open;
   const here = tasks.length ? tasks[0].field : null;
-  const every = found.length ? found : told.tasks;
-  tasks = [...every.filter(({ field }) => field === here), ...every.filter(({ field }) => field !== here)];
+  tasks = [...tasks.slice(0, 1), ...every.filter(({ field }) => field !== here)];
   for (const number of pictures.keys()) if (!tasks.some(({ field }) => field === number)) forget(number);
   for (const task of tasks) look(task);
 }
@@ -123,6 +141,7 @@ function report({ progress, estimate, job, clerk: asked }) {
 function show() {
   const [task] = tasks;
   insists = false;
+  if (!away) trouble("");
   $("review-desk").hidden = !task;
   $("review-done").hidden = Boolean(task);
   if (!task) {
@@ -225,9 +244,7 @@ const empty = () => tasks.length && settle("", "empty");
 async function skip() {
   if (!tasks.length) return;
   skipped.push(tasks[0].field);
-  tasks = tasks.slice(1);
-  await fill();
-  show();
+  await following();
 }
 
 /** Decide the field that is shown; the next one is shown once the decision is saved. */
@@ -238,16 +255,21 @@ async function settle(text, status) {
   const decision = { clerk: me(), field, text, status, key: key.slice(0, 64), seconds, insists };
   localStorage.setItem(PENDING, JSON.stringify(decision));
   if (!(await send(decision))) return;
+  settled.add(field);
+  await following();
+}
+
+async function following() {
   tasks = tasks.slice(1);
-  const waiting = tasks.length > 0;
-  if (waiting) show();
-  await fill();
-  if (!waiting) show();
+  const waiting = fill();
+  if (!tasks.length) await waiting;
+  show();
 }
 
 /** Send a decision until it is saved; return whether the field is done with. */
 async function send(decision) {
   try {
+    decisions += 1;
     report(await insist(() => decide(decision)));
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
@@ -265,9 +287,11 @@ async function send(decision) {
 
 async function back() {
   if (last === null) return;
+  decisions += 1;
   const told = await insist(() => undo({ clerk: me(), key: last }));
   report(told);
   if (!told.task) return trouble("Another clerk has this field now.");
+  settled.delete(told.task.field);
   tasks = [told.task, ...tasks.filter(({ field }) => field !== told.task.field)];
   show();
 }
