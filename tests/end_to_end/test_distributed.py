@@ -5,11 +5,11 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from processes import Process, together, training
 
 from digitnet import TrainingError
 from digitnet.training import distributed
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
     not (dist.is_available() and dist.is_gloo_available()), reason="this build of PyTorch has no gloo"
 )
 
-CONFIG = replace(RECIPES["best"], epochs=12, batch_size=32, device="cpu", precision="float32")
+CONFIG = replace(RECIPES["best"], epochs=4, batch_size=32, device="cpu", precision="float32")
 
 
 @pytest.fixture(scope="module")
@@ -35,47 +35,33 @@ def folder(drawn, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def launch(folder, environment):
-    """Start a training of several processes in that folder: launch(2, "--out", "mine") -> Popen."""
+    """Start a training of two processes in that folder: launch(training, "--out", "mine") -> Process."""
 
-    def start(processes, *words, restarts=0, program=("-m", "digitnet", "train")):
-        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-        return subprocess.Popen(
-            [sys.executable, *launcher, "--max-restarts", str(restarts), *program, *map(str, words)],
-            cwd=folder,
-            env=environment | {"OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start(work, *words, restarts=0):
+        alone = environment | {"OMP_NUM_THREADS": "1"}
+        return Process(together, 2, restarts, work, *words, cwd=folder, env=alone)
 
     return start
 
 
 @pytest.fixture(scope="module")
-def two(folder, launch):
-    """What a run of two processes prints and warns of; it is kept in `two`."""
-    return ended(launch(2, *BEST, "--out", "two"))
+def two(folder, environment):
+    """What a run of two processes prints and warns of, started as the documentation does; it is kept in `two`."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    words = [*torchrun, "-m", "digitnet", "train", *map(str, BEST), "--out", "two"]
+    alone = environment | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, cwd=folder, env=alone, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
 
 
-BEST = ("--data", "drawn.npz", "--recipe", "best", "--epochs", 12, "--batch-size", 32, "--device", "cpu")
+BEST = ("--data", "drawn.npz", "--recipe", "best", "--epochs", 4, "--batch-size", 32, "--device", "cpu")
 
 
 def ended(process, status=0):
     out, err = process.communicate()
     assert process.returncode == status, err
     return out, err
-
-
-def workers(process):
-    """Return the processes that a launcher has started, in the order of their ranks."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    if not children:
-        pytest.skip("/proc tells no children")
-    ranks = {}
-    for pid in children:
-        words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        ranks |= {int(word[5:]): int(pid) for word in words if word.startswith(b"RANK=")}
-    return [ranks[rank] for rank in sorted(ranks)]
 
 
 def wait_for_epoch(process, number):
@@ -102,7 +88,7 @@ def test_two_processes_learn_what_one_learns(folder, two):
 
 def test_process_0_alone_prints_and_writes(folder, two):
     out, err = two
-    assert out.count("epoch  1/12") == 1
+    assert out.count("epoch 1/4") == 1
     assert out.count("Test accuracy") == 1
     assert [line.count("only 459 training digits") for line in err.splitlines()] == [1]
     names = {"config.json", "history.jsonl", "model.safetensors", "scores.json", "errors.npz", "trained-on.gz"}
@@ -153,8 +139,7 @@ with distributed.joined("cpu"):
 
 def test_all_processes_hold_the_same_weights_and_the_statistics_of_all_rows(folder, launch):
     """With Muon, negatives, averages, batch normalisation, shares of uneven size and a small last batch."""
-    (folder / "inspection.py").write_text(INSIDE)
-    ended(launch(2, program=("inspection.py",)))
+    ended(launch(INSIDE))
 
 
 def test_a_run_of_one_goes_on_with_two(folder, launch):
@@ -163,15 +148,26 @@ def test_a_run_of_one_goes_on_with_two(folder, launch):
     for epoch in run.train():
         if epoch.number == 2:
             break
-    out, _ = ended(launch(2, "--resume", "begun"))
+    out, _ = ended(launch(training, "--resume", "begun"))
     assert [line.split()[1] for line in out.splitlines() if line.startswith("epoch")] == ["3/4", "4/4"]
     assert [line["loss"] for line in history(folder / "begun")] == pytest.approx(alone, abs=0.02)
 
 
+KILLABLE = """
+import os, sys
+from pathlib import Path
+from processes import training
+
+if os.environ["RANK"] == "0":
+    Path("first").write_text(str(os.getpid()))
+training(*sys.argv[1:])
+"""
+
+
 def test_a_killed_process_ends_the_job_with_one_error_and_one_alone_goes_on(folder, launch):
-    process = launch(2, *BEST[:4], "--epochs", 400, *BEST[6:], "--out", "killed")
+    process = launch(KILLABLE, *BEST[:4], "--epochs", 400, *BEST[6:], "--out", "killed")
     wait_for_epoch(process, 2)
-    os.kill(workers(process)[0], signal.SIGKILL)
+    os.kill(int((folder / "first").read_text()), signal.SIGKILL)
     _, err = ended(process, status=1)
     assert [line for line in err.splitlines() if line.startswith("Error: ")] == [
         "Error: another process of this training ended, or did not respond for 5 minutes; "
@@ -182,29 +178,28 @@ def test_a_killed_process_ends_the_job_with_one_error_and_one_alone_goes_on(fold
 
 
 DIES_ONCE = """
-import os, signal
+import os, signal, sys
 from pathlib import Path
-from digitnet import cli
 from digitnet.training import distributed
 from digitnet.training.run import Run
+from processes import training
 
 def dies_once(run, train=Run.train):
     for epoch in train(run):
         yield epoch
-        if epoch.number == 3 and distributed.rank() == 1 and not Path("died").exists():
+        if epoch.number == 2 and distributed.rank() == 1 and not Path("died").exists():
             Path("died").touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
 Run.train = dies_once
-cli.main()
+training(*sys.argv[1:])
 """
 
 
 def test_restarted_processes_go_on_by_themselves_to_the_same_weights(folder, launch, two):
-    (folder / "dies_once.py").write_text(DIES_ONCE)
-    out, _ = ended(launch(2, *BEST, "--out", "restarted", restarts=1, program=("dies_once.py", "train")))
+    out, _ = ended(launch(DIES_ONCE, *BEST, "--out", "restarted", restarts=1))
     again = out[out.rindex("Training digitnet") :]
-    assert int(re.search(r"epoch +(\d+)/12", again)[1]) > 2
+    assert int(re.search(r"epoch (\d)/4", again)[1]) > 1
     expected = (folder / "two/model.safetensors").read_bytes()
     assert (folder / "restarted/model.safetensors").read_bytes() == expected
 
@@ -228,7 +223,7 @@ def test_restarts_need_a_folder_that_is_named_and_go_on_with_the_same_settings_a
 def test_a_mistake_is_told_once_whatever_the_number_of_processes(folder, launch):
     (folder / "mine").mkdir()
     (folder / "mine/letter.txt").write_text("mine")
-    _, err = ended(launch(2, *BEST, "--out", "mine"), status=1)
+    _, err = ended(launch(training, *BEST, "--out", "mine"), status=1)
     assert [line for line in err.splitlines() if line.startswith("Error: ")] == [
         "Error: mine: already exists; resume it with --resume mine, or choose another --out"
     ]

@@ -1,7 +1,5 @@
 import json
 import signal
-import subprocess
-import sys
 import textwrap
 from dataclasses import replace
 
@@ -9,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
+from processes import Process
 from safetensors.torch import load_file
 
 from digitnet import Digits, TrainingError, evaluate
@@ -320,7 +319,7 @@ def test_bfloat16_is_used_where_the_processor_says_it_has_it(monkeypatch):
     assert resolve(RECIPES["tutorial"]).precision == "float32"
 
 
-def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(drawn, drawn_npz, tmp_path, environment):
+def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(drawn_npz, tmp_path):
     script = textwrap.dedent(
         f"""
         import os, signal, sys
@@ -350,10 +349,10 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_weights(drawn, drawn_npz
     )
 
     def run(out, moment="never", count=1):
-        words = [sys.executable, "-c", script, str(out), moment, str(count)]
-        done = subprocess.run(words, stdout=subprocess.PIPE, text=True, env=environment)
-        assert done.returncode == (0 if moment == "never" else -signal.SIGKILL)
-        return [int(number) for number in done.stdout.split()]
+        with Process(script, out, moment, count) as process:
+            said, _ = process.communicate()
+        assert process.returncode == (0 if moment == "never" else -signal.SIGKILL)
+        return [int(number) for number in said.split()]
 
     assert run(tmp_path / "whole") == [1, 2, 3]
     killed = tmp_path / "killed"

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import draw_digits
+from processes import Process, command, training
 
 from digitnet import DataError, ModelError, TrainingError
 from digitnet.data import datasets, fonts
@@ -157,25 +158,10 @@ def test_fonts_are_added_as_often_as_the_recipe_says(config, small_fonts):
     assert added.labels.tolist() == [*digits.labels, *digits.labels, *range(10)]
 
 
-def test_two_processes_cannot_train_into_the_same_folder(config, tmp_path, environment):
-    words = [
-        "train",
-        "--data",
-        config.data,
-        "--recipe",
-        "quick",
-        "--epochs",
-        "3",
-        "--batch-size",
-        "32",
-        "--out",
-        "mine",
-    ]
-    command = [sys.executable, "-m", "digitnet", *words]
-    how = {"cwd": tmp_path, "env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **how) as one, subprocess.Popen(command, **how) as other:
-        processes = (one, other)
-        said = [process.communicate()[1] for process in processes]
+def test_two_processes_cannot_train_into_the_same_folder(config, tmp_path):
+    words = ["--data", config.data, "--recipe", "quick", "--epochs", 3, "--batch-size", 32, "--out", "mine"]
+    processes = [Process(training, *words) for _ in range(2)]
+    said = [process.communicate()[1] for process in processes]
     assert sorted(process.returncode for process in processes) == [0, 1], said
     lost = next(err for process, err in zip(processes, said, strict=True) if process.returncode)
     lines = [line for line in lost.splitlines() if "only 459 training digits" not in line]
@@ -185,13 +171,13 @@ def test_two_processes_cannot_train_into_the_same_folder(config, tmp_path, envir
     assert json.loads((tmp_path / "mine/scores.json").read_text())["n"] == 100
 
 
-def test_a_run_is_gone_on_with_by_one_process_at_a_time_and_after_a_kill(config, tmp_path, environment):
-    resume = [sys.executable, "-m", "digitnet", "train", "--resume", "mine"]
+def test_a_run_is_gone_on_with_by_one_process_at_a_time_and_after_a_kill(config, tmp_path):
     begun = start(replace(config, epochs=3), tmp_path / "mine").train()
     next(begun)
-    other = subprocess.run(resume, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    with Process(command, "train", "--resume", "mine") as other:
+        _, err = other.communicate()
     assert other.returncode == 1
-    assert other.stderr == "Error: mine: another process is training into it; wait for it, or choose another folder\n"
+    assert err == "Error: mine: another process is training into it; wait for it, or choose another folder\n"
     begun.close()
     hold = "import filelock; lock = filelock.FileLock('mine/.lock'); lock.acquire(); print(1); input()"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}

@@ -284,13 +284,15 @@ def reopen(
         config = TrainConfig(**{name: value for name, value in saved.items() if name in names})
     except TypeError as error:
         raise TrainingError(f"{folder / CONFIG}: not a run's configuration ({error})") from error
+    if not {"data", "data_sha256"} <= saved.keys():
+        raise TrainingError(f"{folder / CONFIG}: not a run's configuration (no data or data_sha256)")
     if config.augment not in (*AUGMENTATIONS, augment):
         raise TrainingError(f"{folder}: was trained with --augment {config.augment}, which is code; give it again")
     if augment not in (None, config.augment):
         raise TrainingError(f"--resume uses the settings of {folder}; omit --augment {augment}")
     config = resolve(replace(config, device=device or config.device, data=_anywhere(data or config.data)))
     parts = splits(config.data, data_dir)
-    if saved.get("data_sha256") != parts.sha256:
+    if saved["data_sha256"] != parts.sha256:
         raise TrainingError(f"{config.data}: not the digits that {folder} was trained on; name those with --data")
     if config.data != saved["data"]:
         save_json(folder / CONFIG, saved | {"data": config.data})
