@@ -134,6 +134,12 @@ def digitnet(monkeypatch, capsys):
 
 
 @pytest.fixture
+def unreported(monkeypatch):
+    """Let `digitnet train` end without its report, which takes longer than to learn from few digits."""
+    monkeypatch.setattr("digitnet.cli.train._report", lambda run, scores: None)
+
+
+@pytest.fixture
 def small_disk(tmp_path):
     """A folder on a disk of 2 MB."""
     place = tmp_path / "small"

@@ -19,7 +19,9 @@ class Process:
     def __init__(self, work, *words, cwd=None, env=None):
         pipes = [_CONTEXT.Pipe(duplex=False) for _ in range(2)]
         ends = [writing for _, writing in pipes]
-        self._process = _CONTEXT.Process(target=_run, args=(work, words, cwd or Path.cwd(), env or dict(os.environ), *ends))
+        self._process = _CONTEXT.Process(
+            target=_run, args=(work, words, cwd or Path.cwd(), env or dict(os.environ), *ends)
+        )
         self._process.start()
         for writing in ends:
             writing.close()

@@ -1,6 +1,7 @@
 """A benchmark that takes seconds: fixtures of the tests of the benchmark and of its command."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -31,8 +32,8 @@ def small(patch, folder):
     patch.setattr(benchmark, "BASELINES", few)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+@cache
+def _folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark")
     for name, digits in {"train": draw_digits(720), "t10k": draw_digits(100, 1)}.items():
         for kind, array in {"images-idx3": digits.images, "labels-idx1": digits.labels}.items():
@@ -44,7 +45,12 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    return _folder(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
 def plan(folder):
     file = str(folder / "theirs.npz")
     return BenchmarkConfig("quick", ("quick", "digitnet"), 2, (file,), (str(folder / "noise.npz"),), folder / "cache")
@@ -55,9 +61,14 @@ def _small(monkeypatch, folder):
     small(monkeypatch, folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def done(folder, plan):
     """A finished benchmark: its digits, its folder, and what was measured in which order."""
+    return _done(folder, plan)
+
+
+@cache  # for both files of tests, which would each have fixtures of their own
+def _done(folder, plan):
     with pytest.MonkeyPatch.context() as patch:
         small(patch, folder)
         sets = BenchmarkData(plan, folder / "out")

@@ -40,12 +40,6 @@ def trained(drawn, tmp_path_factory):
     return folder, printed
 
 
-@pytest.fixture
-def unreported(monkeypatch):
-    """Let `digitnet train` end without its report, which takes longer than to learn from few digits."""
-    monkeypatch.setattr("digitnet.cli.train._report", lambda run, scores: None)
-
-
 def test_train_ends_with_accuracy_table_picture_and_next_commands(trained):
     folder, printed = trained
     scores = json.loads((folder / "run/quick-1/scores.json").read_text())

@@ -32,7 +32,8 @@ def test_the_command_writes_three_files_and_says_where(digitnet, asked, done):  
     assert shlex.join(map(str, asked[:-2])) in text
 
 
-def test_the_commands_of_a_row_give_its_numbers(digitnet, asked, done, monkeypatch, tmp_path):  # noqa: F811
+@pytest.mark.usefixtures("unreported")
+def test_the_commands_of_a_row_give_its_numbers(digitnet, asked, done, tmp_path):  # noqa: F811
     digitnet(*asked)
     text = (done[1] / "benchmark.csv").read_text()
     lines = {line["model"]: line for line in csv.DictReader(io.StringIO(text))}

@@ -249,7 +249,7 @@ def cuts(content):
     """Where a file of lines may have been cut off: everywhere at its begin and end, at line breaks, and in between."""
     breaks = [place for place, byte in enumerate(content) if byte == ord("\n")]
     around = {place + step for place in breaks for step in (-1, 0, 1, 2)}
-    return sorted(around | {0, 1, 2, *range(0, len(content), 61), len(content)})
+    return sorted(around | {0, 1, 2, *range(0, len(content), 131), len(content)})
 
 
 class Counter:

@@ -151,8 +151,9 @@ def test_reading_leaves_nothing_in_the_home_folder(environment, scans):
     assert not list(Path("home").rglob("*"))
 
 
-@pytest.mark.parametrize("home", [None, "/proc", "/nosuch/home"])
-@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("form", "home"), [("csv", None), ("parquet", None), ("csv", "/nosuch/home"), ("parquet", "/proc")]
+)
 def test_reading_needs_no_home(environment, scans, form, home):
     bare = {name: value for name, value in environment.items() if name != "HOME" and name[:3] not in ("XDG", "ORT")}
     bare |= {"HOME": home} if home else {}
@@ -185,7 +186,7 @@ def test_names_that_are_no_unicode_are_read_into_every_form(environment, form):
 )
 def test_a_full_disk_is_said_with_the_file_and_what_to_do(digitnet, small_disk, form, then):
     save("scans/0.png", "1984 7265 30")
-    for n in range(1, 100):
+    for n in range(1, 60):
         os.link("scans/0.png", f"scans/{n}.png")
     disk = os.statvfs(small_disk)
     (small_disk / "hog").write_bytes(bytes(disk.f_bavail * disk.f_frsize - 8192))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
+from processes import Process
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", *(f"docs/{verb}.md" for verb in ("read", "train", "evaluate", "classify", "data"))]
@@ -80,17 +81,14 @@ def test_every_link_and_picture_leads_to_a_file(page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_command_and_option_in_the_pages_exists(page, environment):
+def test_every_command_and_option_in_the_pages_exists(page, digitnet):
     helps = {}
     for line in re.findall(r"^digitnet (.+)$", "\n".join(blocks(page, "")), re.MULTILINE):
         words = re.split(r"\s{2,}", line)[0].split()
         command = words[0]
         if command not in helps:
-            done = subprocess.run(
-                [sys.executable, "-m", "digitnet", command, "--help"], capture_output=True, text=True, env=environment
-            )
-            assert done.returncode == 0, line
-            helps[command] = done.stdout
+            status, helps[command], _ = digitnet(command, "--help")
+            assert status == 0, line
         assert all(word in helps[command] for word in words if word.startswith("--")), line
 
 
@@ -101,13 +99,21 @@ def test_the_version_in_the_changelog_is_the_packages():
 
 
 @pytest.mark.mnist
-def test_the_quickstart_learns_judges_and_reads(mnist_folder, environment, tmp_path):
+def test_the_quickstart_learns_judges_and_reads(mnist_folder, digitnet):
     script = ROOT / "examples" / "quickstart.py"
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert float(re.search(r"test accuracy (\d\d\.\d\d)%", done.stdout)[1]) > 98.5
-    assert "read 1984, " in done.stdout
+    with Process(script.read_text()) as process:
+        out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert float(re.search(r"test accuracy (\d\d\.\d\d)%", out)[1]) > 98.5
+    assert "read 1984, " in out
     assert len(script.read_text().splitlines()) <= 32
+    # The same by the command line, which knows the digits of MNIST whose labels are wrong.
+    status, out, _ = digitnet("evaluate", "--model", "quickstart", "--data-dir", mnist_folder)
+    assert (status, "Without the 15 digits whose labels are known to be wrong" in out) == (0, True)
+    scores = json.loads(Path("quickstart/scores.json").read_text())
+    assert scores["n"] == 10_000
+    assert scores["accuracy"] > 0.985
+    assert scores["without_wrong_labels"]["n"] == 9_985
 
 
 def test_the_tests_that_security_names_exist():

@@ -310,7 +310,8 @@ def run(folder):
     for seed in (0, 1):
         runs.append(start(replace(config, seed=seed)))
         list(runs[-1].train())
-        build.report_run(runs[-1].evaluation(runs[-1].finish()))
+        scores = runs[-1].finish()
+    build.report_run(runs[-1].evaluation(scores))
     patch.undo()
     return runs[-1]
 
@@ -390,13 +391,14 @@ def test_a_line_reader_in_a_file_is_refused_with_the_next_step():
         build.report(WEIGHTS / "line.onnx")
 
 
-def test_the_command_writes_over_its_own_report_alone(digitnet, tmp_path, exported, folder, monkeypatch):
+def test_the_command_writes_over_its_own_report_alone(digitnet, tmp_path, written, exported, folder, monkeypatch):
     monkeypatch.setattr(build, "measure", partial(measure.measure, spoil=("fog",)))  # to save time
-    for _ in range(2):
-        status, out, err = digitnet("report", exported, "--data", folder / "drawn.npz")
-        assert status == 0, err
-        assert out == "Report: report.html\n"
+    (tmp_path / "report.html").write_text(written[0])
+    status, out, err = digitnet("report", exported, "--data", folder / "drawn.npz")
+    assert status == 0, err
+    assert out == "Report: report.html\n"
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+    assert (tmp_path / "report.html").read_text() != written[0]
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 

@@ -1,6 +1,5 @@
 import json
 import queue
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import few_hands
+from processes import Process
 
 from digitnet import DataError
 from digitnet.data.pages.printing import Face
@@ -45,8 +45,16 @@ def file(sources, tmp_path_factory):
 
 
 def device_py(*words):
-    command = [sys.executable, "-W", "error", str(BENCHMARKS / "device.py"), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True)
+    """Run the script; return its exit status, standard output and standard error."""
+    script = f"""
+import runpy, sys, warnings
+warnings.simplefilter("error")
+sys.path.insert(0, {str(BENCHMARKS)!r})
+runpy.run_path({str(BENCHMARKS / "device.py")!r}, run_name="__main__")
+"""
+    with Process(script, *words) as process:
+        out, err = process.communicate()
+    return process.returncode, out, err
 
 
 def test_hands_and_faces_are_unpacked_as_they_were(sources, file):
@@ -82,21 +90,22 @@ def test_a_file_that_is_too_large_or_another_is_refused(sources, tmp_path, monke
 
 def test_lines_are_learnt_in_a_trial_and_gone_on_with(file, tmp_path):
     out = tmp_path / "line"
-    done = device_py("--train", "line", "--smoke", "--workers", 2, "--hands", file, "--out", out)
-    assert done.returncode == 0, done.stderr
-    assert "images/s" in done.stdout
+    status, said, err = device_py("--train", "line", "--smoke", "--workers", 2, "--hands", file, "--out", out)
+    assert status == 0, err
+    assert "images/s" in said
     history = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
     assert [line["steps"] for line in history] == list(range(1, device.SMOKE + 1))
     assert isinstance(checkpoint.load_network(out), LineNet)
-    again = device_py("--train", "line", "--smoke", "--hands", file, "--out", out, "--state", out / device.STATE)
-    assert again.returncode == 0, again.stderr
-    assert f"steps {2 * device.SMOKE}" in again.stdout
+    words = ["--train", "line", "--smoke", "--hands", file, "--out", out, "--state", out / device.STATE]
+    status, said, err = device_py(*words)
+    assert status == 0, err
+    assert f"steps {2 * device.SMOKE}" in said
 
 
 def test_pages_are_learnt_in_a_trial_whose_run_is_exported(file, tmp_path):
     out = tmp_path / "page"
-    done = device_py("--train", "page", "--smoke", "--workers", 2, "--hands", file, "--out", out)
-    assert done.returncode == 0, done.stderr
+    status, _, err = device_py("--train", "page", "--smoke", "--workers", 2, "--hands", file, "--out", out)
+    assert status == 0, err
     config = json.loads((out / "config.json").read_text())
     assert config["model"] == "page"
     assert config["data_sha256"] == "0" * 64
@@ -104,10 +113,10 @@ def test_pages_are_learnt_in_a_trial_whose_run_is_exported(file, tmp_path):
 
 
 def test_what_is_missing_is_said_in_one_line(tmp_path):
-    done = device_py("--train", "line", "--smoke", "--hands", tmp_path / "none.npz", "--out", tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert device_py("--train", "line").returncode == 2
+    status, _, err = device_py("--train", "line", "--smoke", "--hands", tmp_path / "none.npz", "--out", tmp_path)
+    assert status == 1
+    assert err.count("\n") == 1
+    assert device_py("--train", "line")[0] == 2
 
 
 def test_changed_lines_keep_their_size_and_range_and_differ():

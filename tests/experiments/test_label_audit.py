@@ -145,6 +145,7 @@ def test_labels_set_wrong_are_found_by_networks_that_learnt_them_wrong_too(drawn
 @pytest.mark.mnist
 def test_labels_set_wrong_are_found_in_handwriting(mnist_folder, monkeypatch):
     monkeypatch.setattr(label_audit, "STEPS", 60)
+    monkeypatch.setattr(label_audit, "REPEATS", 1)
     digits = load("mnist", "train")[:2000]
     wrong = np.random.default_rng(0).choice(2000, 40, replace=False)
     spoilt = flip(digits, wrong)

@@ -6,6 +6,7 @@ import json
 import re
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from helpers import draw_digits
 
 from digitnet import DataError, Digits, ModelError, classifier, evaluate, load
 from digitnet.data import datasets
+from digitnet.evaluation.report import build, measure
 from digitnet.evaluation.scoring import judge, score_corrupted, summary
 from digitnet.models import checkpoint, onnx_models, vetting
 from digitnet.models.loading import open_model
@@ -192,7 +194,8 @@ def test_the_built_in_models_have_their_sets():
 
 
 @pytest.mark.filterwarnings("always")  # as the command line has them, which prints them
-def test_the_command_line_and_the_report_tell_it(run, drawn, digitnet):
+def test_the_command_line_and_the_report_tell_it(run, drawn, digitnet, monkeypatch):
+    monkeypatch.setattr(build, "measure", partial(measure.measure, spoil=()))  # to save time
     folder, held_out = run
     name, seen = mixed(drawn, np.flatnonzero(~held_out))
     count = f"{seen.sum()} of these {len(seen)} digits ({seen.mean():.2%}) are among those that the model was trained"

@@ -1,5 +1,6 @@
 import itertools
 import sys
+from collections import defaultdict
 from functools import cache
 
 import numpy as np
@@ -111,8 +112,11 @@ def test_digits_are_as_probable_as_all_strings_that_have_them_with_any_signs(see
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_written_is_the_most_probable_string_with_its_digits(seed):
     log_probs, strings = with_signs(seed)
+    spelled = defaultdict(dict)
+    for text, prob in strings.items():
+        spelled[digits_of(text)][text] = prob
     for digits in {digits_of(text) for text in sorted(strings, key=strings.get)[-200:]}:
-        same = {text: prob for text, prob in strings.items() if digits_of(text) == digits}
+        same = spelled[digits]
         best = max(same, key=same.get)
         assert written(log_probs, SIGNED, digits) == (best, pytest.approx(same[best] / sum(same.values()), rel=1e-4))
 

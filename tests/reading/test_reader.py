@@ -446,7 +446,7 @@ def test_of_a_picture_said_to_hold_a_number_a_likely_word_is_doubted(reader, dou
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 2**32 - 1))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 def test_any_small_picture_has_exactly_one_number_where_one_is_asked_for(reader, height, width, seed):
     rng = np.random.default_rng(seed)
     picture = rng.integers(0, 256, (height, width)).astype(np.uint8)
@@ -653,7 +653,7 @@ def test_damaged_pictures_are_read_or_refused_and_nothing_else(reader, form):
     whole = np.frombuffer(packed(write("4162", tall=20, pen=2, room=12)[0], form), np.uint8)
     rng = np.random.default_rng(0)
     refused = 0
-    for turn in range(60):
+    for turn in range(36):
         data = whole.copy()
         if turn % 3 == 0:
             data = data[: int(rng.integers(0, len(data)))]
@@ -666,7 +666,7 @@ def test_damaged_pictures_are_read_or_refused_and_nothing_else(reader, form):
             refused += 1
             assert str(error).startswith("the image: ")
             assert "\n" not in str(error)
-    assert refused > 10
+    assert refused > 6
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="tells of a process's memory only on Linux")
@@ -674,13 +674,13 @@ def test_reading_a_picture_again_and_again_takes_no_more_memory(reader):
     def resident():
         return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6  # MB
 
-    data = packed(write("4162")[0], "PNG")
-    for _ in range(50):
+    data = packed(write("4162", tall=96, pen=10)[0], "PNG")
+    for _ in range(30):
         reader.read(data)
     before = resident()
-    for _ in range(300):
+    for _ in range(100):
         reader.read(data)
-    assert resident() - before < 10
+    assert resident() - before < 10, "a page is 0.1 MB"
 
 
 def test_a_page_that_is_too_much_work_is_read_from_its_top_and_says_so(reader, page, clear, monkeypatch):

@@ -752,9 +752,9 @@ def served(environment):
 def test_the_command_serves_and_what_it_accepted_is_finished_when_it_stops(served):
     process, address = served()
     host, port = address.removeprefix("http://").split(":")
-    content = Path(save("book.tif", *["1984 7265"] * 20)).read_bytes()
+    content = Path(save("book.tif", *["1984 7265"] * 10)).read_bytes()
     head = f"POST /v1/read HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: {len(content)}\r\n"
-    asked = [socket.create_connection((host, int(port))) for _ in range(8)]
+    asked = [socket.create_connection((host, int(port))) for _ in range(4)]
     for each in asked:
         each.sendall(f"{head}Expect: 100-continue\r\nConnection: close\r\n\r\n".encode())
     for each in asked:
@@ -768,7 +768,7 @@ def test_the_command_serves_and_what_it_accepted_is_finished_when_it_stops(serve
         with each, each.makefile("rb") as answer:
             assert answer.readline() == b"HTTP/1.1 200 OK\r\n"
             _, body = answer.read().split(b"\r\n\r\n", 1)
-        assert len(json.loads(body)["results"][0]["pages"]) == 20
+        assert len(json.loads(body)["results"][0]["pages"]) == 10
     out, err = process.communicate()
     assert (out, err) == ("", "")
 

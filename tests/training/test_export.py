@@ -325,7 +325,7 @@ def test_an_exported_line_reader_answers_as_in_torch(lines, tmp_path):
 
 
 def test_the_temperature_of_lines_makes_their_texts_likeliest(lines, tmp_path):
-    config = replace(RECIPES["line"], epochs=6, lines=64, batch_size=16, device="cpu", average=0.9)
+    config = replace(RECIPES["line"], epochs=3, lines=32, batch_size=8, device="cpu", average=0.9)
     list(train_lines(new_network(config), few_hands().scribe, lines, config, tmp_path))
     network = checkpoint.load_network(tmp_path)
     reader = export.export_lines(network, lines, {"name": "mine"}, tmp_path / "mine.onnx")
@@ -346,12 +346,13 @@ def test_the_temperature_of_lines_makes_their_texts_likeliest(lines, tmp_path):
 
 
 def test_a_run_that_learnt_lines_is_exported_as_a_line_reader(tmp_path, monkeypatch, drawn_npz):
-    config = replace(RECIPES["line"], data=str(drawn_npz), epochs=1, lines=32, batch_size=16, device="cpu")
-    monkeypatch.setattr("digitnet.training.line_sources.learning", lambda digits, data_dir: few_hands())
-    monkeypatch.setattr("digitnet.training.line_sources.unseen", lambda digits, data_dir: few_hands())
+    config = replace(RECIPES["line"], data=str(drawn_npz), epochs=1, lines=8, batch_size=8, device="cpu")
+    hands = few_hands()
+    monkeypatch.setattr("digitnet.training.line_sources.learning", lambda digits, data_dir: hands)
+    monkeypatch.setattr("digitnet.training.line_sources.unseen", lambda digits, data_dir: hands)
     monkeypatch.setattr("digitnet.data.unipen.get", lambda data_dir: [])
     lines = line_sources.Sources.lines
-    monkeypatch.setattr(line_sources.Sources, "lines", lambda its, count=60: lines(its, min(count, 60)))
+    monkeypatch.setattr(line_sources.Sources, "lines", lambda its, count=60: lines(its, min(count, 8)))
     begun = start(config, tmp_path / "line-1")
     list(begun.train())
     scores = begun.finish()

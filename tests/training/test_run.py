@@ -226,8 +226,8 @@ def test_training_and_scoring_need_nothing_of_the_report(environment):
     code = (
         "import sys; import digitnet.training.run; print([n for n in sys.modules if '.report' in n or n == 'jinja2'])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    assert done.stdout == "[]\n"
+    with Process(code, env=environment) as process:
+        assert process.communicate()[0] == "[]\n"
 
 
 def test_what_a_kill_at_the_start_leaves_behind_is_not_in_the_way(config, tmp_path):
