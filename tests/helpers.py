@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import re
 import threading
 from pathlib import Path
@@ -83,6 +84,23 @@ class Says:
         box = np.stack([middle - 6, np.full(count, 2), middle + 6, np.full(count, STRIP - 2)], 1).astype(np.float32)
         presence = np.full(count, 0.99, np.float32)
         return Columns(only_digits(log_probs, self.alphabet), box, presence, log_probs, self.alphabet)
+
+
+def small_template(**changes):
+    """A small valid template of a form, changed."""
+    fields = [
+        {"name": "a", "kind": "comb", "cells": 5, "box": [30, 40, 80, 50]},
+        {"name": "b", "kind": "decimal", "box": [30, 70, 80, 80], "decimal": "."},
+        {"name": "c", "kind": "mark", "box": [30, 100, 35, 105]},
+    ]
+    return {"version": 1, "name": "small", "page": [120, 150], "fields": fields} | changes
+
+
+def parsed_template(template):
+    """Read a template as from its file."""
+    from digitnet.forms.template import parsed
+
+    return parsed(json.dumps(template).encode(), "t.form.json")
 
 
 PAPER = 240

@@ -83,6 +83,14 @@ def test_no_files_import_each_other_in_a_circle():
     TopologicalSorter(graph).prepare()  # raises CycleError and names the circle
 
 
+def test_a_test_file_stands_in_the_wing_of_the_module_that_it_is_named_after():
+    for path in Path(__file__).parent.rglob("test_*.py"):
+        where = path.parent.relative_to(Path(__file__).parent)
+        if where.parts and where.parts[0] not in ("end_to_end", "fuzz"):
+            modules = {module.stem for module in (PACKAGE / where).rglob("*.py")}
+            assert path.stem.removeprefix("test_") in modules, path
+
+
 @pytest.mark.parametrize(("packages", "where"), ALONE.items())
 def test_heavy_packages_stay_where_they_belong(packages, where):
     for path in PACKAGE.rglob("*.py"):

@@ -1,183 +1,29 @@
-"""Templates, relations, blank sheets, registration and reading of forms."""
+"""Blank and filled sheets: printing, registration and reading."""
 
 import csv
 import json
 from collections import Counter
-from fractions import Fraction
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from helpers import parsed_template, small_template
 
 import digitnet.forms.template as templates
 from digitnet.core.errors import DataError
 from digitnet.data.synthesis.strokes import inventions
 from digitnet.forms import printing
-from digitnet.forms.agreement import agreed
-from digitnet.forms.answers import Answer, Option
+from digitnet.forms.answers import Answer
 from digitnet.forms.composing import WAYS, SheetComposer, hands_of
 from digitnet.forms.cutting import SCALE
 from digitnet.forms.examples import EXAMPLES, example, path_of
 from digitnet.forms.filling import contents, permitted
 from digitnet.forms.registration import Refused, Registrar
-from digitnet.forms.relations import parse
 from digitnet.forms.sheets import FormReader
 from digitnet.forms.table import columns, resume
 from digitnet.forms.truth import expected
 from digitnet.reading.constraints import Rules
 from digitnet.reading.reader import Reader
-
-
-def plain(**changes):
-    """A small valid template, changed."""
-    fields = [
-        {"name": "a", "kind": "comb", "cells": 5, "box": [30, 40, 80, 50]},
-        {"name": "b", "kind": "decimal", "box": [30, 70, 80, 80], "decimal": "."},
-        {"name": "c", "kind": "mark", "box": [30, 100, 35, 105]},
-    ]
-    return {"version": 1, "name": "small", "page": [120, 150], "fields": fields} | changes
-
-
-def with_field(**changes):
-    template = plain()
-    template["fields"][0] |= changes
-    return template
-
-
-def parsed(template):
-    return templates.parsed(json.dumps(template).encode(), "t.form.json")
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_is_written_as_it_is_read(name):
-    template = example(name)
-    assert templates.parsed(template.to_json().encode(), "x") == template
-    assert template.name == name
-
-
-def test_the_published_schema_is_that_of_the_templates():
-    own = json.loads((Path(templates.__file__).parent / "form.schema.json").read_text())
-    assert own == templates.schema()
-    docs = Path(__file__).parents[2] / "docs" / "form.schema.json"
-    assert json.loads(docs.read_text()) == own
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_the_examples_keep_the_schema(name):
-    jsonschema = pytest.importorskip("jsonschema")
-    jsonschema.validate(json.loads(path_of(name).read_text()), templates.schema())
-
-
-@pytest.mark.parametrize(
-    ("template", "said"),
-    [
-        (with_field(box=[30, 40, 130, 50]), "field 'a': box [30, 40, 130, 50] is outside the page of 120 x 150 mm"),
-        (with_field(box=[80, 40, 30, 50]), "field 'a': box [80, 40, 30, 50]: expected left < right"),
-        (with_field(kind="digits"), "field 'a': cells does not apply to kind digits"),
-        (with_field(cells=None), "field 'a': cells is missing"),
-        (with_field(kind="words"), "field 'a': kind: expected 'digits', 'comb'"),
-        (with_field(colour="red"), "field 'a': colour: is unknown here"),
-        (with_field(checksum="crc"), "field 'a': checksum 'crc': choose one of luhn"),
-        (with_field(length=9), "field 'a': length 9: more than its 5 cells"),
-        (with_field(range=[1.5, 3]), "field 'a': range 1.5: expected whole numbers"),
-        (with_field(values={"1": "Ada", "2": "Ada"}), "field 'a': values: the name 'Ada' occurs twice"),
-        (with_field(name="b"), "field 'b': the name occurs twice"),
-        (with_field(name="1st"), "field '1st': name"),
-        (plain(fields=[]), "fields: "),
-        (plain(version=2), "version 2, expected 1"),
-        (plain(relations=["a = d"]), "relation 'a = d': 'd' is not a field"),
-        (plain(relations=["a = b.real"]), "relation 'a = b.real': expected a comparison"),
-        (plain(markers={"number": 146}), "markers.number: "),
-        ([1], "not a form template; it has no fields"),
-        ({"version": 1}, "not a form template; it has no fields"),
-    ],
-)
-def test_a_template_that_is_not_one_is_refused_in_one_line_with_the_field(template, said):
-    with pytest.raises(DataError) as caught:
-        parsed(template)
-    assert str(caught.value).startswith(f"t.form.json: {said}")
-    assert "\n" not in str(caught.value)
-
-
-def test_a_number_listed_twice_is_refused_with_the_field():
-    raw = json.dumps(with_field(values={"12": "Ada"})).replace('{"12": "Ada"}', '{"12": "Ada", "12": "Bob"}')
-    with pytest.raises(DataError, match="field 'a': values: '12' occurs twice"):
-        templates.parsed(raw.encode(), "t")
-    with pytest.raises(DataError, match="not a form template, because it is not JSON"):
-        templates.parsed(b"{", "t")
-
-
-def test_two_templates_that_could_not_be_told_apart_are_refused(tmp_path):
-    for name in ("one", "two"):
-        (tmp_path / f"{name}.form.json").write_text(json.dumps(plain(name=name, markers={"number": 7})))
-    paths = [tmp_path / "one.form.json", tmp_path / "two.form.json"]
-    with pytest.raises(DataError, match="has the markers' number 7 of"):
-        templates.load_all(paths)
-    with pytest.raises(DataError, match=r"no\.form\.json: No such file"):
-        templates.load_all([tmp_path / "no.form.json"])
-
-
-@pytest.mark.parametrize(
-    ("relation", "values", "holds"),
-    [
-        ("total = a + b", (5, 2, 3), True),
-        ("total = a + b", (6, 2, 3), False),
-        ("total = a + b", (2, 2, None), True),
-        ("total = a + b", (None, 2, 3), True),
-        ("total == 2 * (a - b) / 4", (Fraction(1, 2), 3, 2), True),
-        ("total >= a", (3, 3, 0), True),
-        ("total != a", (3, 3, 0), False),
-        ("total = a / b", (1, 1, 0), False),
-        ("total < 1.5", (1, 0, 0), True),
-        ("-total <= -2", (2, 0, 0), True),
-    ],
-)
-def test_a_relation_holds_by_exact_arithmetic(relation, values, holds):
-    named = {name: None if v is None else Fraction(v) for name, v in zip(("total", "a", "b"), values, strict=True)}
-    assert parse(relation).holds(named) is holds
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "a", "1 = 1", "a = b = c", "a = f(b)", "a = 'x'", "a = b ** 9", "a = [b]", "a if b else c", "a = " * 99],
-)
-def test_what_is_not_a_relation_is_refused(text):
-    with pytest.raises(DataError, match="expected a comparison of fields and numbers"):
-        parse(text)
-
-
-def test_a_list_of_numbers_is_part_of_the_rules():
-    rules = Rules(listed=("0123", "77", "78"))
-    assert [rules.allows(text) for text in ("0123", "123", "77", "7", "")] == [True, False, True, False, False]
-    steps, accepts = rules.automaton()
-    for text in ("0123", "123", "77", "7", "78", "79"):
-        state = 0
-        for digit in text:
-            state = steps[state, int(digit)]
-        assert bool(accepts[state]) is rules.allows(text)
-    assert str(rules) == "one of 3 listed"
-    with pytest.raises(DataError, match="expected digits"):
-        Rules(listed=("12a",))
-
-
-def test_relations_correct_a_field_and_leave_a_sum_that_was_written_wrong():
-    def read(text, sure):
-        return Answer(text, sure, "read", Fraction(text))
-
-    answers = {"a": read("12", 0.999), "b": read("31", 0.6), "total": read("49", 0.99)}
-    options = {
-        "a": [Option("12", Fraction(12), 0.999)],
-        "b": [Option("31", Fraction(31), 0.6), Option("37", Fraction(37), 0.4)],
-        "total": [Option("49", Fraction(49), 0.99), Option("43", Fraction(43), 0.01)],
-    }
-    found, broken = agreed(answers, [parse("total = a + b")], options.get)
-    assert (found["b"].text, found["b"].seen, broken) == ("37", "31", [])
-    assert found["b"].confidence > 0.9
-    options["b"] = [Option("31", Fraction(31), 0.99999)]
-    options["total"] = [Option("49", Fraction(49), 0.99999)]
-    found, broken = agreed(answers, [parse("total = a + b")], options.get)
-    assert (found["b"].text, found["total"].text, broken) == ("31", "49", ["total = a + b"])
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -207,9 +53,9 @@ def test_a_blank_sheet_is_a_pdf_of_the_page_with_the_markers_of_the_form():
     height, width = image.shape
     assert np.allclose(seen, [[0, 0], [width, 0], [width, height], [0, height]], atol=1)
     with pytest.raises(DataError, match='has no markers; add "markers"'):
-        printing.pdf(parsed(plain()))
+        printing.pdf(parsed_template(small_template()))
     with pytest.raises(DataError, match="the font of printed sheets is Latin"):
-        printing.pdf(parsed(plain(title="表", markers={"number": 3})))
+        printing.pdf(parsed_template(small_template(title="表", markers={"number": 3})))
 
 
 @pytest.fixture(scope="module")
@@ -386,7 +232,7 @@ def test_form_print_and_compose(digitnet, tmp_path):
 
 def test_columns_that_would_be_there_twice_are_refused():
     with pytest.raises(DataError, match="field 'file': file is another column"):
-        columns([parsed(with_field(name="file"))])
+        columns([parsed_template(small_template(fields=[{"name": "file", "kind": "digits", "box": [30, 40, 80, 50]}]))])
 
 
 def test_cuts_are_at_one_scale_whatever_the_page():
@@ -448,7 +294,7 @@ def test_a_sheet_without_markers_is_known_by_its_print(printed, reader, tmp_path
         {"name": "tick", "kind": "mark", "box": [20, 120, 25, 125]},
     ]
     path = tmp_path / "own.form.json"
-    path.write_text(json.dumps(plain(name="own", page=[210, 297], reference="own.png", fields=fields)))
+    path.write_text(json.dumps(small_template(name="own", page=[210, 297], reference="own.png", fields=fields)))
     cv2.imwrite(str(tmp_path / "own.png"), printed)
     forms = FormReader(reader, [path])
     sheet = printed.copy()
@@ -461,6 +307,6 @@ def test_a_sheet_without_markers_is_known_by_its_print(printed, reader, tmp_path
     assert forms.read_page(np.ascontiguousarray(page[: len(page) // 2])).code == "half_sheet"
     other = printing.picture(example("order"), 6)
     assert forms.read_page(other).status == "refused"
-    path.write_text(json.dumps(plain(name="own")))
+    path.write_text(json.dumps(small_template(name="own")))
     with pytest.raises(DataError, match="has neither markers nor a reference image"):
         FormReader(reader, [path])
