@@ -606,7 +606,7 @@ def test_a_named_pipe_is_read_and_one_that_nobody_writes_to_is_said(digitnet, mo
     writer.start()
     assert digitnet("read", "pipe.png") == (0, "1984\n", "")
     writer.join()
-    monkeypatch.setattr(pipes, "SECONDS", 0)
+    monkeypatch.setattr(pipes, "MAX_WAIT_SECONDS", 0)
     code, out, err = digitnet("read", "pipe.png", "one.png")
     assert (code, out) == (2, "one.png\t1984\n")
     assert err.startswith("Error: pipe.png: a named pipe without a writer for 0 s; start its writer first\n")

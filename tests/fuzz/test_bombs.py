@@ -41,7 +41,7 @@ if kind == "table":
     from digitnet.data import parquet
     from digitnet.reading.bulk import inputs as store
 
-    store.MOST_BYTES = parquet.MOST_BYTES = int(limit)
+    store.MAX_FILE_BYTES = parquet.MAX_FILE_BYTES = int(limit)
 
 formats.MAX_BYTES = int(limit)
 before = peak()

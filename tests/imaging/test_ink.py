@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digitnet import ImageError
-from digitnet.imaging.ink import INK, checked, ink_of, quantiles
+from digitnet.imaging.ink import MIN_STROKE, checked, ink_of, quantiles
 
 
 def strokes(height=400, width=600, thickness=5, seed=0):
@@ -32,8 +32,8 @@ def grain(shape, strength, seed=0):
 def assert_inked(ink, truth, share=0.99):
     """Ink reaches INK where it was drawn, and nowhere else."""
     assert ink.dtype == np.uint8
-    assert (ink[truth > 0.7] >= INK).mean() > share
-    assert (ink[truth == 0] < INK).mean() > 0.999
+    assert (ink[truth > 0.7] >= MIN_STROKE).mean() > share
+    assert (ink[truth == 0] < MIN_STROKE).mean() > 0.999
 
 
 @settings(max_examples=20)
@@ -93,7 +93,7 @@ def test_a_tight_crop_of_bold_strokes_is_still_ink_on_paper(light_ink):
     cv2.ellipse(truth, (11, 13), (8, 10), 0, 0, 360, 1, 5)
     page = shown(240 - 200 * truth)
     ink = ink_of(255 - page if light_ink else page)
-    assert ((ink >= INK) == (truth == 1)).all()
+    assert ((ink >= MIN_STROKE) == (truth == 1)).all()
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])

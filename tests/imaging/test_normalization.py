@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 import digitnet
 from digitnet import DataError
-from digitnet.imaging.normalization import FAINT, frame, strip
+from digitnet.imaging.normalization import MIN_BOX_INK, frame, strip
 
 CANVAS = 80
 """Height and width of the page that inks are drawn on, pixels."""
@@ -215,7 +215,7 @@ def test_a_faint_speck_does_not_widen_the_box():
     page = np.zeros((80, 80), np.uint8)
     page[20:60, 35:45] = 255
     clean = frame(page)
-    page[2, 2] = int(255 * FAINT)
+    page[2, 2] = int(255 * MIN_BOX_INK)
     assert (frame(page) == clean).all()
     page[2, 2] = 128
     assert (frame(page) != clean).any()

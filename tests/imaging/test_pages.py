@@ -421,14 +421,14 @@ def test_a_jpeg_of_very_many_scans_is_refused_before_decoding(monkeypatch):
 
 
 def test_too_many_bytes_are_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(image, "MOST_BYTES", 1000)
+    monkeypatch.setattr(image, "MAX_FILE_BYTES", 1000)
     (tmp_path / "large.png").write_bytes(FILES["ppm"])
     for source in (FILES["ppm"], io.BytesIO(FILES["ppm"]), tmp_path / "large.png"):
         assert message(source).endswith("more than 0 MB; scale it down or split its pages")
 
 
 def test_an_endless_stream_is_left_in_time(monkeypatch):
-    monkeypatch.setattr(image, "MOST_BYTES", 5 << 20)
+    monkeypatch.setattr(image, "MAX_FILE_BYTES", 5 << 20)
 
     class Endless(io.RawIOBase):
         given = 0

@@ -419,13 +419,13 @@ def test_a_page_of_very_many_parts_is_looked_at_in_part_and_says_so(monkeypatch)
     page = written().page()
     assert search(page).limits == ()
     parts = len(grouping.candidates(*_components(page)))
-    monkeypatch.setattr(find_module, "MOST", parts - 1)
+    monkeypatch.setattr(find_module, "MAX_COMPONENTS", parts - 1)
     assert search(page).limits == ("too_many_parts",)
 
 
 def _components(page):
     ink = find_module.without_rules(find_module.ink_of(page))
-    return find_module._components(ink, find_module.STRONG)[1:]
+    return find_module._components(ink, find_module.MIN_STRONG_INK)[1:]
 
 
 def panels(count):

@@ -13,7 +13,16 @@ from digitnet import DataError
 from digitnet.core.digits import DIGITS
 from digitnet.models.onnx_models import only_digits
 from digitnet.reading.constraints import Rules
-from digitnet.reading.ctc import BLANK, FAINT, NOTICEABLE, Hypothesis, align, decode, digit_probs, written
+from digitnet.reading.ctc import (
+    BLANK,
+    MIN_PERMITTED,
+    MIN_RELATIVE_PROBABILITY,
+    Hypothesis,
+    align,
+    decode,
+    digit_probs,
+    written,
+)
 
 decode_module = sys.modules["digitnet.reading.ctc"]
 
@@ -76,7 +85,7 @@ def all_strings(log_probs):
 
 def best(strings, count):
     ranked = sorted(strings.items(), key=lambda item: -item[1])[:count]
-    return [(text, prob) for text, prob in ranked if prob > FAINT * ranked[0][1]]
+    return [(text, prob) for text, prob in ranked if prob > MIN_RELATIVE_PROBABILITY * ranked[0][1]]
 
 
 SIGNED = DIGITS + ".-"
@@ -144,7 +153,7 @@ def test_of_all_strings_the_most_probable_permitted_ones_are_found(rules, spread
         permitted = {text: prob for text, prob in everything.items() if rules.allows(text)}
         total = sum(permitted.values())
         paths = decode(log_probs, rules, 5)
-        if total < NOTICEABLE:
+        if total < MIN_PERMITTED:
             assert paths == []
             continue
         expected = best(permitted, 5)

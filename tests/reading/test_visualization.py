@@ -4,7 +4,7 @@ from helpers import write
 
 from digitnet.reading import visualization
 from digitnet.reading.reader import Reader
-from digitnet.reading.visualization import MOST, WIDE, steps
+from digitnet.reading.visualization import MAX_STRIPS, PICTURE_WIDTH, steps
 
 CAPTION = 235
 
@@ -26,7 +26,7 @@ def test_the_steps_are_one_picture_with_four_parts_and_leave_the_page_as_it_is(r
     page = write("1984 7265", "30")[0]
     reading = reader.read(page)
     picture = steps(reader, reading)
-    assert picture.shape[1:] == (WIDE, 3)
+    assert picture.shape[1:] == (PICTURE_WIDTH, 3)
     assert picture.dtype == np.uint8
     assert np.array_equal(reading.page, page)
     assert len(panels(picture)) == 4
@@ -64,9 +64,9 @@ def test_every_number_has_its_strip_and_the_caption_counts_them(reader):
 
 def test_of_many_numbers_only_the_first_strips_are_shown(reader, monkeypatch):
     reading = reader.read(write("11 22 33", "44 55 66")[0])
-    monkeypatch.setattr(visualization, "MOST", 2)
+    monkeypatch.setattr(visualization, "MAX_STRIPS", 2)
     few = panels(steps(reader, reading))
-    monkeypatch.setattr(visualization, "MOST", MOST)
+    monkeypatch.setattr(visualization, "MAX_STRIPS", MAX_STRIPS)
     assert len(few) == 5, "the last caption says how many more there are"
     assert len(few[3]) < len(panels(steps(reader, reading))[3])
     assert not len(few[4])
@@ -77,5 +77,5 @@ def test_of_many_numbers_only_the_first_strips_are_shown(reader, monkeypatch):
 def test_empty_pages_of_any_shape_are_explained(reader, shape, single):
     reading = reader.read(np.full(shape, 255, np.uint8), single=single)
     picture = steps(reader, reading, single=single)
-    assert picture.shape[1:] == (WIDE, 3)
+    assert picture.shape[1:] == (PICTURE_WIDTH, 3)
     assert len(panels(picture)[3]) == 0 or single

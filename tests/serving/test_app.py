@@ -121,7 +121,7 @@ def test_all_pages_of_a_file_are_read_in_their_order(ask, tmp_path):
 
 
 def test_a_long_file_lets_others_have_their_turn(ask, monkeypatch):
-    monkeypatch.setattr("digitnet.serving.service.SLICE", 0.0)
+    monkeypatch.setattr("digitnet.serving.service.SLICE_SECONDS", 0.0)
     content = Path(save("book.tif", *["958"] * 30)).read_bytes()
     order, go, read_page = [], threading.Event(), Reader.read_page
     monkeypatch.setattr(Reader, "read_page", lambda *args, **more: go.wait() and read_page(*args, **more))

@@ -19,10 +19,10 @@ from digitnet.data import formats
 from digitnet.data.formats import LABELS, Arrays
 from digitnet.data.pictures import read_pictures
 from digitnet.data.pixels import to_images, to_labels
-from digitnet.imaging.pages import MOST_BYTES
+from digitnet.imaging.pages import MAX_FILE_BYTES
 
 MOST_UNPACKED = 100
-"""How many times their size pictures, which are packed already, may unpack to, beyond `MOST_BYTES`."""
+"""How many times their size pictures, which are packed already, may unpack to, beyond `MAX_FILE_BYTES`."""
 
 
 def column_of_pictures(schema: Any, source: object) -> str:
@@ -55,9 +55,9 @@ def rows_together(group: Any, column: str) -> int:
     chunks = (group.column(index) for index in range(group.num_columns))
     chunk = next(each for each in chunks if each.path_in_schema == column)
     size = int(chunk.total_uncompressed_size)
-    if size > MOST_BYTES + MOST_UNPACKED * int(chunk.total_compressed_size):
+    if size > MAX_FILE_BYTES + MOST_UNPACKED * int(chunk.total_compressed_size):
         raise DataError(f"images that unpack to more than {MOST_UNPACKED} times their size; write it uncompressed")
-    return max(1, min(64, MOST_BYTES // (8 * size + 1)))  # arrow keeps several copies
+    return max(1, min(64, MAX_FILE_BYTES // (8 * size + 1)))  # arrow keeps several copies
 
 
 def read_parquet(paths: Sequence[Path]) -> Arrays:

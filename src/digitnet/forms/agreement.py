@@ -16,16 +16,16 @@ from heapq import heappop, heappush
 from digitnet.forms.answers import Answer, Option
 from digitnet.forms.relations import Relation
 
-BROKEN = 0.01
+BROKEN_SHARE = 0.01
 """Share of sheets that are taken not to keep a relation."""
 
 MAX_COMBINATIONS = 5_000
 """Combinations of values that are looked at, the most probable first."""
 
-NEGLIGIBLE = 1e-3
+MIN_RELATIVE_PROBABILITY = 1e-3
 """Combinations less probable than this share of those that keep the relations end the search."""
 
-SURE = 0.995
+MIN_SURE = 0.995
 """Confidence from which a field of a relation that holds need not be read again."""
 
 
@@ -47,9 +47,9 @@ def agreed(
             continue
         values = {name: found[name].value for name in names}
         holding = all(relation.holds(values) for relation in group)
-        if holding and all(found[name].confidence >= SURE for name in names):
+        if holding and all(found[name].confidence >= MIN_SURE for name in names):
             continue
-        doubtful = [name for name in names if not holding or found[name].confidence < SURE]
+        doubtful = [name for name in names if not holding or found[name].confidence < MIN_SURE]
         may_be = {name: _may_be(found[name], options(name) if name in doubtful else ()) for name in names}
         for relation in group if len(group) > 1 else ():
             may_be |= _narrowed(relation, {name: may_be[name] for name in relation.names})
@@ -85,9 +85,9 @@ def _narrowed(relation: Relation, may_be: Mapping[str, list[Option]]) -> dict[st
             kept += weight
             for name, one in zip(names, combination, strict=True):
                 texts[name].add(one.text)
-        if weight < NEGLIGIBLE * kept:
+        if weight < MIN_RELATIVE_PROBABILITY * kept:
             break
-    if kept * (1 - BROKEN) < BROKEN * (whole - kept):
+    if kept * (1 - BROKEN_SHARE) < BROKEN_SHARE * (whole - kept):
         return dict(may_be)
     return {name: [option for option in its if option.text in texts[name]] for name, its in may_be.items()}
 
@@ -108,11 +108,11 @@ def _weighed(
         kept += weight
         for name, one in zip(names, combination, strict=True):
             masses[name][one.text] = masses[name].get(one.text, 0.0) + weight
-        if weight < NEGLIGIBLE * kept:
+        if weight < MIN_RELATIVE_PROBABILITY * kept:
             break
     permitted = kept / whole
-    holds = (1 - BROKEN) * permitted
-    holds = holds / (holds + BROKEN * (1 - permitted)) if holds else 0.0
+    holds = (1 - BROKEN_SHARE) * permitted
+    holds = holds / (holds + BROKEN_SHARE * (1 - permitted)) if holds else 0.0
     if best is None or holds < 0.5:
         return {name: replace(answers[name], confidence=answers[name].confidence * (1 - holds)) for name in names}
     found = {}

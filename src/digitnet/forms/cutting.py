@@ -13,25 +13,25 @@ from digitnet.forms.template import Box
 SCALE = 8.0
 """Pixels to a millimetre of what is cut out."""
 
-ROOM = 1.2
+FIELD_MARGIN = 1.2
 """Paper kept around a field, for writing that crosses its frame, millimetres."""
 
-REACH = 2.4
+MAX_SHIFT = 2.4
 """How far creases and curled paper may move a field from its place, millimetres."""
 
-ALIKE, BETTER = 0.2, 0.02
+MIN_CORRELATION, MIN_GAIN = 0.2, 0.02
 """Correlation with the printed lines from which a shift is believed, and by how much it must beat no shift."""
 
 INKED = 0.25
 """Darkness from which a pixel is ink, 0 paper .. 1 black."""
 
-FAINT = 0.08
+MIN_DARKNESS = 0.08
 """Darkness from which a pixel is looked at at all."""
 
-CREASE = 0.35
+MAX_CREASE = 0.35
 """Mean darkness below which a thin line across all of a field is a crease."""
 
-FAINTEST, SMALLEST = 0.1, 1.5
+MIN_WRITTEN_DARKNESS, MIN_WRITTEN_SIZE = 0.1, 1.5
 """Darkness of blurred ink, and millimetres of its extent, below which nothing is written."""
 
 Dark = NDArray[np.float32]
@@ -42,8 +42,8 @@ Dark = NDArray[np.float32]
 class Cut:
     """A field cut out of a page.
 
-    dark: (h, w), `SCALE` pixels to a millimetre, with `ROOM` around the box; printed lines are taken away. inside: the
-    part of it that lies in the box. seen: share of the box that lies on the page, 0..1.
+    dark: (h, w), `SCALE` pixels to a millimetre, with `FIELD_MARGIN` around the box; printed lines are taken away.
+    inside: the part of it that lies in the box. seen: share of the box that lies on the page, 0..1.
     """
 
     dark: Dark
@@ -63,16 +63,16 @@ def cut(page: NDArray[np.uint8], to_page: NDArray[np.float64], box: Box, printed
     millimetre, (h, w) uint8.
     """
     left, top, right, bottom = box
-    more = ROOM + REACH
+    more = FIELD_MARGIN + MAX_SHIFT
     origin = np.array([[1 / SCALE, 0, left - more], [0, 1 / SCALE, top - more], [0, 0, 1]])
     size = round((right - left + 2 * more) * SCALE), round((bottom - top + 2 * more) * SCALE)
     part, matrix = _reduced(page, to_page @ origin, size)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     grey = cv2.warpPerspective(part, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     dark = _darkness(np.asarray(grey, np.uint8))
-    reach, room = round(REACH * SCALE), round(ROOM * SCALE)
+    reach, room = round(MAX_SHIFT * SCALE), round(FIELD_MARGIN * SCALE)
     high, wide = size[1] - 2 * reach, size[0] - 2 * reach
-    lines = _printed(printed, (left - ROOM) * SCALE, (top - ROOM) * SCALE, (high, wide))
+    lines = _printed(printed, (left - FIELD_MARGIN) * SCALE, (top - FIELD_MARGIN) * SCALE, (high, wide))
     x, y = _shift(dark, lines)
     dark = np.ascontiguousarray(dark[y : y + high, x : x + wide])
     zone = _clear(dark, lines)
@@ -132,7 +132,7 @@ def _shift(dark: Dark, lines: Dark) -> tuple[int, int]:
     scores = cv2.matchTemplate(seen, wanted, cv2.TM_CCOEFF_NORMED)
     _, best, _, (x, y) = cv2.minMaxLoc(scores)
     here = float(scores[min(middle[1] // 2, scores.shape[0] - 1), min(middle[0] // 2, scores.shape[1] - 1)])
-    if best < ALIKE or best < here + BETTER:
+    if best < MIN_CORRELATION or best < here + MIN_GAIN:
         return middle
     return min(2 * x, 2 * middle[0]), min(2 * y, 2 * middle[1])
 
@@ -166,7 +166,7 @@ def _keep_writing(dark: Dark, inside: tuple[slice, slice], zone: NDArray[np.bool
 
     zone: where these may have been.
     """
-    inked = (dark > FAINT).astype(np.uint8)
+    inked = (dark > MIN_DARKNESS).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(inked, connectivity=8)
     every = np.bincount(labels.ravel(), minlength=count)
     within = np.bincount(labels[inside].ravel(), minlength=count)
@@ -175,14 +175,16 @@ def _keep_writing(dark: Dark, inside: tuple[slice, slice], zone: NDArray[np.bool
     thin = (np.minimum(wide, high) <= 6) & (lined >= 0.8 * every)
     box_high, box_wide = (part.stop - part.start for part in inside)
     across = (wide >= 0.9 * box_wide) | (high >= 0.9 * box_high)
-    faint = np.bincount(labels.ravel(), dark.ravel(), minlength=count) < CREASE * every
+    faint = np.bincount(labels.ravel(), dark.ravel(), minlength=count) < MAX_CREASE * every
     thin |= across & faint & (every <= 12 * np.maximum(wide, high))  # a crease
     foreign = (within < 0.5 * every) | thin
     foreign[0] = False
     dark[foreign[labels]] = 0
-    _, _, stats, _ = cv2.connectedComponentsWithStats((cv2.GaussianBlur(dark, (0, 0), 1.5) > FAINTEST).astype(np.uint8))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(
+        (cv2.GaussianBlur(dark, (0, 0), 1.5) > MIN_WRITTEN_DARKNESS).astype(np.uint8)
+    )
     extents = stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
-    if extents.max(initial=0) < SMALLEST * SCALE:
+    if extents.max(initial=0) < MIN_WRITTEN_SIZE * SCALE:
         dark[:] = 0
 
 

@@ -16,10 +16,10 @@ from digitnet.forms.relations import parse
 from digitnet.forms.template import Field, Template
 from digitnet.reading.constraints import Rules
 
-EMPTY = 0.15
+EMPTY_SHARE = 0.15
 """Share of optional fields that are left empty."""
 
-TRIES = 2_000
+MAX_TRIES = 2_000
 """Contents that are tried until the relations hold."""
 
 FORMATS = {"dmy": "%d.%m.%Y", "mdy": "%m/%d/%Y", "ymd": "%Y-%m-%d"}
@@ -33,7 +33,7 @@ def contents(template: Template, rng: np.random.Generator) -> dict[str, str]:
     """
     relations = template.bounds()
     fields = {field.name: field for field in template.fields}
-    for _ in range(TRIES):
+    for _ in range(MAX_TRIES):
         values: dict[str, Fraction | None] = {}
         texts: dict[str, str] = {}
         empty = _left_empty(template, rng)
@@ -54,9 +54,9 @@ def _left_empty(template: Template, rng: np.random.Generator) -> set[str]:
     optional = {field.name for field in template.fields if not field.required}
     relations = list(map(parse, template.relations))
     related: set[str] = set().union(*(relation.names for relation in relations))
-    empty = {name for name in optional - related if rng.random() < EMPTY}
+    empty = {name for name in optional - related if rng.random() < EMPTY_SHARE}
     for relation in relations:
-        if relation.names <= optional and rng.random() < EMPTY:
+        if relation.names <= optional and rng.random() < EMPTY_SHARE:
             empty |= relation.names
     return empty
 

@@ -16,21 +16,21 @@ from digitnet.core.errors import DataError
 from digitnet.forms.cutting import SCALE
 from digitnet.forms.template import VERSION, Box, Template
 from digitnet.imaging.deskew import levelled
-from digitnet.imaging.ink import INK, ink_of
+from digitnet.imaging.ink import MIN_STROKE, ink_of
 
 SHEETS = (210.0, 297.0), (215.9, 279.4)
 """Width and height of common sheets, A4 and Letter, millimetres; other proportions are taken to be 210 mm wide."""
 
-LEVEL, PLUMB = 4.0, 3.0
+MIN_LEVEL_LINE, MIN_UPRIGHT_LINE = 4.0, 3.0
 """Least length of level and of upright ruled lines, millimetres."""
 
-LEAST, TICK, TALL = 3.0, 8.0, 25.0
+MIN_BOX_SIDE, MAX_TICK_SIDE, MIN_AREA_HEIGHT = 3.0, 8.0, 25.0
 """Least side of a box; largest side of a box to tick; height from which a box is a free area, millimetres."""
 
-LINE, ABOVE = 15.0, 8.0
+MIN_WRITING_LINE, WRITING_HEIGHT = 15.0, 8.0
 """Least length of a line to write on, and the height of the field above it, millimetres."""
 
-NARROW = 1.3
+MAX_CELL_WIDTH = 1.3
 """Width of a comb's cell in heights, at most."""
 
 MAX_FIELDS = 200
@@ -44,9 +44,9 @@ def proposed(page: NDArray[np.uint8], name: str, reference: str) -> tuple[Templa
     """
     size = _size(page.shape)
     picture = _upright(page, size)
-    ink = (ink_of(picture) > INK).astype(np.uint8)
-    level = _opened(ink, 1, round(LEVEL * SCALE))
-    plumb = _opened(ink, round(PLUMB * SCALE), 1)
+    ink = (ink_of(picture) > MIN_STROKE).astype(np.uint8)
+    level = _opened(ink, 1, round(MIN_LEVEL_LINE * SCALE))
+    plumb = _opened(ink, round(MIN_UPRIGHT_LINE * SCALE), 1)
     boxes = list(_enclosed(np.asarray(cv2.dilate(level | plumb, np.ones((3, 3), np.uint8)), np.uint8)))
     fields = [*_fields(boxes, ink), *(("digits", box, None) for box in _lines(level, boxes))]
     if not fields:
@@ -95,7 +95,7 @@ def _enclosed(lines: NDArray[np.uint8]) -> Iterator[Box]:
     _, _, stats, _ = cv2.connectedComponentsWithStats((lines == 0).astype(np.uint8), connectivity=4)
     for left, top, wide, high, area in stats[1:].tolist():
         inner = left > 0 and top > 0 and left + wide < width and top + high < height
-        if inner and min(wide, high) >= LEAST * SCALE and area >= 0.85 * wide * high:
+        if inner and min(wide, high) >= MIN_BOX_SIDE * SCALE and area >= 0.85 * wide * high:
             yield tuple(round(edge / SCALE, 1) for edge in (left - 2, top - 2, left + wide + 2, top + high + 2))
 
 
@@ -112,10 +112,10 @@ def _fields(boxes: Sequence[Box], ink: NDArray[np.uint8]) -> Iterator[tuple[str,
         cells = len(row) if len(row) > 1 else _teeth(ink, row[0])
         if cells > 1:
             yield "comb", (left, top, right, bottom), cells
-        elif max(wide, high) <= TICK and abs(wide - high) < 0.25 * high:
+        elif max(wide, high) <= MAX_TICK_SIDE and abs(wide - high) < 0.25 * high:
             yield "mark", row[0], None
         else:
-            yield ("area" if high >= TALL else "digits"), row[0], None
+            yield ("area" if high >= MIN_AREA_HEIGHT else "digits"), row[0], None
 
 
 def _continues(row: Sequence[Box], box: Box) -> bool:
@@ -124,7 +124,7 @@ def _continues(row: Sequence[Box], box: Box) -> bool:
     wide, high = last[2] - last[0], last[3] - last[1]
     level = abs(box[1] - last[1]) < 0.6 and abs(box[3] - last[3]) < 0.6
     alike = abs((box[2] - box[0]) - wide) < 0.15 * wide
-    return level and alike and abs(box[0] - last[2]) < 1 and wide <= NARROW * high
+    return level and alike and abs(box[0] - last[2]) < 1 and wide <= MAX_CELL_WIDTH * high
 
 
 def _teeth(ink: NDArray[np.uint8], box: Box) -> int:
@@ -137,7 +137,7 @@ def _teeth(ink: NDArray[np.uint8], box: Box) -> int:
     places = (inked[::2] + inked[1::2]) / 2 + 8
     edges = np.array([0.0, *places, float(right - left)])
     steps = np.diff(edges)
-    even = len(places) > 0 and np.ptp(steps) < 0.25 * steps.mean() and steps.mean() <= NARROW * (bottom - top)
+    even = len(places) > 0 and np.ptp(steps) < 0.25 * steps.mean() and steps.mean() <= MAX_CELL_WIDTH * (bottom - top)
     return len(steps) if even else 1
 
 
@@ -148,8 +148,8 @@ def _lines(level: NDArray[np.uint8], boxes: Sequence[Box]) -> Iterator[Box]:
     for left, top, wide, high, _ in stats[1:].tolist():
         x0, x1, y = left / SCALE, (left + wide) / SCALE, (top + high) / SCALE
         of_box = any(x0 < box[2] + 1 and box[0] - 1 < x1 and box[1] - 1.5 < y < box[3] + 1.5 for box in boxes)
-        if x1 - x0 >= LINE and high < SCALE * 1.5 and not of_box and y > ABOVE:
-            yield round(x0, 1), round(y - ABOVE, 1), round(x1, 1), round(y, 1)
+        if x1 - x0 >= MIN_WRITING_LINE and high < SCALE * 1.5 and not of_box and y > WRITING_HEIGHT:
+            yield round(x0, 1), round(y - WRITING_HEIGHT, 1), round(x1, 1), round(y, 1)
 
 
 def _within(box: Box, size: tuple[float, float]) -> Box:

@@ -11,21 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.forms.template import Template
-from digitnet.imaging.ink import INK, ink_of
+from digitnet.imaging.ink import MIN_STROKE, ink_of
 
-SIDE = 800
+MATCHED_SIDE = 800
 """Pixels of the longer side on which features are looked for."""
 
-FEATURES = 1_000
+MAX_FEATURES = 1_000
 """Features of a picture, the strongest ones."""
 
-RATIO = 0.8
+MAX_RATIO = 0.8
 """A feature's best match must be so much closer than its second best (Lowe, 2004)."""
 
 MIN_INLIERS = 15
 """Matches that must agree on one homography."""
 
-COMPARED = 2.0
+COMPARED_SCALE = 2.0
 """Pixels to a millimetre at which what is printed is compared."""
 
 MIN_SEEN = 0.55
@@ -39,7 +39,7 @@ MIN_PRINT = 40
 class Reference:
     """A template's reference picture: its features in millimetres of the sheet, and where it has ink.
 
-    points: (n, 2). descriptors: (n, 128) float32. ink: (h, w) bool, `COMPARED` pixels to a millimetre.
+    points: (n, 2). descriptors: (n, 128) float32. ink: (h, w) bool, `COMPARED_SCALE` pixels to a millimetre.
     """
 
     template: Template
@@ -61,10 +61,10 @@ def reference_of(template: Template, picture: NDArray[np.uint8]) -> Reference:
     """Return the reference of a template from a picture of the whole sheet, edge to edge, (h, w) uint8."""
     points, descriptors = _features(picture)
     width, height = template.page
-    size = round(width * COMPARED), round(height * COMPARED)
+    size = round(width * COMPARED_SCALE), round(height * COMPARED_SCALE)
     small = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     to_sheet = np.array([width / picture.shape[1], height / picture.shape[0]])
-    return Reference(template, points * to_sheet, descriptors, ink_of(small) > INK)
+    return Reference(template, points * to_sheet, descriptors, ink_of(small) > MIN_STROKE)
 
 
 def matched(page: NDArray[np.uint8], references: Sequence[Reference]) -> Match | None:
@@ -78,7 +78,7 @@ def matched(page: NDArray[np.uint8], references: Sequence[Reference]) -> Match |
         if len(mine) < MIN_INLIERS:
             continue
         sheet, seen = reference.points[mine], points[its]
-        near = max(page.shape) / SIDE * 3
+        near = max(page.shape) / MATCHED_SIDE * 3
         matrix, inliers = cv2.findHomography(sheet, seen, cv2.USAC_MAGSAC, near, maxIters=2_000, confidence=0.999)
         if matrix is None or inliers.sum() < MIN_INLIERS:
             continue
@@ -93,12 +93,12 @@ def matched(page: NDArray[np.uint8], references: Sequence[Reference]) -> Match |
 
 @lru_cache(1)
 def _sift() -> cv2.SIFT:
-    return cv2.SIFT.create(FEATURES)
+    return cv2.SIFT.create(MAX_FEATURES)
 
 
 def _features(picture: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Return the features of a picture: their places (n, 2) in its pixels, and what they look like (n, 128)."""
-    times = max(1.0, max(picture.shape) / SIDE)
+    times = max(1.0, max(picture.shape) / MATCHED_SIDE)
     size = max(1, round(picture.shape[1] / times)), max(1, round(picture.shape[0] / times))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if times > 1 else picture
     keypoints, descriptors = _sift().detectAndCompute(small, None)
@@ -113,7 +113,7 @@ def _pairs(some: NDArray[np.float32], others: NDArray[np.float32]) -> tuple[NDAr
     squares = (some**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * some @ others.T
     nearest = squares.argmin(axis=1)
     first, second = np.sqrt(np.maximum(np.partition(squares, 1, axis=1)[:, :2], 0)).T
-    good = np.flatnonzero(first < RATIO * second)
+    good = np.flatnonzero(first < MAX_RATIO * second)
     return good, nearest[good]
 
 
@@ -131,13 +131,16 @@ def _plausible(matrix: NDArray[np.float64], template: Template) -> bool:
 def _seen(page: NDArray[np.uint8], reference: Reference, to_page: NDArray[np.float64]) -> tuple[float, tuple[int, ...]]:
     """Return how much of the printed ink is seen, 0..1, and the corners where too little of it is."""
     height, width = reference.ink.shape
-    scale = np.diag([1 / COMPARED, 1 / COMPARED, 1])
-    times = max(1.0, max(page.shape) / (COMPARED * max(reference.template.page)))
+    scale = np.diag([1 / COMPARED_SCALE, 1 / COMPARED_SCALE, 1])
+    times = max(1.0, max(page.shape) / (COMPARED_SCALE * max(reference.template.page)))
     small = cv2.resize(page, None, fx=1 / times, fy=1 / times, interpolation=cv2.INTER_AREA)
     matrix = np.diag([1 / times, 1 / times, 1]) @ to_page @ scale
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     flat = cv2.warpPerspective(small, matrix, (width, height), flags=flags, borderValue=255)
-    near = cv2.dilate((ink_of(np.asarray(flat, np.uint8)) > INK // 2).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    near = (
+        cv2.dilate((ink_of(np.asarray(flat, np.uint8)) > MIN_STROKE // 2).astype(np.uint8), np.ones((5, 5), np.uint8))
+        > 0
+    )
     missing = []
     halves = [(0, 0), (1, 0), (1, 1), (0, 1)]
     for corner, (right, down) in enumerate(halves):

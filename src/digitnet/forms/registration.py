@@ -21,13 +21,13 @@ from digitnet.forms.template import Box, Template
 CORNERS = ("left top", "right top", "right bottom", "left bottom")
 """The corners of a sheet, clockwise."""
 
-SEARCHED = 1_200, 2_400
+SEARCHED_SIDES = 1_200, 2_400
 """Pixels of a page's longer side on which markers are looked for, and where fewer than four are found again."""
 
-AROUND = 0.9
+SEARCH_RADIUS = 0.9
 """How far around its place a missing marker is looked for again, in sides of it."""
 
-FINE = 12
+MODULE_PIXELS = 12
 """Pixels to a module when a marker is looked for again."""
 
 REASONS = {
@@ -142,7 +142,7 @@ def _detector() -> cv2.aruco.ArucoDetector:
 def _markers(page: NDArray[np.uint8]) -> list[tuple[int, Points]]:
     """Return the markers on a page: each its id and its corners, (4, 2) in pixels, clockwise from its left top."""
     found: list[tuple[int, Points]] = []
-    for side in SEARCHED:
+    for side in SEARCHED_SIDES:
         times = max(1.0, max(page.shape) / side)
         small = page
         if times > 1:
@@ -169,8 +169,8 @@ def _again(
 ) -> Points | None:
     """Look for a missing marker around the place where it should be, enlarged and upright."""
     left, top, right, _ = _places(template)[corner]
-    room = AROUND * (right - left)
-    scale = FINE * 8 / (right - left)
+    room = SEARCH_RADIUS * (right - left)
+    scale = MODULE_PIXELS * 8 / (right - left)
     place = np.array([[1 / scale, 0, left - room], [0, 1 / scale, top - room], [0, 0, 1]])
     side = round((right - left + 2 * room) * scale)
     back = to_page @ place

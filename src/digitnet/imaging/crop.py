@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.imaging.geometry import mapped
-from digitnet.imaging.ink import INK
+from digitnet.imaging.ink import MIN_STROKE
 from digitnet.imaging.segmentation import Region
 
-ROOM = 0.25
+CROP_MARGIN = 0.25
 """Paper kept around a picture's only number, in heights of its ink."""
 
-COARSE = 1.5
+MIN_REDUCTION = 1.5
 """Pixels of a page to one of a region from which the page is scaled down for reading, not sampled."""
 
 
@@ -21,7 +21,7 @@ def roomier(region: Region, page: NDArray[np.uint8]) -> Region:
     """Return the only number of a picture with more of the paper around it, as far as there is any."""
     height, width = region.ink.shape
     scale, offset = np.diag(region.to_page), region.to_page[:, 2]  # `whole` scales and moves ink and does not turn it
-    room = round(ROOM * (region.box[3] - region.box[1]) / float(scale[1]))
+    room = round(CROP_MARGIN * (region.box[3] - region.box[1]) / float(scale[1]))
     x, y = (round(float(v)) for v in offset / scale)
     wide, high = (round(float(v)) for v in (page.shape[1], page.shape[0]) / scale)
     left, top = min(room, max(0, x)), min(room, max(0, y))
@@ -45,7 +45,7 @@ def picture_of(region: Region, page: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = region.ink.shape
     to_page = region.to_page
     times = float(np.hypot(*to_page[:, 0]))
-    if times > COARSE:  # found in a smaller copy: points of the page would say less than what is around them
+    if times > MIN_REDUCTION:  # found in a smaller copy: points of the page would say less than what is around them
         left, top, right, bottom = mapped(to_page, (0, 0, width, height), page.shape)
         page = page[top:bottom, left:right]
         size = max(1, round(page.shape[1] / times)), max(1, round(page.shape[0] / times))
@@ -60,7 +60,7 @@ def picture_of(region: Region, page: NDArray[np.uint8]) -> NDArray[np.uint8]:
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    written = region.ink > INK
+    written = region.ink > MIN_STROKE
     dark = not written.any() or written.all() or seen[written].mean() < seen[~written].mean()
     upright: NDArray[np.uint8] = np.asarray(255 - seen if dark else seen, np.uint8)
     return upright

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from digitnet.imaging.geometry import Affine
-from digitnet.imaging.ink import INK, Gray
+from digitnet.imaging.ink import MIN_STROKE, Gray
 
 
 def levelled(ink: Gray) -> tuple[Gray, Affine]:
@@ -37,10 +37,10 @@ def _skew(ink: Gray) -> float:
     height, width = ink.shape
     times = max(1.0, max(height, width) / 700)
     small = cv2.resize(ink, (max(1, round(width / times)), max(1, round(height / times))), interpolation=cv2.INTER_AREA)
-    y, x = np.nonzero(small > INK / 2)
+    y, x = np.nonzero(small > MIN_STROKE / 2)
     if len(y) < 60 or width < 80:
         return 0.0
-    if cv2.connectedComponents((small > INK / 2).astype(np.uint8))[0] < 6:  # strokes, not lines
+    if cv2.connectedComponents((small > MIN_STROKE / 2).astype(np.uint8))[0] < 6:  # strokes, not lines
         return 0.0
     few = slice(None, None, max(1, len(y) // 12000))
     y, x = y[few].astype(np.float32), x[few].astype(np.float32)

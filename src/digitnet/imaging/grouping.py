@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int32]
 Rows = NDArray[np.intp]
 
-SMALLEST = 7
+MIN_DIGIT_HEIGHT = 7
 """Least height of a digit, pixels."""
 
-MOST = 3000
+MAX_COMPONENTS = 3000
 """Parts a page may have: beyond it, in a photo of gravel say, the largest are looked at."""
 
 MAX_NUMBERS = 800
 """Groups that a page may have, from its top; pages of words have some 600."""
 
-GAP, WIDEST_GAP = 0.85, 1.2
+MAX_GAP, MAX_EVEN_GAP = 0.85, 1.2
 """Between two digits of a number at most, in digit heights: as a rule, and where all its gaps are as wide."""
 
 
 def candidates(boxes: Ints, areas: Ints) -> Rows:
-    """Return the rows of `boxes` that are more than specks; as for `groups`, which looks at the largest `MOST`."""
+    """Return the rows of `boxes` that are more than specks, as for `groups`: the largest `MAX_COMPONENTS`."""
     sizes = boxes[:, 2:] - boxes[:, :2]
     return np.flatnonzero((sizes.max(1, initial=0) >= 3) & (areas >= 4))
 
@@ -39,15 +39,15 @@ def groups(boxes: Ints, areas: Ints) -> list[list[int]]:
     boxes: (n, 4) int32 left, top, right, bottom, pixels. areas: (n,) pixels of ink; parts of less than 4 are left out.
     """
     rows = candidates(boxes, areas)
-    if len(rows) > MOST:
-        rows = rows[np.argsort(-areas[rows], kind="stable")[:MOST]]
+    if len(rows) > MAX_COMPONENTS:
+        rows = rows[np.argsort(-areas[rows], kind="stable")[:MAX_COMPONENTS]]
     rows = rows[np.argsort(boxes[rows, 0], kind="stable")]
     left, top, right, bottom = boxes[rows].astype(np.float32).T
     wide, high = right - left, bottom - top
     full = areas[rows] / (wide * high)
     dash = (wide > 2.2 * high) & (full > 0.6)  # two zeros that touch fill half
     blob = (full > 0.8) & (wide > 0.5 * high)
-    digit = np.flatnonzero((high >= SMALLEST) & ~dash & ~blob & (wide < 15 * high))
+    digit = np.flatnonzero((high >= MIN_DIGIT_HEIGHT) & ~dash & ~blob & (wide < 15 * high))
     if not len(digit):
         return []
     lefts, tops, rights, bottoms, highs = (side[digit] for side in (left, top, right, bottom, high))
@@ -58,7 +58,7 @@ def groups(boxes: Ints, areas: Ints) -> list[list[int]]:
         beside = np.minimum(bottoms[some, None], bottoms) - np.maximum(tops[some, None], tops) > 0.4 * smaller
         gap = lefts[None] - rights[some, None]
         after = (lefts + rights)[None] > (lefts + rights)[some, None]
-        near = after & beside & (gap < 2 * WIDEST_GAP * larger) & (smaller > 0.4 * larger)
+        near = after & beside & (gap < 2 * MAX_EVEN_GAP * larger) & (smaller > 0.4 * larger)
         nearest = np.where(near, gap, np.inf).argmin(1)
         pairs += [(digit[some][one], digit[nearest[one]]) for one in np.flatnonzero(near.any(1))]
     # Flags, broken pieces, dots and dashes go with the digit they are nearest to.
@@ -116,7 +116,7 @@ def _split(
     tall = float(np.median(high[members][digit[members]]))
     gaps = left[members][1:] - np.maximum.accumulate(right[members])[:-1]
     usual = float(np.median(gaps)) if len(gaps) > 1 else 0.0
-    limit = max(GAP * tall, min(1.5 * usual, WIDEST_GAP * tall))
+    limit = max(MAX_GAP * tall, min(1.5 * usual, MAX_EVEN_GAP * tall))
     return np.split(members, np.flatnonzero(gaps > limit) + 1)
 
 

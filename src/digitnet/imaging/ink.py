@@ -21,25 +21,25 @@ from digitnet.core.errors import ImageError
 Gray = NDArray[np.uint8]
 """(height, width) grey levels or strengths of ink, 0..255."""
 
-INK = 64
+MIN_STROKE = 64
 """Ink strength from which a pixel belongs to a stroke, 0..255."""
 
-BASE = 0.25
+PAPER_CONTRAST = 0.25
 """Contrast that counts as paper, as a share of what a stroke must have."""
 
-CELLS = 160
+GRID_CELLS = 160
 """Cells along a page's longer side in which paper and ink levels are measured."""
 
-SHARE = 0.35
+MIN_SHARE = 0.35
 """Ink fainter than this share of the strongest around it is background pattern, shadow or the page behind."""
 
-FAINT = 0.4
+MIN_LOCAL_SHARE = 0.4
 """Where the strongest ink around is weaker than this share of the page's strongest, it is taken to be that strong."""
 
-DIMMEST = 48
+MIN_LIGHT = 48
 """Light that ink is measured against at least, grey levels."""
 
-FAINTEST = 10
+MIN_CONTRAST = 10
 """Least difference between ink and paper, grey levels of 255."""
 
 
@@ -47,7 +47,7 @@ def ink_of(page: Gray) -> Gray:
     """Return how strongly each pixel is inked: (h, w) uint8 page, 0 black .. 255 white -> (h, w) uint8, 0 .. 255 ink.
 
     Paper is 0 wherever the light falls, ink is bright whether it was darker or lighter than its paper, and what
-    reaches `INK` belongs to a stroke. Raises ImageError
+    reaches `MIN_STROKE` belongs to a stroke. Raises ImageError
     as `checked` does.
     """
     page = checked(page)
@@ -62,7 +62,7 @@ def ink_of(page: Gray) -> Gray:
         grown = cv2.resize(cells.clip(0, 255).round().astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
         return grown.astype(np.uint8, copy=False)
 
-    below, above = full(paper - BASE * level), full(paper + BASE * level)
+    below, above = full(paper - PAPER_CONTRAST * level), full(paper + PAPER_CONTRAST * level)
     if dark.all():
         ink = cv2.subtract(below, page)
     elif not dark.any():
@@ -71,7 +71,7 @@ def ink_of(page: Gray) -> Gray:
         side = cv2.resize(dark.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
         ink = cv2.subtract(page, above)
         cv2.copyTo(cv2.subtract(below, page), side, ink)
-    gain = INK / ((1 - BASE) * level)  # a pixel of exactly the threshold's contrast comes to INK
+    gain = MIN_STROKE / ((1 - PAPER_CONTRAST) * level)  # a pixel of exactly the threshold's contrast comes to INK
     return cv2.multiply(ink, full(gain * 16), scale=1 / 16).astype(np.uint8, copy=False)
 
 
@@ -111,7 +111,7 @@ def _levels(page: Gray, noise: float) -> tuple[NDArray[Any], NDArray[np.bool_], 
     small = page
     if fine > 1:
         small = cv2.resize(page, (-(-width // fine), -(-height // fine)), interpolation=cv2.INTER_AREA).astype(np.uint8)
-    step = -(-max(small.shape) // CELLS)
+    step = -(-max(small.shape) // GRID_CELLS)
     rows, columns = -(-small.shape[0] // step), -(-small.shape[1] // step)
     below, right = rows * step - small.shape[0], columns * step - small.shape[1]
     small = np.asarray(cv2.copyMakeBorder(small, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
@@ -144,7 +144,7 @@ def _levels(page: Gray, noise: float) -> tuple[NDArray[Any], NDArray[np.bool_], 
         usual = cv2.medianBlur(middle, min(2 * reach + 1, 255)).astype(np.float32)
         around = (3 * reach, 3 * reach)
         # What is no more than grain has no vote: around a small digit there is little else.
-        grain = np.float32(max(FAINTEST, 6 * noise))
+        grain = np.float32(max(MIN_CONTRAST, 6 * noise))
         lighter, darker = np.maximum(bright - usual - grain, 0), np.maximum(usual - black - grain, 0)
         dark = cv2.blur(lighter, around) <= cv2.blur(darker, around)
         if dark.any() and not dark.all():  # where both meet, each cell goes to the paper it is more like
@@ -164,16 +164,16 @@ def _levels(page: Gray, noise: float) -> tuple[NDArray[Any], NDArray[np.bool_], 
         paper = paper - np.where(dark, bias, -bias).astype(np.float32)
         contrast = np.maximum(contrast - np.float32(bias), 0)
     # As a share of the light: in a shadow ink and paper come closer.
-    light = np.where(dark, paper, 255 - paper).clip(DIMMEST)
+    light = np.where(dark, paper, 255 - paper).clip(MIN_LIGHT)
     share = contrast / spread(light)
     strongest = cv2.blur(cv2.dilate(most(share), window), (reach, reach))
-    strongest = np.maximum(strongest, FAINT * strongest.max())
-    level = SHARE * strongest
+    strongest = np.maximum(strongest, MIN_LOCAL_SHARE * strongest.max())
+    level = MIN_SHARE * strongest
     if decided is None:  # else there is so much ink that it would be taken for a pattern
         limit = spread(0.4 * strongest)
         pattern = cv2.blur(mean(np.minimum(share, limit)), (reach, reach))
         level = np.maximum(level, np.minimum(2.2 * pattern, 0.55 * strongest))
-    return paper, dark, np.maximum(level * light, max(FAINTEST, 4 * noise))
+    return paper, dark, np.maximum(level * light, max(MIN_CONTRAST, 4 * noise))
 
 
 def _plane(cells: NDArray[Any]) -> NDArray[np.float32]:

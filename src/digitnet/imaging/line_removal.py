@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.imaging.geometry import Box
-from digitnet.imaging.ink import INK, Gray
+from digitnet.imaging.ink import MIN_STROKE, Gray
 
 MAX_RULES = 2000
 """Lines of each direction that are looked at, the longest ones: forms and squared paper have some 100."""
@@ -27,7 +27,7 @@ def without_rules(ink: Gray) -> Gray:
     ink: (h, w) uint8, 0 paper .. 255 ink, levelled. Returns the same without rules; specks as large as a rule is thick
     may stay where one crosses another or ends.
     """
-    stroke = cv2.threshold(ink, INK * 2 // 3, 1, cv2.THRESH_BINARY)[1].astype(np.uint8, copy=False)
+    stroke = cv2.threshold(ink, MIN_STROKE * 2 // 3, 1, cv2.THRESH_BINARY)[1].astype(np.uint8, copy=False)
     level = _rules(stroke)
     if not level:
         return ink

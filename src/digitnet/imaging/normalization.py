@@ -17,13 +17,13 @@ from digitnet.core.digits import SIDE, STRIP
 from digitnet.core.errors import DataError
 from digitnet.imaging.ink import quantiles
 
-GLYPH = 20
+GLYPH_SIZE = 20
 """Height and width of the box that a digit's ink is scaled to, pixels."""
 
-SMALLEST = 10
+MIN_CUT_SIZE = 10
 """Least width of the square cut out of the source, pixels: a dot stays a dot instead of growing into a digit."""
 
-FAINT = 0.02
+MIN_BOX_INK = 0.02
 """Ink fainter than this share of the strongest one does not widen the box."""
 
 
@@ -44,19 +44,19 @@ def frame(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return np.zeros((SIDE, SIDE), np.uint8)
     ink = ink[rows, columns]
     height, width = ink.shape
-    side = max(height, width, SMALLEST)
+    side = max(height, width, MIN_CUT_SIZE)
     above, left = (side - height) // 2, (side - width) // 2
     below, right = side - height - above, side - width - left
     square: NDArray[Any] = cv2.copyMakeBorder(ink, above, below, left, right, cv2.BORDER_CONSTANT, value=0)
     square = square.astype(np.float32)
-    if side < GLYPH:
+    if side < GLYPH_SIZE:
         # Smoothly, not pixel by pixel: on scans of 16x16 fewer digits are misread when edges have no steps.
         square = cv2.resize(np.pad(square, 1), None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)[2:-2, 2:-2]
-    glyph = cv2.resize(square, (GLYPH, GLYPH), interpolation=cv2.INTER_AREA)
+    glyph = cv2.resize(square, (GLYPH_SIZE, GLYPH_SIZE), interpolation=cv2.INTER_AREA)
     glyph *= 255 / glyph.max()
     framed = np.zeros((SIDE, SIDE), np.uint8)
     top, left = _shift(glyph.sum(axis=1)), _shift(glyph.sum(axis=0))
-    framed[top : top + GLYPH, left : left + GLYPH] = glyph.round()
+    framed[top : top + GLYPH_SIZE, left : left + GLYPH_SIZE] = glyph.round()
     return framed
 
 
@@ -95,11 +95,11 @@ def _bright_on_zero(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _extent(profile: NDArray[np.uint8]) -> slice | None:
     """Return the part of a row or column profile that holds ink; None where there is none."""
-    inked = np.flatnonzero(profile > FAINT * profile.max())
+    inked = np.flatnonzero(profile > MIN_BOX_INK * profile.max())
     return slice(inked[0], inked[-1] + 1) if len(inked) else None
 
 
 def _shift(mass: NDArray[np.float32]) -> int:
     """Return where the glyph begins in the frame, so that its centre of mass comes to the middle."""
-    centre = (mass * (np.arange(GLYPH) + 0.5)).sum() / mass.sum()
-    return min(max(int(15 - centre), 0), SIDE - GLYPH)
+    centre = (mass * (np.arange(GLYPH_SIZE) + 0.5)).sum() / mass.sum()
+    return min(max(int(15 - centre), 0), SIDE - GLYPH_SIZE)

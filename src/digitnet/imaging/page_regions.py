@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from digitnet.imaging.page_find import MAX_PLACES, Network, Place, cut, find
 from digitnet.imaging.segmentation import Found, Region
 
-PAPER = 0.4
+MAX_BACKGROUND = 0.4
 """Share of a picture's range from paper to ink below which a pixel is taken for paper."""
 
 
@@ -31,7 +31,7 @@ def region_of(page: NDArray[np.uint8], place: Place) -> Region:
     )
     box = (left, top, right, bottom)
     strength = np.clip((picture / np.float32(255) - 0.2) / 0.8, 0, 1)
-    ink = np.where(strength > PAPER, 255 * strength, 0).astype(np.uint8)
+    ink = np.where(strength > MAX_BACKGROUND, 255 * strength, 0).astype(np.uint8)
     n, _, stats, _ = cv2.connectedComponentsWithStats((ink > 0).astype(np.uint8), connectivity=8)
     parts = tuple((x, y, x + w, y + h) for x, y, w, h, _ in stats[1:n].tolist())
     return Region(box, ink, parts, to_page, picture, place.score, place.printed)

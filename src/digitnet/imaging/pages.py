@@ -36,7 +36,7 @@ from digitnet.core.text import reason
 from digitnet.imaging import pipes
 from digitnet.imaging.decoding import CountedFile, cost
 from digitnet.imaging.grey import of_array, upright
-from digitnet.imaging.pdf import DRAWING, open_pdf
+from digitnet.imaging.pdf import BYTES_PER_PIXEL, open_pdf
 
 FORMATS = {
     "PNG": rb"\x89PNG\r\n\x1a\n",
@@ -62,7 +62,7 @@ digits has some 40."""
 MAX_MEMORY = 300_000_000
 """Bytes that decoding a page may take beyond which it is refused: in colour, 60 million pixels of a PNG."""
 
-MOST_BYTES = 200_000_000
+MAX_FILE_BYTES = 200_000_000
 """Bytes of a file, a stream or a bytes object beyond which it is refused."""
 
 
@@ -214,7 +214,7 @@ def _file(source: Any, stack: ExitStack) -> BinaryIO:
         raise ImageError(f"{what!r} is not an image; pass a path, bytes, a Pillow image or a numpy array")
     content = io.BytesIO()
     try:
-        while (part := source.read(1 << 20)) and content.tell() <= MOST_BYTES:
+        while (part := source.read(1 << 20)) and content.tell() <= MAX_FILE_BYTES:
             content.write(part)
     except TypeError as error:
         raise ImageError("a text stream; open it in binary mode ('rb'), or pass its .buffer") from error
@@ -227,7 +227,7 @@ def _opened(path: str) -> BinaryIO:
     try:
         if not path or Path(path).is_dir():
             raise ImageError("a folder; name an image in it")
-        return pipes.content(path, MOST_BYTES) if Path(path).is_fifo() else Path(path).open("rb")
+        return pipes.content(path, MAX_FILE_BYTES) if Path(path).is_fifo() else Path(path).open("rb")
     except FileNotFoundError as error:
         if Path(path).is_symlink():
             raise ImageError(
@@ -241,15 +241,15 @@ def _opened(path: str) -> BinaryIO:
 
 
 def _kind(file: BinaryIO) -> tuple[str, int]:
-    """Return which of `FORMATS` a file's first bytes are of, and its length, which is within `MOST_BYTES`."""
+    """Return which of `FORMATS` a file's first bytes are of, and its length, which is within `MAX_FILE_BYTES`."""
     length = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = file.read(1024)
     file.seek(0)
     if not length:
         raise ImageError("empty, 0 bytes; download or save it again")
-    if length > MOST_BYTES:
-        raise ImageError(f"more than {MOST_BYTES // 10**6} MB; scale it down or split its pages")
+    if length > MAX_FILE_BYTES:
+        raise ImageError(f"more than {MAX_FILE_BYTES // 10**6} MB; scale it down or split its pages")
     for kind, start in FORMATS.items():
         if re.match(start, head, re.DOTALL):
             return kind, length
@@ -325,7 +325,7 @@ def _page_numbers(picture: Image.Image, limit: int) -> list[int]:
 
 
 def _of_pdf(limits: PageLimits, width: float, height: float, beside: float) -> None:
-    _check_size(limits, width, height, DRAWING, beside)
+    _check_size(limits, width, height, BYTES_PER_PIXEL, beside)
 
 
 def _from_picture(picture: Image.Image, limits: PageLimits) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""The pages of a PDF as grey images, rendered by PDFium: scans at their own resolution, everything else at `DPI`."""
+"""The pages of a PDF as grey images, rendered by PDFium: scans at their own resolution, all else at `DOTS_PER_INCH`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from digitnet.core.errors import ImageError
 
-DPI = 300
+DOTS_PER_INCH = 300
 """Dots per inch at which pages other than scans are drawn: a digit 2 mm high is 24 pixels high, its frame 20."""
 
-DRAWING = 4
+BYTES_PER_PIXEL = 4
 """Bytes for each pixel of a page that drawing it takes."""
 
 MAX_OBJECTS = 10_000
@@ -68,9 +68,9 @@ def _draw(leaf: Any, check: Callable[[float, float, float], None]) -> NDArray[np
 
 
 def _scale(leaf: Any, check: Callable[[float, float, float], None]) -> float:
-    """Return the pixels per unit of the page at which it is drawn: a scan's own, half of these, or those of `DPI`."""
+    """Return the pixels per unit of the page that it is drawn at: a scan's own, half of them, or `DOTS_PER_INCH`."""
     (width, height), (own, memory) = leaf.get_size(), _images(leaf)
-    scales = [own, own / 2, DPI / 72] if own else [DPI / 72]
+    scales = [own, own / 2, DOTS_PER_INCH / 72] if own else [DOTS_PER_INCH / 72]
     refused: list[ImageError] = []
     for scale in scales:
         try:

@@ -8,7 +8,7 @@ import time
 
 from digitnet.core.errors import ImageError
 
-SECONDS = 10.0
+MAX_WAIT_SECONDS = 10.0
 """For how long a pipe may be without a writer."""
 
 
@@ -16,7 +16,7 @@ def content(path: str, most: int) -> io.BytesIO:
     """Return what is written to a named pipe until its writer closes it; of more than `most` bytes only the first.
 
     Once somebody writes, the rest is waited for, as of standard input. Raises ImageError where nobody does within
-    `SECONDS`, OSError where the pipe cannot be opened.
+    `MAX_WAIT_SECONDS`, OSError where the pipe cannot be opened.
     """
     pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(pipe, "rb", buffering=0) as file:
@@ -30,7 +30,7 @@ def content(path: str, most: int) -> io.BytesIO:
 
 def _begin(pipe: int) -> bytes:
     """Return the first bytes of a pipe that does not block once it has a writer; b"" if those are yet to come."""
-    until = time.monotonic() + SECONDS
+    until = time.monotonic() + MAX_WAIT_SECONDS
     while True:
         try:
             if head := os.read(pipe, 1 << 16):
@@ -38,5 +38,5 @@ def _begin(pipe: int) -> bytes:
         except BlockingIOError:  # there is a writer; without one, reading gives b""
             return b""
         if time.monotonic() > until:
-            raise ImageError(f"a named pipe without a writer for {SECONDS:g} s; start its writer first")
+            raise ImageError(f"a named pipe without a writer for {MAX_WAIT_SECONDS:g} s; start its writer first")
         time.sleep(0.02)

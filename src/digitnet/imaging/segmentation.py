@@ -17,32 +17,32 @@ from numpy.typing import NDArray
 
 from digitnet.imaging.deskew import levelled
 from digitnet.imaging.geometry import Affine, Box
-from digitnet.imaging.grouping import MOST, SMALLEST, at_most, candidates, groups
-from digitnet.imaging.ink import FAINT, INK, SHARE, Gray, checked, ink_of, quantiles
+from digitnet.imaging.grouping import MAX_COMPONENTS, MIN_DIGIT_HEIGHT, at_most, candidates, groups
+from digitnet.imaging.ink import MIN_LOCAL_SHARE, MIN_SHARE, MIN_STROKE, Gray, checked, ink_of, quantiles
 from digitnet.imaging.line_removal import without_rules
 
 Ints = NDArray[np.int32]
 Rows = NDArray[np.intp]
 
-STRONG = 96
+MIN_STRONG_INK = 96
 """Ink strength that a fifth of a stroke must have on paper."""
 
-ABOVE = 5
+MIN_DEVIATIONS = 5
 """On a texture, standard deviations by which strong ink is above what is usual: of texture alone hardly a blot is."""
 
 LARGEST = 12_000_000
 """Pixels beyond which a page is looked at in a smaller copy: A4 at 300 dpi is not, at 600 dpi it is."""
 
-AMPLE, BROAD, FEW = 56, 4, 50
+MIN_DRAWING_HEIGHT, MIN_PEN_WIDTH, MAX_DRAWING_PIECES = 56, 4, 50
 """A drawing of a few pieces is looked at so small that the lowest is still so high, the finest pen so wide, pixels."""
 
-SOLID, SOLID_ROUND = 0.88, 0.84
+MIN_BLOT_FILL, MIN_ROUND_BLOT_FILL = 0.88, 0.84
 """Share of its convex outline that a blot fills and a digit does not; and where it is as wide as high."""
 
-MARGIN = 0.12
+REGION_MARGIN = 0.12
 """Empty margin around a region's ink, in its height."""
 
-DEEPEST, MAX_PANELS = 2, 30
+MAX_PANEL_DEPTH, MAX_PANELS = 2, 30
 """How often a dark box in a box is looked into, and how many boxes at each depth, the largest ones."""
 
 
@@ -121,14 +121,14 @@ def _enough(page: Gray) -> tuple[Box, float]:
     if not wide or cv2.countNonZero(contrast) > contrast.size // 2 or contrast.size > LARGEST:
         return everything
     # Fainter ink than this is none, wherever it is.
-    inked = cv2.threshold(contrast, float(contrast.max()) * SHARE * FAINT, 255, cv2.THRESH_BINARY)[1]
+    inked = cv2.threshold(contrast, float(contrast.max()) * MIN_SHARE * MIN_LOCAL_SHARE, 255, cv2.THRESH_BINARY)[1]
     n, labels, stats, _ = cv2.connectedComponentsWithStats(inked, connectivity=8)
-    if n > FEW:
+    if n > MAX_DRAWING_PIECES:
         return box, 1.0
     edge = cv2.subtract(inked, cv2.erode(inked, np.ones((3, 3), np.uint8)))
     area, high_each = stats[1:, cv2.CC_STAT_AREA], stats[1:, cv2.CC_STAT_HEIGHT]
     pen = 2 * area / np.bincount(labels[edge > 0], minlength=n)[1:]  # a long stroke is nothing but two edges
-    return box, min(1.0, max(AMPLE / high_each.min(), BROAD / pen.min()))
+    return box, min(1.0, max(MIN_DRAWING_HEIGHT / high_each.min(), MIN_PEN_WIDTH / pen.min()))
 
 
 def _times(page: Gray) -> float:
@@ -156,7 +156,7 @@ def reduced(page: Gray) -> tuple[Gray, Affine]:
 def _whole(page: Gray) -> Region:
     ink = ink_of(page)
     ink = without_rules(ink)
-    labels, boxes, areas = _components(ink, STRONG)
+    labels, boxes, areas = _components(ink, MIN_STRONG_INK)
     rows = _of_one_number(boxes, areas)
     if not len(rows):
         height, width = page.shape
@@ -186,14 +186,14 @@ def _find(page: Gray, depth: int, limits: set[str]) -> list[Region]:
     ink = without_rules(ink)
     labels, boxes, areas = _components(ink, _strong(ink))
     regions = []
-    if depth < DEEPEST:
+    if depth < MAX_PANEL_DEPTH:
         for row, shape in _panels(labels, boxes, areas):
             if inside := _inside(page, boxes[row], shape, turn, depth, limits):
                 regions += inside
                 left, top, right, bottom = boxes[row]
                 within = (boxes[:, :2] >= (left, top)).all(1) & (boxes[:, 2:] <= (right, bottom)).all(1)
                 areas[within] = 0  # the paper around its ink, and the paper in the loops of its ink
-    if len(candidates(boxes, areas)) > MOST:
+    if len(candidates(boxes, areas)) > MAX_COMPONENTS:
         limits.add("too_many_parts")
     numbers, more = at_most(groups(boxes, areas), boxes, LARGEST)
     limits |= more
@@ -221,7 +221,7 @@ def _solid(labels: NDArray[Any], box: Ints, label: int) -> bool:
     _, sides, _ = cv2.minAreaRect(corners)
     full = count / cv2.contourArea(cv2.convexHull(corners))
     round_enough = min(sides) / max(sides)
-    return bool((full > SOLID and round_enough > 0.5) or (full > SOLID_ROUND and round_enough > 0.85))
+    return bool((full > MIN_BLOT_FILL and round_enough > 0.5) or (full > MIN_ROUND_BLOT_FILL and round_enough > 0.85))
 
 
 def _panels(labels: NDArray[Any], boxes: Ints, areas: Ints) -> list[tuple[int, Gray]]:
@@ -267,7 +267,7 @@ def _inside(page: Gray, box: Ints, shape: Gray, turn: Affine, depth: int, limits
     back[:, 2] += turn[:, :2] @ box[:2] - (left, top)
     shape = cv2.warpAffine(shape, back, (right - left, bottom - top), flags=cv2.INTER_NEAREST).astype(np.uint8)
     inner = page[top:bottom, left:right]
-    if min(inner.shape) < 2 * SMALLEST or inner.size > 0.95 * page.size or not shape.any():
+    if min(inner.shape) < 2 * MIN_DIGIT_HEIGHT or inner.size > 0.95 * page.size or not shape.any():
         return []
     inner = np.where(shape > 0, inner, np.uint8(np.median(inner[shape > 0])))
     shift = np.array([[1.0, 0, left], [0, 1, top]])
@@ -279,7 +279,7 @@ def _components(ink: Gray, strong: Gray | int) -> tuple[NDArray[Any], Ints, Ints
 
     The area of what is hardly anywhere `strong` is 0: pattern that is a little too dark.
     """
-    stroke = cv2.threshold(ink, INK - 1, 1, cv2.THRESH_BINARY)[1]
+    stroke = cv2.threshold(ink, MIN_STROKE - 1, 1, cv2.THRESH_BINARY)[1]
     # Short labels take a third of the time. Even on the way there are at most as many as pixels without ink above, to
     # the left and between: OpenCV goes by blocks of 2x2 pixels (Bolelli et al., 2019) and sees the right too late.
     before = cv2.dilate(stroke, np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0]], np.uint8))
@@ -303,18 +303,18 @@ def _strong(ink: Gray) -> Gray | int:
     step = -(-max(height, width) // 200)
     few = ink[::step, ::step].astype(np.float32)
     around = (max(height, width) // 4 // step | 1,) * 2
-    rest = (few < INK).astype(np.float32)
+    rest = (few < MIN_STROKE).astype(np.float32)
     weight = cv2.blur(rest, around) + np.float32(1e-3)
 
     def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(cv2.blur(values * rest, around) / weight)
 
-    inked = mean((few > INK / 4).astype(np.float32)) > 0.5
+    inked = mean((few > MIN_STROKE / 4).astype(np.float32)) > 0.5
     if not inked.any():
-        return STRONG
+        return MIN_STRONG_INK
     usual = mean(few)
     spread = np.sqrt((mean(few * few) - usual * usual).clip(0))
-    level = np.where(inked, usual + ABOVE * spread, 0).clip(STRONG, 255).astype(np.uint8)
+    level = np.where(inked, usual + MIN_DEVIATIONS * spread, 0).clip(MIN_STRONG_INK, 255).astype(np.uint8)
     return cv2.resize(level, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
 
 
@@ -329,7 +329,7 @@ def _cut(
     """Cut out the parts with these labels and boxes as a region."""
     left, top = boxes[:, :2].min(0).tolist()
     right, bottom = boxes[:, 2:].max(0).tolist()
-    margin = max(2, round(MARGIN * (bottom - top)))
+    margin = max(2, round(REGION_MARGIN * (bottom - top)))
     x0, y0, x1, y1 = left - margin, top - margin, right + margin, bottom + margin
     height, width = ink.shape
     inside = np.s_[max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)]
@@ -339,7 +339,7 @@ def _cut(
     mine = table[here]
     edge = cv2.dilate(mine, np.ones((3, 3), np.uint8), iterations=1 + (bottom - top) // 60)
     soft = ink[inside] * ((edge > 0) & ((here == 0) | (mine > 0)))
-    strongest = max(quantiles(soft[mine > 0], (0.9,))[0], INK)
+    strongest = max(quantiles(soft[mine > 0], (0.9,))[0], MIN_STROKE)
     cut = np.zeros((y1 - y0, x1 - x0), np.uint8)
     levels = (np.arange(256) * (255 / strongest)).clip(0, 255).round().astype(np.uint8)
     cut[max(-y0, 0) : max(-y0, 0) + soft.shape[0], max(-x0, 0) : max(-x0, 0) + soft.shape[1]] = levels[soft]

@@ -21,7 +21,7 @@ from digitnet.models.trust import trusted
 SOURCE = "network.py"
 """The copy of the file in a run's folder."""
 
-MOST_BYTES = 1 << 20
+MAX_FILE_BYTES = 1 << 20
 """Largest file of code that is opened, bytes."""
 
 
@@ -44,8 +44,8 @@ def source(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}); it is the network's code") from error
-    if len(content) > MOST_BYTES:
-        raise ModelError(f"{path}: {len(content):,} bytes; a network's code has at most {MOST_BYTES:,}")
+    if len(content) > MAX_FILE_BYTES:
+        raise ModelError(f"{path}: {len(content):,} bytes; a network's code has at most {MAX_FILE_BYTES:,}")
     return content
 
 

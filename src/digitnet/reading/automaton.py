@@ -17,7 +17,7 @@ from digitnet.core.errors import DataError
 from digitnet.reading.checksums import IBAN_DIGITS, letters
 from digitnet.reading.kinds import NEVER, Language, after, ends
 
-MOST_STATES = 5_000
+MAX_STATES = 5_000
 """States of an automaton beyond which rules are refused: a decoder holds a number for each character in each frame."""
 
 State = tuple[int, ...]
@@ -195,7 +195,7 @@ def build(parts: Sequence[Part], start: Language, alphabet: str) -> Automaton:
                 queue.append(joined)
             row.append(states[joined])
         rows.append(row)
-        if len(queue) > MOST_STATES:
+        if len(queue) > MAX_STATES:
             raise DataError("too many combinations; omit the range or the length")
     whole = [
         all(part.ends(own) for part, own in zip(parts, state, strict=True)) and ends(written)

@@ -19,13 +19,13 @@ from digitnet.reading.values import Value
 ALTERNATIVES = 5
 """Most texts that a number may have, the best one included."""
 
-BROKEN = 0.01
+BROKEN_SHARE = 0.01
 """Share of fields that are taken to break the rule they should keep: a digit forgotten, a check miscalculated."""
 
-OTHERS = 0.1
+OTHER_SHARE = 0.1
 """Share of a page's numbers to which the rules are taken not to apply: dates, page numbers, totals."""
 
-DOUBTFUL = 0.1
+MIN_DOUBTFUL = 0.1
 """Probability from which a piece of ink that the line reader takes for nothing is shown to the classifier."""
 
 
@@ -57,8 +57,8 @@ def draft_of(region: Region, columns: Columns, rules: Rules | None, single: bool
     """Return what a region says.
 
     With rules its probability is among the texts that keep them, times that of the rules holding: a share of numbers,
-    `BROKEN` or on a page `OTHERS`, does not keep them, and what the image says against the rules counts for that. On a
-    page they are applied where they are more likely to hold than not.
+    `BROKEN_SHARE` or on a page `OTHER_SHARE`, does not keep them, and what the image says against the rules counts for
+    that. On a page they are applied where they are more likely to hold than not.
     """
     log_probs = columns.log_probs
     if rules and rules.kind:
@@ -67,13 +67,13 @@ def draft_of(region: Region, columns: Columns, rules: Rules | None, single: bool
         hypotheses = decode(log_probs, rules, ALTERNATIVES)
     kept, ruled = 1.0, None
     if rules:
-        kept = holding(hypotheses, BROKEN if single else OTHERS)
+        kept = holding(hypotheses, BROKEN_SHARE if single else OTHER_SHARE)
         ruled = single or kept >= 0.5
         if not ruled:
             hypotheses, kept = decode(log_probs, None, ALTERNATIVES), 1.0
     if len(region.parts) == 1 and hypotheses and not hypotheses[0].text:
         # One piece of ink that may be a digit: the classifier will say whether it is one.
-        lone = [each for each in hypotheses if len(each.text) == 1 and each.probability >= DOUBTFUL]
+        lone = [each for each in hypotheses if len(each.text) == 1 and each.probability >= MIN_DOUBTFUL]
         hypotheses = [*lone[:1], *(each for each in hypotheses if each not in lone[:1])]
     text = hypotheses[0].text if hypotheses else ""
     alone = decode(log_probs, None, 1)[0] if ruled or not hypotheses else hypotheses[0]

@@ -31,23 +31,23 @@ from digitnet.reading.constraints import Rules
 BLANK = len(DIGITS)
 """Column of the CTC blank where the alphabet is `DIGITS`."""
 
-NOTICEABLE = 1e-6
+MIN_PERMITTED = 1e-6
 """Permitted strings that together are less probable than this are no answer: the image does not show one."""
 
-FAINT = 1e-9
+MIN_RELATIVE_PROBABILITY = 1e-9
 """Strings less probable than this share of the most probable one are left out."""
 
-WIDTH = 16
+MIN_BEAM_WIDTH = 16
 """Least number of prefixes of each length that a search follows.
 
 On drawn-up strips of 40 to 400 frames and 5 to 30 digits, whose best string had a probability of 0.002 to 0.9, 16 gave
 the best string of searches 8 to 32 times as wide each time, and 8 nearly.
 """
 
-EFFORT = 1_000
+MIN_BEAM_STEPS = 1_000
 """Prefixes of each length times frames that a search follows at least: short strips are searched more widely."""
 
-SPELLINGS = 4
+MAX_SPELLINGS = 4
 """Strings with signs that are looked for, for each text of digits asked for: several may have the same digits."""
 
 MAX_PREFIXES, MAX_STEPS = 400, 20_000
@@ -74,17 +74,17 @@ class Hypothesis:
 
 
 def decode(log_probs: NDArray[Any], rules: Rules | None = None, count: int = 5) -> list[Hypothesis]:
-    """Return the `count` most probable strings, or as many as are not faint (`FAINT`), the most probable first.
+    """Return the `count` most probable strings, or those above `MIN_RELATIVE_PROBABILITY`, the most probable first.
 
     log_probs: (T, 11) floats, natural logarithms; every row's probabilities sum to 1.
-    rules: what the number must be. The list is empty where what they permit is not seen at all (`NOTICEABLE`):
+    rules: what the number must be. The list is empty where what they permit is not seen at all (`MIN_PERMITTED`):
         compare with the answer without rules to tell what they changed.
 
     The search is Graves's prefix search: always the prefix next that most probability lies behind, all permitted
     strings that begin with it. It ends when no prefix left can beat the strings found, which are then the best there
     are. On strips that say nothing, prefixes without end are equally good: of each length only the first few are
-    followed (`WIDTH`, `EFFORT`, `MAX_PREFIXES`; "best-first beam search", Meister et al., 2020), and a better string
-    may be missed.
+    followed (`MIN_BEAM_WIDTH`, `MIN_BEAM_STEPS`, `MAX_PREFIXES`; "best-first beam search", Meister et al., 2020), and a
+    better string may be missed.
 
     Raises DataError where log_probs is of another shape or holds no log-probabilities, or count is below 1.
     """
@@ -106,7 +106,7 @@ def decode_kind(log_probs: NDArray[Any], alphabet: str, rules: Rules, count: int
     probs = _probs(log_probs, alphabet)
     automaton = rules.automaton(alphabet)
     behind, permitted = _behind(probs, automaton)
-    found = _found(probs, automaton, behind, permitted, alphabet, SPELLINGS * count)
+    found = _found(probs, automaton, behind, permitted, alphabet, MAX_SPELLINGS * count)
     texts = dict.fromkeys("".join(one for one in each.text if one in DIGITS) for each in found)
     hypotheses = []
     for text in list(texts)[:count]:
@@ -227,7 +227,7 @@ def _found(
     count: int,
 ) -> list[Hypothesis]:
     """Return the `count` most probable strings that an automaton accepts; permitted: what all of them have together."""
-    if permitted < NOTICEABLE:
+    if permitted < MIN_PERMITTED:
         return []
     found = _search(probs, automaton, behind, alphabet, count)
     # Rounding may carry a sum past 1.
@@ -328,7 +328,7 @@ def _search(
     *columns, of_blank = probs.T.tolist()
     index = {character: place for place, character in enumerate(alphabet)}
     steps, accepts = automaton.steps.tolist(), automaton.accepts.tolist()
-    width, most = max(WIDTH, EFFORT // len(probs), count), max(MAX_PREFIXES, MAX_STEPS // len(probs))
+    width, most = max(MIN_BEAM_WIDTH, MIN_BEAM_STEPS // len(probs), count), max(MAX_PREFIXES, MAX_STEPS // len(probs))
     least = 0.0  # what a string must exceed
     found: list[tuple[float, str]] = []  # a heap, the least probable first
     followed: Counter[int] = Counter()
@@ -346,7 +346,7 @@ def _search(
             last, (spelt, closed) = -1, _before_any(of_blank)
         if accepts[state] and spelt[-1] > least:
             (heappush if len(found) < count else heappushpop)(found, (spelt[-1], text))
-            least = max(least, FAINT * spelt[-1], found[0][0] if len(found) == count else 0.0)
+            least = max(least, MIN_RELATIVE_PROBABILITY * spelt[-1], found[0][0] if len(found) == count else 0.0)
         bounds = np.array(spelt[:-1]) @ behind[:, state]
         if text:
             bounds[last] = np.array(closed[:-1]) @ behind[:, state, last]
@@ -354,4 +354,6 @@ def _search(
             grown = closed if place == last else spelt
             heappush(prefixes, (-float(bounds[place]), text + alphabet[place], steps[state][place], grown))
     best = max(found, default=(0.0, ""))[0]
-    return sorted((path for path in found if path[0] > FAINT * best), key=lambda path: (-path[0], path[1]))
+    return sorted(
+        (path for path in found if path[0] > MIN_RELATIVE_PROBABILITY * best), key=lambda path: (-path[0], path[1])
+    )

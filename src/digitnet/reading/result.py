@@ -237,7 +237,7 @@ class Reading:
         return picture
 
 
-WIDE = 1000
+MAX_PICTURE_WIDTH = 1000
 """Largest width of a page's picture, pixels."""
 
 
@@ -246,5 +246,5 @@ def reading_png(reading: Reading) -> bytes:
     from PIL import Image
 
     page = Image.fromarray(reading.draw())
-    page.thumbnail((WIDE, 2 * WIDE))
+    page.thumbnail((MAX_PICTURE_WIDTH, 2 * MAX_PICTURE_WIDTH))
     return png(page)

@@ -11,10 +11,10 @@ from digitnet.models.model_file import MARGIN, STRIDE
 from digitnet.reading.reader import Reader
 from digitnet.reading.result import Reading
 
-WIDE = 1000
+PICTURE_WIDTH = 1000
 """Width of the picture, pixels."""
 
-MOST = 20
+MAX_STRIPS = 20
 """Numbers whose strips are shown."""
 
 
@@ -34,9 +34,9 @@ def steps(reader: Reader, reading: Reading, single: bool = False) -> NDArray[np.
         _caption("4. the input of the line reader, and its output for every column"),
     ]
     seen = reader.look(reading.page, single=single, turned=reading.turned)
-    panels += [_fit(_columns(strip, columns.log_probs), 1.0) for strip, columns in seen[:MOST]]
-    if len(seen) > MOST:
-        panels.append(_caption(f"... and {len(seen) - MOST} more"))
+    panels += [_fit(_columns(strip, columns.log_probs), 1.0) for strip, columns in seen[:MAX_STRIPS]]
+    if len(seen) > MAX_STRIPS:
+        panels.append(_caption(f"... and {len(seen) - MAX_STRIPS} more"))
     return np.concatenate(panels)
 
 
@@ -60,7 +60,7 @@ def _columns(strip: NDArray[np.uint8], log_probs: NDArray[np.float32], scale: in
 
 
 def _caption(text: str) -> NDArray[np.uint8]:
-    panel = np.full((34, WIDE, 3), 235, np.uint8)
+    panel = np.full((34, PICTURE_WIDTH, 3), 235, np.uint8)
     cv2.putText(panel, text, (8, 23), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (40, 40, 40), 1, cv2.LINE_AA)
     return panel
 
@@ -72,9 +72,9 @@ def _colour(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _fit(picture: NDArray[np.uint8], most: float = 3.0) -> NDArray[np.uint8]:
     """Scale a picture down to the width, or enlarge a small one up to `most` times, on paper."""
     height, width = picture.shape[:2]
-    scale = min(WIDE / width, most, 1400 / height)
+    scale = min(PICTURE_WIDTH / width, most, 1400 / height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     scaled = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    panel = np.full((size[1] + 12, WIDE, 3), 255, np.uint8)
+    panel = np.full((size[1] + 12, PICTURE_WIDTH, 3), 255, np.uint8)
     panel[6 : 6 + size[1], : size[0]] = scaled
     return panel

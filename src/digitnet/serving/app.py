@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 WEB = Path(__file__).parent / "web"
 """The page and what it loads."""
 
-LARGE = 100_000
+MIN_LARGE_BODY = 100_000
 """Bytes from which a body is parsed in a thread: nobody else is answered meanwhile on the event loop."""
 
 
@@ -161,7 +161,7 @@ def create_app(settings: Settings | None = None, desk: "Desk | None" = None) -> 
     async def classify(request: Request, model: model_of = service.models.default) -> Response:
         name = known(model)
         async with intake.body(request) as content:
-            if len(content) < LARGE:
+            if len(content) < MIN_LARGE_BODY:
                 return _json(await service.classify(images(content, limits.images), name))
             given = await service.work.run(partial(images, content, limits.images))
             return _json(await service.classify(given, name))

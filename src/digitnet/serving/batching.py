@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-PATIENCE = 0.25
+MAX_CROWD_SECONDS = 0.25
 """Seconds for which more than a few may wait: all hands of a class go up at once, and down again."""
 
 Item = TypeVar("Item")
@@ -48,9 +48,9 @@ class Batcher:
     """A few threads, the places of those who may use them, and what waits for a thread, first come, first served.
 
     threads: jobs worked on at the same time. places: requests that may be inside, waiting or worked on. standing: those
-    of them that may be once all of these were taken for `PATIENCE`, and until some were free for as long: a burst is
-    let in whole, but where more come than can be answered, nobody waits long (after CoDel: Nichols, Jacobson, 2012).
-    together: the most that is joined to one batch, in sizes of jobs. deadline: seconds that a job waits at most.
+    of them that may be once all of these were taken for `MAX_CROWD_SECONDS`, and until some were free for as long: a
+    burst is let in whole, but where more come than can be answered, nobody waits long (after CoDel: Nichols, Jacobson,
+    2012). together: the most that is joined to one batch, in sizes of jobs. deadline: seconds that a job waits at most.
     seen: is told the size of every batch.
     """
 
@@ -81,7 +81,7 @@ class Batcher:
         now, full = time.monotonic(), self.taken >= self.standing
         if full != self._full:
             self._full, self._since = full, now
-        elif now - self._since > PATIENCE:
+        elif now - self._since > MAX_CROWD_SECONDS:
             self._crowded = full
         if self.taken >= (self.standing if self._crowded else self.places):
             raise BusyError

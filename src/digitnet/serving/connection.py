@@ -22,7 +22,7 @@ from digitnet.serving.problems import PROBLEM, problem
 from digitnet.serving.requests import Limits
 from digitnet.serving.shares import Shares, client_of
 
-HEAD = 65_536
+MAX_HEAD_BYTES = 65_536
 """Bytes that a request may have besides its body, and besides as many again as its body has (chunks and trailers)."""
 
 GATE = "gate"
@@ -80,12 +80,12 @@ class Connection(HttpToolsProtocol):
             self._await_head()
         self._head += len(data)
         super().data_received(data)
-        if self._head - self._body <= HEAD + self._body or self.transport.is_closing():
+        if self._head - self._body <= MAX_HEAD_BYTES + self._body or self.transport.is_closing():
             return
         if answering:
             self.transport.abort()  # an answer may have begun: nothing else can be said
         else:
-            self._refuse(431, f"the headers have more than {HEAD:,} bytes; send fewer")
+            self._refuse(431, f"the headers have more than {MAX_HEAD_BYTES:,} bytes; send fewer")
 
     def on_headers_complete(self) -> None:
         """Start to answer: the headers are complete."""

@@ -34,10 +34,10 @@ SECURITY = {
 
 _HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY.items()]
 
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24)
+LATENCY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24)
 """Bounds of the latencies that are counted, seconds."""
 
-CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
+CONFIDENCE_BOUNDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
 """Bounds of the confidences that are counted: where their shares drift, what is sent in has changed."""
 
 
@@ -50,7 +50,7 @@ class Metrics:
         ProcessCollector(registry=registry)
         self.requests = Counter("digitnet_requests", "Requests answered", ["route", "status"], registry=registry)
         self.latency = Histogram(
-            "digitnet_request_seconds", "Time to answer a request", ["route"], registry=registry, buckets=SECONDS
+            "digitnet_request_seconds", "Time to answer a request", ["route"], registry=registry, buckets=LATENCY_BOUNDS
         )
         self.refusals = Counter("digitnet_refusals", "Requests refused", ["reason"], registry=registry)
         self.waiting = Gauge("digitnet_queue_depth", "Work items waiting for a thread", registry=registry)
@@ -61,7 +61,11 @@ class Metrics:
             buckets=(1, 2, 4, 8, 16, 32, 64, 128),
         )
         self.confidence = Histogram(
-            "digitnet_confidence", "Confidence of numbers and digits", ["what"], registry=registry, buckets=CONFIDENCES
+            "digitnet_confidence",
+            "Confidence of numbers and digits",
+            ["what"],
+            registry=registry,
+            buckets=CONFIDENCE_BOUNDS,
         )
 
     def refuse(self, status: int) -> None:

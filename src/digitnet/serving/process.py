@@ -24,13 +24,13 @@ from digitnet.serving.service import Settings
 if TYPE_CHECKING:
     from digitnet.review.desk import Desk
 
-GRACE = 30
+GRACE_SECONDS = 30
 """Seconds that a stopping service gives to what it has accepted."""
 
-STARTING = 60
+START_SECONDS = 60
 """Seconds without a sign of life after which a process is replaced: on a busy machine, importing takes more than 5."""
 
-SPARE = 200
+SPARE_FILES = 200
 """Open files of a process besides its connections: models, pipes, libraries."""
 
 
@@ -144,8 +144,8 @@ def configure(app: FastAPI | Callable[[], FastAPI], workers: int = 1) -> uvicorn
         proxy_headers=False,
         ws="none",
         timeout_keep_alive=30,
-        timeout_graceful_shutdown=GRACE,
-        timeout_worker_healthcheck=STARTING,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=START_SECONDS,
     )
 
 
@@ -166,7 +166,7 @@ def _allow_files(limits: Limits) -> None:
     except ModuleNotFoundError:  # Windows has no such limit
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = limits.connections + SPARE
+    wanted = limits.connections + SPARE_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))

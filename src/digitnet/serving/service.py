@@ -1,6 +1,6 @@
 """The work of the service: reading, classifying, inspecting. It is independent of the HTTP routes.
 
-Reading goes file by file, in a thread for `SLICE` seconds and then behind whoever waits: a long PDF holds nobody up.
+Reading goes file by file, in a thread for `SLICE_SECONDS` and then behind whoever waits: a long PDF holds nobody up.
 Classifying joins the images of all who wait. Joining the pages of several readers would buy nothing: the line reader
 takes strips one at a time, and `strong` is a tenth faster at best for 32 images at once, of a twentieth of the time.
 """
@@ -40,7 +40,7 @@ from digitnet.serving.contents import File
 from digitnet.serving.middleware import Metrics
 from digitnet.serving.requests import Limits
 
-SLICE = 0.1
+SLICE_SECONDS = 0.1
 """Seconds for which a file's pages are read before others have their turn."""
 
 ABOUT = ("recipe", "temperature", "threshold", "test", "digitnet", "revision")
@@ -247,7 +247,7 @@ def _some(reader: Reader, pages: Iterator[NDArray[np.uint8]], asked: Asked) -> t
         found.append(
             judged(reader.read_page(page, single=asked.single, rules=rules, printed=asked.printed), asked.least)
         )
-        if time.monotonic() - began > SLICE:
+        if time.monotonic() - began > SLICE_SECONDS:
             return found, False
     return found, True
 

@@ -25,7 +25,7 @@ from digitnet.core.errors import DataError, ImageError
 from digitnet.core.files import write_atomic
 from digitnet.core.text import reason
 from digitnet.data.parquet import column_of_pictures, rows_together
-from digitnet.imaging.pages import MOST_BYTES, Source
+from digitnet.imaging.pages import MAX_FILE_BYTES, Source
 from digitnet.imaging.suffixes import PAGE_SUFFIXES
 from digitnet.reading.batch import RESOURCE, pictures
 
@@ -273,12 +273,12 @@ def _open(source: str) -> BinaryIO:
 
 
 def _fetched(address: str) -> bytes | ImageError:
-    """Return the bytes of a file at an address, one more than `MOST_BYTES` at most, or why there are none."""
+    """Return the bytes of a file at an address, one more than `MAX_FILE_BYTES` at most, or why there are none."""
     fault = ""
     for attempt in range(TRIES):
         try:
             with _open(address) as file:
-                return file.read(MOST_BYTES + 1)
+                return file.read(MAX_FILE_BYTES + 1)
         except FileNotFoundError:
             return ImageError(f"{address}: no such file; check its name and folder")
         except (OSError, DataError) as error:

@@ -33,7 +33,7 @@ from digitnet.reading.reader import Reader
 
 MANIFEST, INPUTS, FAILURES, SUMMARY = "manifest.json", "inputs.parquet", "failures.parquet", "summary.json"
 
-FEWEST, PART, MOST = 64, 256, 4096
+MIN_PARTS, PART_SIZE, MAX_PARTS = 64, 256, 4096
 """Parts of a small job; inputs in a part of a larger one; most inputs in a part, and parts up to which there are fewer.
 
 A killed process loses the part it was reading; a folder of a hundred thousand files and more is slow to list.
@@ -73,7 +73,7 @@ class Summary:
 
 def part_size(inputs: int) -> int:
     """Return how many inputs a part has, of how many there are."""
-    return max(min(PART, -(-inputs // FEWEST)), min(MOST, -(-inputs // MOST)))
+    return max(min(PART_SIZE, -(-inputs // MIN_PARTS)), min(MAX_PARTS, -(-inputs // MAX_PARTS)))
 
 
 class Job:
