@@ -12,14 +12,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a thread for each process: those of t
 import numpy as np
 import pytest
 from helpers import draw_digits
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from PIL import ImageFont
 
 from digitnet import Digits
 from digitnet.core.errors import DataError
 
 # The same examples every time, and no clock: this machine may be busy.
-settings.register_profile("digitnet", derandomize=True, deadline=None, database=None, max_examples=50)
+TIMELESS = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("digitnet", derandomize=True, database=None, max_examples=50, **TIMELESS)
 settings.load_profile("digitnet")
 
 

@@ -446,7 +446,7 @@ def test_of_a_picture_said_to_hold_a_number_a_likely_word_is_doubted(reader, dou
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 2**32 - 1))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=20)
 def test_any_small_picture_has_exactly_one_number_where_one_is_asked_for(reader, height, width, seed):
     rng = np.random.default_rng(seed)
     picture = rng.integers(0, 256, (height, width)).astype(np.uint8)
