@@ -238,7 +238,8 @@ def _seeds(model: Model) -> tuple[tuple[int, float], ...]:
 
     def settings(about: dict[str, Any]) -> dict[str, Any]:
         # Which revision of the code and how many threads it was may differ: the numbers hardly do.
-        return {name: value for name, value in about.items() if name not in ("seed", "revision", "threads")}
+        others = ("seed", "revision", "threads", "threads_measured")
+        return {name: value for name, value in about.items() if name not in others}
 
     found: dict[int, float] = {}
     for path in sorted(model.home.resolve().parent.glob(f"*/{SCORES}")):
