@@ -162,7 +162,7 @@ def kills(folder: Path) -> bool:
                 if number % 10 == 1:
                     page.reload()
         expect(page.locator("#review-done")).to_be_visible()
-    served.kill()
+        served.kill()  # it holds the browser's pipes, which were open when it was forked
     (sheet,) = store.sheets()
     lost = sum(field.final_text != str(number % 10) for number, field in enumerate(sheet.fields))
     doubled = store.progress("script").mine - count
