@@ -40,13 +40,14 @@ def save(picture: Image.Image, wide: int, path: Path) -> None:
 
 
 def drawing(browser: Browser, url: str, scheme: str) -> Image.Image:
-    """Draw a three for the tutorial's network, its layers open."""
-    page = browser.new_page(viewport={"width": 1180, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+    """Draw a three for the tutorial's network, a map of it explained."""
+    page = browser.new_page(viewport={"width": 1280, "height": 720}, color_scheme=scheme)  # type: ignore[arg-type]
     page.goto(url)
     page.select_option("#by", "digitnet")
     draw(page, DIGITS[0])
     expect(page.locator("#answer")).to_have_text("3")
-    page.click("#layers summary")
+    page.get_by_role("button", name="Filter 2 of 32").click()
+    page.wait_for_timeout(2_000)  # until the needed ink is found
     return seen(page)
 
 
@@ -58,7 +59,7 @@ def reading(browser: Browser, url: str) -> Image.Image:
     Image.fromarray(Composer([(1, inventions(60, 1))], (), HAND).page(NUMBERS, 640).image).save(sheet, "png")
     file: FilePayload = {"name": "delivery-notes.png", "mimeType": "image/png", "buffer": sheet.getvalue()}
     page.set_input_files("#files", file)
-    expect(page.locator("#count")).to_contain_text("for a person")
+    expect(page.locator("#count")).to_contain_text("to review")
     return seen(page, 1100)
 
 

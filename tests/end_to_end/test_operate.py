@@ -61,6 +61,7 @@ ALL = {
     "workers": ("3", "3", lambda seen: seen["workers"], 3),
     "report": ("'run/mine'", "run/mine", lambda seen: seen["settings"].report, Path("run/mine")),
     "name": ("['A.example', 'b']", "A.example b", lambda seen: seen["settings"].hosts, frozenset({"a.example", "b"})),
+    "allow-train": ("true", "1", lambda seen: seen["settings"].train == "mnist", True),
     "access-log": ("true", "1", lambda seen: seen["settings"].access_log, True),
     "token": ("'secret'", "secret", lambda seen: seen["settings"].token, "secret"),
 }
@@ -72,7 +73,14 @@ def flags(words):
 
 
 def test_all_options_are_known_here(digitnet):
-    assert flags(digitnet("serve", "--help")[1]) - {"help", "config", "no-access-log", "report", "host"} <= set(ALL)
+    assert flags(digitnet("serve", "--help")[1]) - {
+        "help",
+        "config",
+        "no-access-log",
+        "no-allow-train",
+        "report",
+        "host",
+    } <= set(ALL)
 
 
 @pytest.mark.parametrize("name", ALL)

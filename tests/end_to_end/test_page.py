@@ -3,12 +3,9 @@
 import csv
 import io
 import json
-import os
 import re
-import shutil
 import socket
-import subprocess
-import tarfile
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -29,14 +26,11 @@ from digitnet import Digits, evaluate  # noqa: E402
 from digitnet.core.files import cell  # noqa: E402
 from digitnet.evaluation.misclassified import save_errors  # noqa: E402
 from digitnet.models.run_folder import ERRORS, SCORES  # noqa: E402
+from digitnet.serving import trainings  # noqa: E402
 from digitnet.serving.app import create_app  # noqa: E402
 from digitnet.serving.service import Settings  # noqa: E402
 
 playwright.expect.set_options(timeout=60_000)
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-CHROMIUM = os.environ.get("DIGITNET_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; name one in DIGITNET_CHROMIUM")
 
 THREE = ((42, 22), (47, 16), (52, 15), (58, 18), (60, 25), (59, 38), (54, 44), (48, 46), (55, 48), (61, 55))
 THREE += ((63, 65), (61, 77), (54, 84), (46, 83), (41, 77))
@@ -65,21 +59,13 @@ def address():
         yield url
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def visit(browser):
     """Open the page: visit(url, width=..., dark=...). Nothing on it may fail or ask another host for anything."""
     contexts, wrong = [], []
 
-    def open_page(url, width=1280, scheme="light", at=""):
-        context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme)
+    def open_page(url, width=1280, scheme="light", at="", height=860):
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(60_000)
@@ -164,6 +150,8 @@ def test_a_screen_reader_hears_the_answer_once_it_has_settled(page):
         note("answer", "answeredAt");
     }""")
     draw(page, THREE)
+    answer(page, "3")
+    page.wait_for_function("() => spokenAt > answeredAt")
     playwright.expect(page.locator("#spoken")).to_contain_text("3, ")
     assert page.evaluate("spokenAt - answeredAt") >= 600, "milliseconds without a new answer"
 
@@ -237,13 +225,76 @@ def test_a_learner_sees_the_tutorial_networks_filters_and_what_it_needed(page):
     page.select_option("#by", "digitnet")
     draw(page, THREE)
     answer(page, "3")
-    page.click("#layers summary")
-    playwright.expect(page.locator("#layers .maps").nth(0).locator("canvas")).to_have_count(16)
-    playwright.expect(page.locator("#layers .maps").nth(1).locator("canvas")).to_have_count(32)
-    playwright.expect(page.locator("#layers .units li")).not_to_have_count(0)
-    playwright.expect(page.locator("#layers")).to_contain_text("which ink was needed, not why")
+    playwright.expect(page.locator(".maps").nth(0).locator("canvas")).to_have_count(16)
+    playwright.expect(page.locator(".maps").nth(1).locator("canvas")).to_have_count(32)
+    playwright.expect(page.locator(".layers")).to_contain_text("of 128 active")
     seen = page.evaluate("[...document.getElementById('seen').getContext('2d').getImageData(0, 0, 28, 28).data]")
     assert np.reshape(seen, (28, 28, 4))[:, :, 0].max() == 255
+    orange = (
+        "const { data } = document.querySelectorAll('.inputs canvas')[1].getContext('2d').getImageData(0, 0, 28, 28);"
+    )
+    page.wait_for_function(
+        f"() => {{ {orange} return data.some((value, i) => i % 4 === 0 && value > data[i + 2] + 100); }}"
+    )
+    page.get_by_role("button", name="Filter 3 of 16").click()
+    playwright.expect(page.locator(".arithmetic")).to_contain_text("Their sum is")
+    playwright.expect(page.locator(".inputs .window")).to_be_visible()
+
+
+def test_the_page_opens_with_a_digit_and_fits_a_projector(visit, address):
+    page = visit(address, height=720)
+    playwright.expect(page.locator("#answer")).to_have_text(re.compile("[0-9]"))
+    page.get_by_role("button", name="Filter 3 of 32").click()
+    page.click("#break summary")
+    size = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+    assert size == [1280, 720]
+
+
+def test_while_a_stroke_goes_on_the_answer_stays_until_there_is_another(page):
+    playwright.expect(page.locator("#answer")).to_have_text(re.compile("[0-9]"))
+    page.evaluate(
+        """() => {
+          window.grades = [];
+          const seen = document.getElementById("grade");
+          new MutationObserver(() => grades.push(seen.textContent)).observe(seen, { childList: true });
+        }"""
+    )
+    draw(page, SEVEN)
+    answer(page, "7")
+    grades = page.evaluate("grades")
+    assert grades
+    assert not [grade for grade in grades if "digit" in grade]
+
+
+def test_two_numbers_above_each_other_are_two_lines(page):
+    small = [tuple((x, y / 2.4 + up) for x, y in SEVEN) for up in (2, 58)]
+    for corners in small:
+        draw(page, corners)
+    playwright.expect(page.locator("#answer div")).to_have_text(["7", "7"])
+
+
+def test_pill_and_bar_say_the_same_of_a_bare_one(page):
+    for by in ("reader", "strong"):
+        page.select_option("#by", by)
+        draw(page, ((50, 20), (50, 50), (50, 80)))
+        answer(page, "1")
+        pill = page.locator("#grade b").text_content()
+        assert page.locator("#bars [data-best] .value").text_content() == pill
+        assert page.locator("#bars [data-best] .digit").text_content() == "1"
+        page.click("#clear")
+
+
+def test_clear_mends_what_was_broken(page):
+    draw(page, THREE)
+    answer(page, "3")
+    page.click("#break summary")
+    page.fill("#noise", "30")
+    page.check("#invert")
+    page.click("#clear")
+    answer(page, "–")
+    playwright.expect(page.locator("#noise")).to_have_value("0")
+    playwright.expect(page.locator("#invert")).not_to_be_checked()
+    playwright.expect(page.locator("#mend")).to_be_disabled()
 
 
 # Read
@@ -335,12 +386,53 @@ def test_every_page_of_a_file_that_the_browser_cannot_show_is_drawn_with_its_num
     assert page.locator(".written").all_text_contents() == list("198430")
 
 
+# Train and share
+
+
+def test_a_class_watches_a_network_learn_and_compares_two_trainings(visit, monkeypatch):
+    look = {"step": 5, "loss": 0.4, "accuracy": 0.9, "confusion": [[9] * 10] * 10, "filters": [[0.1] * 9] * 16}
+    shown = [{"run": "quick-1", "steps": 20, "digits": 540}, look, {"accuracy": 0.99, "errors": 10, "n": 1000}]
+    told = f"import json; [print(json.dumps(each), flush=True) for each in {shown}]"
+    monkeypatch.setattr(trainings, "COMMAND", (sys.executable, "-c", told))
+    with served(Settings(threads=1, train="mnist")) as url:
+        page = visit(url, at="#/train", height=720)
+        for rate in ("1", "10"):
+            page.select_option("[name=rate]", rate)
+            page.click("#train-start")
+            playwright.expect(page.locator("#train-status")).to_have_text(
+                "quick-1: 99.00% of 1,000 test digits, 10 errors."
+            )
+        playwright.expect(page.locator(".runs button")).to_have_text(["1: rate × 1, seed 0", "2: rate × 10, seed 0"])
+        playwright.expect(page.locator(".chart polyline")).to_have_count(4)
+        playwright.expect(page.locator(".filters canvas")).to_have_count(16)
+        page.locator(".runs button").first.click()
+        playwright.expect(page.locator(".runs button").first).to_have_attribute("aria-pressed", "true")
+        assert page.evaluate("document.documentElement.scrollHeight") == 720
+        monkeypatch.setattr(trainings, "COMMAND", (sys.executable, "-c", told + "; import time; time.sleep(600)"))
+        page.click("#train-start")
+        playwright.expect(page.locator("#train-status")).to_contain_text("90.0%")
+        page.click("#train-stop")
+        playwright.expect(page.locator("#train-status")).to_have_text("Stopped: 90.0% after 5 of 20 steps.")
+
+
+def test_the_address_for_a_classes_phones_brings_its_token(visit):
+    with served(Settings(threads=1, token="open sesame", address="127.0.0.1")) as url:
+        page = visit(url, at="#/draw?token=open%20sesame")
+        page.click("#share summary")
+        playwright.expect(page.locator(".qr img")).to_be_visible()
+        assert page.locator(".qr a").get_attribute("href") == f"{url}#/draw?token=open%20sesame"
+        assert "token" not in page.url
+        assert page.locator("#token").is_hidden()
+
+
 # Look inside
 
 
 def test_without_a_report_the_page_says_how_to_get_one(page):
     page.click("#tab-report")
     playwright.expect(page.locator("#report-body")).to_contain_text("digitnet serve --report")
+    playwright.expect(page.locator(".model h3")).to_have_text(["strong recipe transfer", "digitnet recipe thorough"])
+    playwright.expect(page.locator(".model").first).to_contain_text("99.70%")
 
 
 @pytest.fixture
@@ -383,8 +475,7 @@ def test_tabs_follow_the_arrow_keys_and_the_address(visit, address):
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(visit, address):
     page = visit(address, width=375)
-    for summary in ("#break", "#layers"):
-        page.locator(f"{summary} summary").click()
+    page.click("#break summary")
     draw(page, THREE)
     answer(page, "3")
     playwright.expect(page.locator(".maps").first).to_be_visible()
@@ -475,19 +566,6 @@ def test_a_token_is_asked_for_once(visit):
         playwright.expect(page.locator("#token")).to_be_hidden()
 
 
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory):
-    """The source of axe-core, a checker of accessibility: the file in DIGITNET_AXE, or from npm's registry."""
-    if named := os.environ.get("DIGITNET_AXE"):
-        return Path(named).read_text(encoding="utf-8")
-    folder = tmp_path_factory.mktemp("axe")
-    words = ["npm", "pack", "--silent", "axe-core@4"]
-    if not shutil.which("npm") or subprocess.run(words, cwd=folder, capture_output=True).returncode:
-        pytest.skip("axe-core is not here: npm or its registry is missing; name axe.min.js in DIGITNET_AXE")
-    with tarfile.open(next(folder.glob("*.tgz"))) as package:
-        return package.extractfile("package/axe.min.js").read().decode()
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_wrong_with_any_tab(visit, address, axe, scheme):
     page = visit(address, scheme=scheme)
@@ -500,8 +578,7 @@ def test_axe_finds_nothing_wrong_with_any_tab(visit, address, axe, scheme):
     draw(page, THREE, right=-25)
     draw(page, SEVEN, right=10)
     answer(page, "37")
-    for summary in ("#break", "#layers"):
-        page.locator(f"{summary} summary").click()
+    page.click("#break summary")
     playwright.expect(page.locator(".maps").first).to_be_visible()
     assert violations() == []
     give(page, ("letter.txt", b"Dear Sir,"), ("page.png", picture("1984 7265")))

@@ -34,6 +34,7 @@ def serve(
         list[str] | None,
         Option(show_default=False, help="Additional host name to accept, such as a reverse proxy's (repeatable)."),
     ] = None,
+    allow_train: Annotated[bool, Option(help="Let the page start trainings, into the folder run.")] = False,
     access_log: Annotated[bool, Option(help="Write one line of JSON per request to standard output.")] = False,
     config: Annotated[
         Path | None,
@@ -50,6 +51,7 @@ def serve(
 
     A flag takes precedence over a variable, and a variable over the file.
     """
+    from digitnet.serving.invitation import reachable
     from digitnet.serving.process import run
     from digitnet.serving.service import Settings
 
@@ -65,7 +67,11 @@ def serve(
         shown = f"[{host}]" if ":" in host else {"0.0.0.0": "127.0.0.1"}.get(host, host)  # noqa: S104
         print(f"Open http://{shown}:{listening.getsockname()[1]} (stop with Ctrl+C)", flush=True, file=out)
 
-    settings = Settings(model, report, token, hosts, access_log=access_log, line=line)
+    address = None if _is_local(host) else reachable(host)
+    if allow_train and workers > 1:
+        raise DataError("--allow-train needs one process; omit --workers")
+    train = "mnist" if allow_train else None
+    settings = Settings(model, report, token, hosts, access_log=access_log, line=line, address=address, train=train)
     run(settings, partial(listen, host, port), opened, workers)
 
 

@@ -80,6 +80,11 @@ class OnnxClassifier:
         self.threshold: float = self.about["threshold"]
         self.name: str = self.about["name"]
 
+    @property
+    def content(self) -> bytes:
+        """The model file itself."""
+        return self._content
+
     def __repr__(self) -> str:
         """Say which model it is."""
         return f"<OnnxClassifier {self.name}, {self.sha256[:12]}>"

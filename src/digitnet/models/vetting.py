@@ -116,6 +116,15 @@ def _check(content: bytes, what: str, left: list[int], operators: Container[int 
         raise _FaultError(f"has a tensor {tuple(dims[:8])} in {len(content):,} bytes; copy it again")
 
 
+def operators(content: bytes) -> set[str]:
+    """Return the names of the operators of a model that was opened."""
+    graphs = [value for number, value in _fields(content) if number == 7 and isinstance(value, bytes)]
+    nodes = [value for graph in graphs for number, value in _fields(graph) if number == 1 and isinstance(value, bytes)]
+    return {
+        value.decode() for node in nodes for number, value in _fields(node) if number == 4 and isinstance(value, bytes)
+    }
+
+
 def has_metadata(content: bytes, name: str) -> bool:
     """Return whether a model has an entry of that name in its metadata; also true of what cannot be told."""
     try:

@@ -31,6 +31,7 @@ from digitnet.serving.access_log import AccessLog, Entry
 from digitnet.serving.batching import BusyError, LateError
 from digitnet.serving.connection import GATE, Gate
 from digitnet.serving.contents import File, images
+from digitnet.serving.invitation import invitation
 from digitnet.serving.middleware import Guard
 from digitnet.serving.openapi import ROUTES, TAGS, describe
 from digitnet.serving.problems import ProblemError, answer, busy, problem
@@ -38,6 +39,7 @@ from digitnet.serving.requests import Intake, kind
 from digitnet.serving.review import add_review
 from digitnet.serving.service import Asked, Service, Settings
 from digitnet.serving.shares import Shares
+from digitnet.serving.trainings import Trainings
 
 if TYPE_CHECKING:
     from digitnet.review.desk import Desk
@@ -73,6 +75,8 @@ def create_app(settings: Settings | None = None, desk: "Desk | None" = None) -> 
         yield {GATE: gate}
         running.cancel()
         service.work.close()
+        if service.trainings is not None:
+            await asyncio.to_thread(service.trainings.close)
 
     app = FastAPI(
         title="digitnet",
@@ -172,9 +176,45 @@ def create_app(settings: Settings | None = None, desk: "Desk | None" = None) -> 
         async with intake.body(request) as content:
             return _json(await service.inside(File(None, content, kind(request)), name))
 
+    @app.get("/v1/network", **ROUTES["network"])
+    async def network(model: model_of = service.models.default) -> Response:
+        return Response(service.models.by_name[known(model)].content, media_type="application/octet-stream")
+
     @app.get("/v1/models", **ROUTES["models"])
     async def models() -> Response:
-        return _json(json.dumps(service.models.told()))
+        return _json(json.dumps(service.models.told() | {"features": features}))
+
+    @app.get("/v1/share", **ROUTES["share"])
+    async def share(request: Request) -> Response:
+        if settings.address is None:
+            raise ProblemError(
+                404, "the service listens to this machine alone; start it with --host 0.0.0.0 to share it"
+            )
+        return _json(json.dumps(invitation(settings.address, request.scope["server"][1], settings.token)))
+
+    features = {"share": settings.address is not None, "train": settings.train is not None}
+
+    def trainings() -> Trainings:
+        if service.trainings is None:
+            raise ProblemError(404, "the page may not train here; start the service with --allow-train")
+        return service.trainings
+
+    @app.get("/v1/train", **ROUTES["train"])
+    async def trained() -> Response:
+        return _json(json.dumps(trainings().told()))
+
+    @app.post("/v1/train", **ROUTES["start"])
+    async def start(
+        rate: Annotated[
+            float, Query(ge=0.001, le=100, description="What the recipe's learning rates are multiplied by.")
+        ] = 1.0,
+        seed: Annotated[int, Query(ge=0, lt=2**32, description="Seed of the initial weights and the order.")] = 0,
+    ) -> Response:
+        return _json(json.dumps(trainings().start(rate, seed)))
+
+    @app.post("/v1/train/stop", **ROUTES["stop"])
+    async def stop() -> Response:
+        return _json(json.dumps(trainings().stop()))
 
     @app.get("/v1/report", **ROUTES["report"])
     async def told() -> Response:

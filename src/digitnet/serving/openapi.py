@@ -156,7 +156,27 @@ _REPORT = _named(
         wrong={"type": ["array", "null"], "items": _WRONG, "description": "null if the run stored no images"},
     ),
 )
-_MODELS = _named("ModelsAnswer", _object(reading=_object(), models=_list(_MODEL)))
+_MODELS = _named(
+    "ModelsAnswer", _object(reading=_object(), models=_list(_MODEL), features=_object(share=_YES, train=_YES))
+)
+_TRAINING = _named(
+    "Training",
+    _object(
+        False,
+        number=_WHOLE,
+        rate={"type": "number"},
+        seed=_WHOLE,
+        state={"type": "string", "enum": ["running", "finished", "stopped", "failed"]},
+        about=_object(False, run=_TEXT, steps=_WHOLE, digits=_WHOLE),
+        curve=_list(_object(step=_WHOLE, loss={"type": "number"}, accuracy=_SHARE)),
+        scores={"type": ["object", "null"], "description": "the test scores, once it has finished"},
+        message=_PERHAPS,
+        confusion={"type": ["array", "null"], "description": "of the latest look: true digits in rows"},
+        filters={"type": ["array", "null"], "description": "the weights of the first convolution, row after row"},
+    ),
+)
+_TRAININGS = _named("TrainAnswer", _object(trainings=_list(_TRAINING)))
+_SHARED = _named("ShareAnswer", _object(url=_TEXT, svg=_TEXT))
 _STATUS = _named("Status", _object(status=_TEXT))
 _CLASSIFY_BODY = _named("ClassifyBody", _closed(images=_list(_IMAGE, maxItems=_MANY)))
 _INSIDE_BODY = _named("InsideBody", _closed(image={"oneOf": [_IMAGE, _URL]}))
@@ -171,8 +191,9 @@ _WORDS = {
     400: "The form is damaged.",
     401: "The token is missing or wrong, if the service requires one.",
     403: "Sent by a web page of another site.",
-    404: "The service was started without a report.",
+    404: "The service was started without it; see the detail.",
     408: "The body arrived too slowly.",
+    409: "A training is running.",
     413: "Too many bytes.",
     422: "The request is invalid, unreadable or over a limit; see the detail.",
     429: "Busy: the queue is full. Try again after Retry-After.",
@@ -213,12 +234,18 @@ ROUTES: dict[str, dict[str, Any]] = {
         _WORK,
         _BODIES | {"application/json": {"schema": _INSIDE_BODY}},
     ),
+    "network": _route("A network itself, as the .onnx file that the page runs", _STATUS, _GUARDED),
     "models": _route("List the models", _MODELS, _GUARDED),
+    "train": _route("The trainings that the page started", _TRAININGS, (*_GUARDED, 404)),
+    "start": _route("Start a training with the recipe quick", _TRAININGS, (*_GUARDED, 404, 409, 429)),
+    "stop": _route("Stop the training", _TRAININGS, (*_GUARDED, 404, 429)),
+    "share": _route("The address for other devices, with a QR code", _SHARED, (*_GUARDED, 404)),
     "report": _route("The scores and errors of a trained network", _REPORT, (*_GUARDED, 404)),
     "live": _route("Whether the service runs", _STATUS, (403, 422)),
     "ready": _route("Whether it is ready for work", _STATUS, (403, 422, 503)),
     "metrics": _route("Metrics for Prometheus", _STATUS, _GUARDED),
 }
+ROUTES["network"]["responses"][200]["content"] = {"application/octet-stream": {"schema": _FILE}}
 ROUTES["metrics"]["responses"][200]["content"] = {"text/plain": {"schema": _TEXT}}
 
 

@@ -39,6 +39,7 @@ from digitnet.serving.batching import Batcher
 from digitnet.serving.contents import File
 from digitnet.serving.middleware import Metrics
 from digitnet.serving.requests import Limits
+from digitnet.serving.trainings import Trainings
 
 SLICE_SECONDS = 0.1
 """Seconds for which a file's pages are read before others have their turn."""
@@ -56,6 +57,8 @@ class Settings:
     token: the token that requests must send, see `middleware.Guard`. hosts: accepted host names, None for any.
     threads: pages or batches processed at the same time, 0 for the number of cores. access_log: write an `AccessLog`.
     clerk: who reviews a job and gives no other name.
+    address: the host under which other machines reach the service; None if it listens to this machine alone.
+    train: what the page may train on, a named data set or a path, into the folder `run`; None if it may not train.
     """
 
     model: str = DEFAULT
@@ -67,6 +70,8 @@ class Settings:
     access_log: bool = False
     line: str = LINE
     clerk: str = "clerk"
+    address: str | None = None
+    train: str | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,7 @@ class Service:
             seen=self.metrics.batch.observe,
         )
         self.metrics.waiting.set_function(lambda: self.work.waiting)
+        self.trainings = None if settings.train is None else Trainings(settings.train)
         self.warm = False
         self.examples: dict[str, tuple[Any, Any]] = {}
 

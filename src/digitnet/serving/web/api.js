@@ -26,8 +26,29 @@ export async function read(file, rules = {}, signal) {
 /** Look at a picture of one digit as a network does. */
 export const inside = (body, model) => ask("v1/inside", { body, query: { model } });
 
+/** A network itself, as a model file's bytes. */
+export const network = async (model) => new Uint8Array(await (await answered("v1/network", { query: { model } })).arrayBuffer());
+
 /** The networks that can be asked. */
 export const models = () => ask("v1/models");
+
+/** The address of the service in its local network, {url, svg}: 404 where it listens to this machine alone. */
+export const address = () => ask("v1/share");
+
+/** The trainings that the page started; start one, stop it. */
+export const trainings = () => ask("v1/train");
+export const startTraining = (query) => ask("v1/train", { method: "POST", query });
+export const stopTraining = () => ask("v1/train/stop", { method: "POST" });
+
+/** Take the token out of an address that holds one, as a QR code's does. */
+export function takeToken() {
+  const [place, query] = location.hash.split("?");
+  const values = new URLSearchParams(query);
+  if (!values.has("token")) return;
+  sessionStorage.setItem(KEPT, values.get("token"));
+  values.delete("token");
+  history.replaceState(null, "", values.size ? `${place}?${values}` : place);
+}
 
 /** The report of a trained model. */
 export const report = () => ask("v1/report");
@@ -52,29 +73,29 @@ const json = (plain) => new Blob([JSON.stringify(plain)], { type: "application/j
 
 const ask = async (...asked) => (await answered(...asked)).json();
 
-async function answered(path, { body, query = {}, signal } = {}) {
+async function answered(path, { body, method = body ? "POST" : "GET", query = {}, signal } = {}) {
   const asked = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== "" && value !== false));
   const url = `${path}${asked.size ? `?${asked}` : ""}`;
-  let response = await send(url, body, signal);
+  let response = await send(url, method, body, signal);
   if (response.status === 401 && !declined) {
     await newToken();
-    response = await send(url, body, signal);
+    response = await send(url, method, body, signal);
     if (response.status === 401) sessionStorage.removeItem(KEPT);
   }
   for (let again = 0; response.status === 429 && again < PATIENCE; again++) {
     await new Promise((done) => setTimeout(done, 1000));
-    response = await send(url, body, signal);
+    response = await send(url, method, body, signal);
   }
   if (!response.ok) throw await problem(response);
   return response;
 }
 
-async function send(url, body, signal) {
+async function send(url, method, body, signal) {
   const headers = {};
   if (sessionStorage.getItem(KEPT)) headers.authorization = `Bearer ${sessionStorage.getItem(KEPT)}`;
   if (body instanceof Blob) headers["content-type"] = body.type || "application/octet-stream";
   try {
-    return await fetch(url, { method: body ? "POST" : "GET", body, headers, signal });
+    return await fetch(url, { method, body, headers, signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem("The server does not respond. Is digitnet still running? Nothing is lost; try again.");

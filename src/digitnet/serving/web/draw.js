@@ -1,86 +1,96 @@
 // The Draw panel: the answer follows the pen. One look is in flight at a time, and the newest drawing is next.
 
-import { inside, models, read } from "./api.js";
-import { showAnswer, showTrouble } from "./answer.js";
-import { Pad } from "./pad.js";
-import { WHOLE, asFile } from "./picture.js";
+import { address, inside, models, network as fetchNetwork, read } from "./api.js";
+import { at, isNothing, showAnswer, showTrouble } from "./answer.js";
+import { frame } from "./frame.js";
+import { Network } from "./network.js";
+import { startOwn } from "./own.js";
+import { startPaper } from "./paper.js";
+import { WHOLE, asFile, asInk } from "./picture.js";
+import { inAddress, startShare } from "./share.js";
+import { Stage } from "./stage.js";
+import { newestOnly, onceShown } from "./timing.js";
+import { make } from "./words.js";
 
 const TALL = 280; // pixels of the whole paper in what is sent: a digit half as high still has seven times the frame's
 const MARGIN = 6; // pixels kept around a digit that is cut out of a number
-const REST = 80; // milliseconds without a new point before the network is looked into: answers come first
 
 const element = (id) => document.getElementById(id);
 
 export function startDraw() {
-  const pad = new Pad(element("pad"), changed);
+  const stage = new Stage(element("middle"));
+  const networks = new Map(); // promises, by name
   let strong = "strong"; // the network that the reader asks about single digits
   let alone = true; // whether the drawing, as it was before anything was broken, is one digit
   let chosen = null; // which of several digits is looked into; null for the last
   let last = null; // the answer that is shown
+  let told = null; // the network that your own digits were last scored with
 
   const follow = newestOnly(async () => {
-    const { version, changed: when } = pad;
-    show(pad.strokes.length ? await look() : null);
+    const { version, changed: when, drawing } = pad;
+    const answer = pad.strokes.length ? await look() : null;
+    // While a hand writes, what is not a digit yet is no news: the last answer stays until the pen is lifted.
+    if (!(drawing && answer && isNothing(answer))) show(answer, !drawing);
     if (version === pad.version)
       onceShown(() => (document.documentElement.dataset.latency = (performance.now() - when).toFixed(1)));
-  });
+  }, showTrouble);
 
-  const followInside = newestOnly(async () => {
-    while (performance.now() - pad.changed < REST) await new Promise((done) => setTimeout(done, REST));
-    const answer = last;
-    if (!answer || answer.network) return;
-    const network = await inside(answer.picture(chosen), answer.model);
-    if (last === answer) show({ ...answer, network });
-  });
-
-  function changed() {
-    element("undo").disabled = element("clear").disabled = !pad.strokes.length;
-    element("pad-hint").hidden = pad.strokes.length > 0;
-    follow();
-  }
-
-  function show(answer) {
+  function show(answer, settled = true) {
     last = answer;
-    if (!answer) chosen = null;
-    showAnswer(answer, chosen, choose);
-    if (answer && !answer.network) followInside();
+    if (!answer) {
+      chosen = null;
+      stage.show(null, null);
+    } else if (answer.look) stage.show(answer.look, answer.network);
+    showAnswer(answer, chosen, choose, own.teacher, settled);
+    if (answer && answer.network !== told) {
+      told = answer.network;
+      own.retold();
+      if (own.teacher.names.length) showAnswer(answer, chosen, choose, own.teacher, settled);
+    }
   }
 
-  function choose(place) {
+  async function choose(place) {
     chosen = place;
-    show({ ...last, network: null });
+    const { network, framed } = last;
+    show({ ...last, look: await network.look(framed(chosen)) });
   }
 
   /** Ask about the drawing as it is now: the reader, or a network alone where there is one digit. */
   async function look() {
     const paper = pad.copy(document.createElement("canvas"), TALL);
-    const picture = asFile(paper);
     const by = element("by").value;
     const broken = isBroken(pad.broken);
     // Noise may look like digits to the reader: for a network, what was one digit is broken as one digit.
     const skip = by !== "reader" && alone && broken;
-    const [page, early] = await Promise.all([
-      skip ? null : read(picture).then(({ pages }) => pages[0]),
-      by !== "reader" && alone ? inside(picture, by) : null,
-    ]);
+    const reading = skip ? null : read(asFile(paper)).then(({ pages }) => pages[0]);
+    reading?.catch(() => {}); // awaited below
+    const network = await networkOf(by === "reader" ? strong : by);
+    const whole = frame(asInk(paper));
+    const early = alone ? await network.look(whole) : null;
+    const page = await reading;
     const digits = page?.numbers.flatMap((number) => number.digits) ?? [];
     const one = digits.length < 2;
     if (!broken) alone = one;
-    const answer = { by, model: by === "reader" ? strong : by, page, digits, network: one ? early : null };
-    answer.picture = (place) => (one ? picture : cut(paper, at(digits, place).box));
-    if (by !== "reader" && one) answer.network ??= await inside(picture, by);
-    return answer;
+    const framed = (place) => (one ? whole : frame(asInk(cut(paper, at(digits, place).box))));
+    return { by, network, page, digits, framed, look: one && early ? early : await network.look(framed(chosen)) };
   }
 
-  element("undo").addEventListener("click", () => pad.undo());
-  element("clear").addEventListener("click", () => {
-    pad.clear();
-    element("pad").focus();
-  });
-  element("pen").addEventListener("input", ({ target }) => (pad.pen = Number(target.value)));
+  function networkOf(name) {
+    if (!networks.has(name)) {
+      const opened = fetchNetwork(name).then((content) => new Network(content));
+      networks.set(name, opened.catch((problem) => (problem.status === undefined ? remote(name) : Promise.reject(problem))));
+      networks.get(name).catch(() => networks.delete(name)); // so that a server that comes back is asked again
+    }
+    return networks.get(name);
+  }
+
+  const own = startOwn(element("own-body"), () => ({ network: told, look: last?.look }), () => follow());
+  const pad = startPaper(follow);
+  element("clear").addEventListener("click", () => element("mend").click());
   element("by").addEventListener("change", () => pad.break({}));
   models().then((said) => {
     strong = said.reading.digits.name;
+    if (said.features.share) showAddress(element("share-body"));
     element("by").append(
       ...said.models
         .map(({ name }) => name)
@@ -88,34 +98,35 @@ export function startDraw() {
         .map(option),
     );
   }, showTrouble);
-  samples(pad);
   breaking(pad);
   addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, select, textarea, dialog, #pad");
     if (!element("draw").hidden && !typing && event.key === "z" && (event.ctrlKey || event.metaKey)) pad.undo();
   });
+  if (inAddress("strokes") === null) pad.demonstrate(Math.floor(10 * Math.random()));
+  startShare(element("share-body"), pad, () => element("spoken").textContent || "no digit");
 }
 
-/** A function that does the work, never twice at a time, and once more if it was called meanwhile. */
-function newestOnly(work) {
-  let busy = false;
-  let again = false;
-  return async () => {
-    again = true;
-    if (busy) return;
-    busy = true;
-    while (again) {
-      again = false;
-      await work().catch(showTrouble);
-    }
-    busy = false;
-  };
+/** The address for the other devices of a room, where the service listens to them. */
+async function showAddress(root) {
+  const { url, svg } = await address();
+  const image = make("img", { src: `data:image/svg+xml,${encodeURIComponent(svg)}`, alt: `QR code of ${url}` });
+  root.append(make("div", { className: "qr" }, image, make("span", {}, "For phones in the same network: ", make("a", { href: url, textContent: url.split("#")[0] }))));
 }
 
-/** Call once what has been changed is on the screen: after the frame that shows it. */
-const onceShown = (call) => requestAnimationFrame(() => setTimeout(call));
-
-export const at = (digits, place) => digits[Math.min(place ?? Infinity, digits.length - 1)];
+/** A network that the page cannot run, asked on the server: its maps are shown, but not how they come about. */
+const remote = (name) => ({
+  name,
+  async look(image) {
+    const rows = Array.from({ length: 28 }, (_, y) => [...image.slice(28 * y, 28 * y + 28)]);
+    const body = new Blob([JSON.stringify({ image: rows })], { type: "application/json" });
+    const said = await inside(body, name);
+    const hidden = new Float32Array(said.hidden.units);
+    for (const { index, value } of said.hidden.strongest) hidden[index] = value;
+    const layers = said.layers.map(({ maps, ...layer }) => ({ ...layer, values: Float32Array.from(maps.flat()) }));
+    return { ...said, image, hidden, layers };
+  },
+});
 
 const isBroken = ({ noise, turn, thick, invert }) => noise > 0 || turn !== 0 || thick !== 1 || invert;
 
@@ -128,20 +139,11 @@ function cut(paper, [left, top, right, bottom]) {
   context.fillStyle = `rgb(${paper.getContext("2d").getImageData(0, 0, 1, 1).data.slice(0, 3).join()})`;
   context.fillRect(0, 0, part.width, part.height);
   context.drawImage(paper, left, top, width, height, MARGIN, MARGIN, width, height);
-  return asFile(part);
+  return part;
 }
 
 const option = (name) =>
   new Option(name === "digitnet" ? "digitnet (the tutorial's network) alone" : `${name} alone`, name);
-
-function samples(pad) {
-  for (let digit = 0; digit < 10; digit++) {
-    const button = Object.assign(document.createElement("button"), { type: "button", textContent: digit });
-    button.setAttribute("aria-label", `Write a ${digit}`);
-    button.addEventListener("click", () => pad.write(digit));
-    element("samples").append(button);
-  }
-}
 
 function breaking(pad) {
   const [noise, turn, thick, invert] = ["noise", "turn", "thick", "invert"].map(element);
@@ -161,6 +163,5 @@ function breaking(pad) {
     noise.value = turn.value = thick.value = 0;
     invert.checked = WHOLE.invert;
     follow();
-    noise.focus();
   });
 }

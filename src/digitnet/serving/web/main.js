@@ -1,15 +1,20 @@
-// The page's frame: its tabs, light and dark. Each panel starts when it is first shown.
+// The page's frame: its tabs. Each panel starts when it is first shown.
 
+import { models, takeToken } from "./api.js";
 import { startDraw } from "./draw.js";
 import { startRead, take } from "./read.js";
 import { startReport } from "./report.js";
 import { startReview } from "./review.js";
+import { startTheme } from "./theme.js";
+import { startTrain } from "./train.js";
 
+takeToken();
+const panel = () => location.hash.slice(2).split("?")[0];
 const reviewing = "review" in document.documentElement.dataset; // digitnet review has a job open
 document.getElementById("tab-review").hidden = !reviewing;
 document.getElementById("kept").hidden = reviewing;
-const tabs = [...document.querySelectorAll("[role=tab]:not([hidden])")];
-const start = { draw: startDraw, read: startRead, report: startReport, review: startReview };
+const tabs = [...document.querySelectorAll("[role=tab]")];
+const start = { draw: startDraw, read: startRead, report: startReport, review: startReview, train: startTrain };
 
 function show(tab, focus = false) {
   for (const each of tabs) {
@@ -20,22 +25,29 @@ function show(tab, focus = false) {
   }
   const name = tab.getAttribute("aria-controls");
   if (focus) tab.focus();
-  if (location.hash.slice(2) !== name) history.replaceState(null, "", `#/${name}`); // #name would scroll to it
+  if (panel() !== name) history.replaceState(null, "", `#/${name}`); // #name would scroll to it
   start[name]?.();
   delete start[name];
 }
 
-const named = () => tabs.find((tab) => tab.getAttribute("aria-controls") === location.hash.slice(2));
+const named = () => tabs.find((tab) => tab.getAttribute("aria-controls") === panel() && !tab.hidden);
 
-tabs.forEach((tab, place) => {
+for (const tab of tabs) {
   tab.addEventListener("click", () => show(tab));
   tab.addEventListener("keydown", ({ key }) => {
-    const next = { ArrowRight: place + 1, ArrowLeft: place - 1 + tabs.length, Home: 0, End: tabs.length - 1 }[key];
-    if (next !== undefined) show(tabs[next % tabs.length], true);
+    const shown = tabs.filter(({ hidden }) => !hidden);
+    const at = shown.indexOf(tab);
+    const next = { ArrowRight: at + 1, ArrowLeft: at - 1 + shown.length, Home: 0, End: shown.length - 1 }[key];
+    if (next !== undefined) show(shown[next % shown.length], true);
   });
-});
+}
 addEventListener("hashchange", () => named() && show(named()));
+const asked = panel(); // perhaps for a panel that is not known to be there yet
 show(named() ?? (reviewing ? document.getElementById("tab-review") : tabs[0]));
+models().then(({ features }) => {
+  document.getElementById("tab-train").hidden = !features.train;
+  if (features.train && asked === "train") show(document.getElementById("tab-train"));
+}, () => {}); // the panel that is shown has told what is wrong
 
 // A picture may be dropped or pasted anywhere; a miss must not make the browser leave the page.
 addEventListener("dragover", (event) => event.preventDefault());
@@ -51,21 +63,4 @@ function give(files) {
   take(files);
 }
 
-const theme = document.getElementById("theme");
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const isDark = () => (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
-const kept = localStorage.getItem("digitnet-theme");
-if (kept) document.documentElement.dataset.theme = kept;
-
-function labelTheme() {
-  theme.textContent = isDark() ? "Light" : "Dark";
-  theme.setAttribute("aria-label", isDark() ? "Light colours" : "Dark colours");
-  dispatchEvent(new Event("themechange"));
-}
-theme.addEventListener("click", () => {
-  document.documentElement.dataset.theme = isDark() ? "light" : "dark";
-  localStorage.setItem("digitnet-theme", document.documentElement.dataset.theme);
-  labelTheme();
-});
-dark.addEventListener("change", labelTheme);
-labelTheme();
+startTheme(document.getElementById("theme"));

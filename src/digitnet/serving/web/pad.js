@@ -19,6 +19,7 @@ export class Pad {
   #stroke = null; // the one being drawn
   #cursor = null; // where the keyboard's pen is: {at: [x, y], down}
   #writing = 0;
+  #shown = false; // whether what is on the paper was written to be seen: a hand begins on an empty one
 
   /** tell: called whenever the drawing changes. */
   constructor(canvas, tell) {
@@ -26,11 +27,16 @@ export class Pad {
     this.#tell = tell;
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
     canvas.addEventListener("pointermove", (event) => this.#move(event));
-    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (this.#stroke = null));
+    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => this.#end());
     canvas.addEventListener("keydown", (event) => this.#key(event));
     canvas.addEventListener("blur", () => this.#lift());
-    new ResizeObserver(() => this.#fit()).observe(canvas);
+    new ResizeObserver(() => this.fit()).observe(canvas);
     addEventListener("themechange", () => this.show());
+  }
+
+  /** Whether a stroke goes on: of the hand, or of a digit that is being written. */
+  get drawing() {
+    return this.#stroke !== null || this.#writing !== 0;
   }
 
   undo() {
@@ -52,8 +58,23 @@ export class Pad {
     this.#change();
   }
 
+  /** Put strokes in place of the drawing. */
+  put(strokes) {
+    this.fit();
+    this.#stop();
+    this.strokes = strokes;
+    this.#change();
+  }
+
+  /** Write a digit to be looked at: the first stroke of a hand takes its place. */
+  demonstrate(digit) {
+    this.write(digit);
+    this.#shown = true;
+  }
+
   /** Write a digit in place of the drawing, as a hand would: the answer can be watched while it comes. */
   write(digit) {
+    this.fit(); // before the first observation, so that the middle is the paper's
     this.#stop();
     const strokes = sample(digit, [this.width / 2, HEIGHT / 2], 0.62 * HEIGHT);
     const all = strokes.reduce((sum, stroke) => sum + stroke.length, 0);
@@ -67,8 +88,8 @@ export class Pad {
         if (left > 0) this.strokes.push({ points: points.slice(0, left), width: this.pen });
         left -= points.length;
       }
+      this.#writing = done ? 0 : requestAnimationFrame(go);
       this.#change();
-      if (!done) this.#writing = requestAnimationFrame(go);
     };
     go();
   }
@@ -101,7 +122,8 @@ export class Pad {
     if (this.#cursor) this.#cross(scale, style.getPropertyValue("outline-color"));
   }
 
-  #fit() {
+  /** Take the size of the canvas on the screen. */
+  fit() {
     const { clientWidth, clientHeight } = this.#canvas;
     if (!clientHeight) return; // hidden with its tab
     const dense = Math.min(devicePixelRatio, 2);
@@ -119,7 +141,9 @@ export class Pad {
 
   #stop() {
     cancelAnimationFrame(this.#writing);
+    this.#writing = 0;
     this.#stroke = null;
+    this.#shown = false;
     this.#lift();
   }
 
@@ -131,6 +155,7 @@ export class Pad {
 
   #down(event) {
     if (event.button || !event.isPrimary) return;
+    if (this.#shown) this.strokes = [];
     this.#stop();
     this.#cursor = null;
     this.#canvas.setPointerCapture(event.pointerId);
@@ -145,6 +170,12 @@ export class Pad {
     const all = event.getCoalescedEvents?.() ?? [];
     this.#stroke.points.push(...(all.length ? all : [event]).map((each) => this.#place(each)));
     this.#change(event.timeStamp);
+  }
+
+  #end() {
+    if (!this.#stroke) return;
+    this.#stroke = null;
+    this.#tell();
   }
 
   #key(event) {
@@ -173,6 +204,8 @@ export class Pad {
     this.#cursor ??= { at: [this.width / 2, HEIGHT / 2], down: false };
     this.#cursor.down = !this.#cursor.down;
     if (!this.#cursor.down) return this.show();
+    if (this.#shown) this.strokes = [];
+    this.#shown = false;
     this.strokes.push({ points: [unturned(this.#cursor.at, this.broken)], width: this.pen });
     this.#change();
   }

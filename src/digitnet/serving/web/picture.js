@@ -50,6 +50,13 @@ export function paint(canvas, strokes, { box: [left, top], scale, ink, paper, br
   if (broken.noise && strokes.length) sprinkle(context, bounds(strokes, broken), broken.noise, dark, light);
 }
 
+/** A canvas of dark ink on light paper as ink: {data: 255 for ink, row after row, width, height}. */
+export function asInk(canvas) {
+  const { width, height } = canvas;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+  return { data: Uint8Array.from({ length: width * height }, (_, i) => 255 - data[4 * i]), width, height };
+}
+
 /** A canvas as a file that the service reads: PGM, a byte a pixel, since no compressor has to be waited for. */
 export function asFile(canvas) {
   const { width, height } = canvas;

@@ -1,7 +1,7 @@
 // The Read panel: files in, numbers out, each beside its place on the page.
 
 import { read } from "./api.js";
-import { pill } from "./answer.js";
+import { pill } from "./bars.js";
 import { overlay } from "./overlay.js";
 import { asCsv, asJson, asText, pagesOf } from "./results.js";
 import { doubtful, gradeOf, make, percent, sentence, shownText } from "./words.js";

@@ -1,6 +1,6 @@
 // The Look inside panel: a trained model's report, and the digits behind each number of it.
 
-import { report } from "./api.js";
+import { models, report } from "./api.js";
 import { make, percent, pixels } from "./words.js";
 
 const MOST = 24; // digits shown of all mistakes together
@@ -11,9 +11,34 @@ export async function startReport() {
     body.replaceChildren(...shown(await report()));
   } catch (problem) {
     body.replaceChildren(
-      ...(problem.status === 404 ? how() : [make("p", { className: "trouble", textContent: problem.message })]),
+      ...(problem.status === 404 ? [...(await builtIn()), ...how()] : [make("p", { className: "trouble", textContent: problem.message })]),
     );
   }
+}
+
+/** What is known of the models that the service has: their scores on the test digits that they had never seen. */
+async function builtIn() {
+  const known = (await models()).models.filter(({ test }) => test);
+  return known.map(({ name, recipe, test: { accuracy, interval, n, errors } }) =>
+    make(
+      "section",
+      { className: "card model" },
+      make("h3", {}, name, make("span", { className: "muted", textContent: ` recipe ${recipe}` })),
+      facts({ run: name, accuracy, interval, n, errors }),
+    ),
+  );
+}
+
+function facts({ run, accuracy, interval, n, errors }) {
+  const share = (p) => `${(100 * p).toFixed(2)}%`;
+  const fact = (value, words) => make("div", {}, make("b", { textContent: value }), words);
+  return make(
+    "div",
+    { className: "facts" },
+    fact(share(accuracy), `of ${n.toLocaleString("en")} digits that ${run} had never seen`),
+    fact(interval.map(share).join(" to "), "95% interval of the accuracy"),
+    fact(errors.toLocaleString("en"), "read wrong"),
+  );
 }
 
 function how() {
@@ -22,7 +47,7 @@ function how() {
     make(
       "div",
       { className: "card how" },
-      make("p", { textContent: "No report yet. Train a network, then serve its report:" }),
+      make("p", { textContent: "To see the errors of a network of your own, train it and serve its report:" }),
       code("digitnet train --recipe quick"),
       code("digitnet serve --report run/quick-1"),
       make("p", {
@@ -35,8 +60,6 @@ function how() {
 }
 
 function shown({ run, accuracy, interval, n, errors, confusion, wrong }) {
-  const share = (p, places) => `${(100 * p).toFixed(places)}%`;
-  const fact = (value, words) => make("div", {}, make("b", { textContent: value }), words);
   const faces = make("div", { aria: { live: "polite" } });
   const matrix = make(
     "div",
@@ -47,13 +70,7 @@ function shown({ run, accuracy, interval, n, errors, confusion, wrong }) {
   );
   faces.replaceChildren(...gallery(wrong, confusion));
   return [
-    make(
-      "div",
-      { className: "facts" },
-      fact(share(accuracy, 2), `of ${n.toLocaleString("en")} digits that ${run} had never seen`),
-      fact(interval.map((p) => share(p, 2)).join(" to "), "95% interval of the accuracy"),
-      fact(errors.toLocaleString("en"), "read wrong"),
-    ),
+    facts({ run, accuracy, interval, n, errors }),
     make("div", { className: "matrix" }, matrix, faces),
   ];
 }

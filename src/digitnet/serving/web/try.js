@@ -67,7 +67,8 @@ function content(file, json, headers) {
 async function ask(url, request) {
   const began = performance.now();
   const response = await fetch(url, request);
-  const text = await response.text();
+  const binary = response.headers.get("content-type").includes("octet-stream");
+  const text = binary ? `${(await response.arrayBuffer()).byteLength.toLocaleString("en")} bytes` : await response.text();
   const seconds = ((performance.now() - began) / 1000).toFixed(3);
   const words = `${response.status} ${response.statusText}, ${seconds} s, request ${response.headers.get("x-request-id")}`;
   const shown = response.headers.get("content-type").includes("json") ? pretty(JSON.parse(text)) : text;

@@ -40,11 +40,18 @@ export function make(tag, { data = {}, aria = {}, ...properties } = {}, ...child
   return element;
 }
 
-/** Paint values on a canvas, a pixel each, row after row: white is most, as networks have it. */
-export function pixels(canvas, values, width, colour = (value) => [value, value, value]) {
-  Object.assign(canvas, { width, height: values.length / width });
-  const image = new ImageData(width, values.length / width);
-  values.forEach((value, i) => image.data.set([...colour(value, i), 255], 4 * i));
+/** Paint values on a canvas, a pixel each, row after row: white is most, as networks have it, or colour(value, place). */
+export function pixels(canvas, values, width, colour = null) {
+  const height = values.length / width;
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  const image = new ImageData(width, height);
+  const { data } = image;
+  values.forEach((value, i) => {
+    const at = 4 * i;
+    if (colour) data.set(colour(value, i), at);
+    else data[at] = data[at + 1] = data[at + 2] = value;
+    data[at + 3] = 255;
+  });
   canvas.getContext("2d").putImageData(image, 0, 0);
   return canvas;
 }

@@ -1,0 +1,74 @@
+// The page without a server: draw a digit, and the network that lies in this file reads it.
+
+import { pill, showBars } from "./bars.js";
+import { frame } from "./frame.js";
+import { Network } from "./network.js";
+import { startOwn } from "./own.js";
+import { startPaper } from "./paper.js";
+import { asInk } from "./picture.js";
+import { inAddress, startShare } from "./share.js";
+import { Stage } from "./stage.js";
+import { startTheme } from "./theme.js";
+import { onceShown } from "./timing.js";
+import { NO_DIGIT, shares, verdict } from "./verdict.js";
+import { percent } from "./words.js";
+
+const TALL = 160; // pixels of the whole paper in the picture that is framed
+const SETTLED = 700; // milliseconds without a new answer before it is read out: a screen reader must keep up
+const element = (id) => document.getElementById(id);
+
+export function start(content) {
+  const network = new Network(content);
+  const stage = new Stage(element("middle"));
+  const canvas = document.createElement("canvas");
+  let now = null; // what the network makes of the drawing
+  let words = ""; // what is said of it
+
+  function follow() {
+    const look = pad.strokes.length ? network.look(frame(asInk(pad.copy(canvas, TALL)))) : null;
+    const plain = look ? shares(look.probs, look.digitness, network.about.threshold) : Array(11).fill(0);
+    const bars = look ? own.teacher.with(plain, look.hidden) : plain;
+    const said = look && verdict(bars, own.teacher.names);
+    words = said ? `${said.big}, ${said.grade.word}, ${percent(said.sure)}` : "";
+    now = look;
+    stage.show(look, network);
+    // While a hand writes, what is not a digit yet is no news.
+    if (pad.drawing && said?.best === NO_DIGIT) return;
+    element("answer").textContent = said?.big ?? "–";
+    element("answer").toggleAttribute("data-empty", !look);
+    element("grade").replaceChildren(...(said ? [pill(said.grade)] : []));
+    showBars(element("bars"), bars, own.teacher.names);
+    announce(pad.drawing ? null : words);
+    const changed = pad.changed;
+    onceShown(() => (document.documentElement.dataset.latency = (performance.now() - changed).toFixed(1)));
+  }
+
+  const own = startOwn(element("own-body"), () => ({ network, look: now }), () => follow());
+  const pad = startPaper(follow);
+  element("about").textContent = `The network ${network.name}, in this page alone`;
+  showBars(element("bars"), Array(11).fill(0));
+  if (inAddress("strokes") === null) pad.demonstrate(Math.floor(10 * Math.random()));
+  startShare(element("share-body"), pad, () => words);
+  own.retold();
+  window.digitnet = Object.assign(network, { frame }); // for the console, and for the tests
+}
+
+let timer;
+
+function announce(words) {
+  clearTimeout(timer);
+  if (words !== null) timer = setTimeout(() => (element("spoken").textContent = words), SETTLED);
+}
+
+const showTrouble = (problem) => {
+  element("trouble").hidden = false;
+  element("trouble").textContent = `This page cannot run its network: ${problem.message}.`;
+};
+
+startTheme(element("theme"));
+try {
+  start(Uint8Array.from(atob(element("model").textContent), (letter) => letter.charCodeAt(0)));
+} catch (problem) {
+  showTrouble(problem);
+  throw problem;
+}

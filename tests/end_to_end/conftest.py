@@ -1,0 +1,38 @@
+"""The browser of the tests of pages, and a checker of accessibility."""
+
+import os
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+CHROMIUM = os.environ.get("DIGITNET_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, without a window."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="the tests of pages need Playwright")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here; name one in DIGITNET_CHROMIUM")
+    playwright.expect.set_options(timeout=60_000)
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory):
+    """The source of axe-core, a checker of accessibility: the file in DIGITNET_AXE, or from npm's registry."""
+    if named := os.environ.get("DIGITNET_AXE"):
+        return Path(named).read_text(encoding="utf-8")
+    folder = tmp_path_factory.mktemp("axe")
+    words = ["npm", "pack", "--silent", "axe-core@4"]
+    if not shutil.which("npm") or subprocess.run(words, cwd=folder, capture_output=True).returncode:
+        pytest.skip("axe-core is not here: npm or its registry is missing; name axe.min.js in DIGITNET_AXE")
+    with tarfile.open(next(folder.glob("*.tgz"))) as package:
+        return package.extractfile("package/axe.min.js").read().decode()
