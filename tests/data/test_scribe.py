@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from digitnet.data.synthesis.handstyle import random_style
 from digitnet.data.synthesis.pens import Pen, draw, random_pen
 from digitnet.data.synthesis.scribe import Scribe
 from digitnet.data.synthesis.strokes import inventions
@@ -77,6 +80,28 @@ def test_boxes_are_where_the_ink_is(hands, signs, letters):
         if mask.any() and not mask.all():
             darker.append(line.image[mask].mean() < line.image[~mask].mean())
     assert np.mean(darker) > 0.85
+
+
+def test_a_digit_alone_is_written_by_a_hand_that_knows_it(hands, signs, letters):
+    writer = scribe([{"7": hands[0]["7"]}, {"1": hands[1]["1"]}], signs, letters, 3)
+    for value in (1, 7) * 5:
+        ink = writer.digit(value)
+        assert ink.dtype == np.uint8
+        assert min(ink.shape) > 1
+        assert ink.max() == 255
+
+
+def test_some_writers_draw_ones_taller_than_other_digits(hands, signs, letters):
+    def tallest(tails):
+        writer = scribe(hands, signs, letters, 7)
+        style = replace(random_style(np.random.default_rng(1)), tails=tails, uneven=0.0)
+        return [writer._place("1", style)[0] for _ in range(50)], [writer._place("8", style)[0] for _ in range(50)]
+
+    ones, eights = tallest(0.4)
+    assert min(ones) > 1.15
+    assert max(ones) < 1.5
+    assert set(eights) == {1.0}
+    assert set(tallest(0.0)[0]) == {1.0}
 
 
 def test_some_lines_show_no_digit_and_of_textures_nothing_is_to_be_read(hands, signs, letters):

@@ -101,7 +101,7 @@ def test_the_loss_is_least_where_the_answer_is_right(sources):
 
     right, boxes, presence = losses(Answer("3.1"), batch, CPU, False)
     wrong, _, _ = losses(Answer("3.7"), batch, CPU, False)
-    assert right < 0.1 < wrong
+    assert right < 0.2 < wrong
     assert boxes == 0
     assert presence < 0.001
 
@@ -129,7 +129,7 @@ def test_a_strip_is_read_alike_alone_and_beside_a_wider_one(sources):
     with torch.no_grad():
         one, other = network(both.x, both.columns)[0, :own], network(alone.x, alone.columns)[0, :own]
     assert both.x.shape[3] > alone.x.shape[3]
-    assert torch.allclose(one, other, atol=1e-4)
+    assert torch.allclose(one, other, atol=1e-3)
 
 
 def test_training_lowers_the_loss_and_keeps_every_epoch(sources, few, tmp_path):

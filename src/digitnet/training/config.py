@@ -56,6 +56,7 @@ class TrainConfig:
     average: Annotated[float, "decay per step of the moving average of the weights; 0: none"] = 0.0
     fonts: Annotated[int, "how many times the digits of handwriting fonts are added to the training digits"] = 0
     hands: Annotated[int, "number of digits drawn in the shapes of other countries, added to the training digits"] = 0
+    pens: Annotated[int, "number of digits drawn from real pen trajectories, added to the training digits"] = 0
     negatives: Annotated[float, "images that are not digits per batch, as a share of its digits, 0..1"] = 0.0
     lines: Annotated[int, "numbers composed for every epoch, for the model that reads whole numbers"] = 0
     pages: Annotated[int, "pages composed for every epoch, for the model that finds numbers on pages"] = 0
@@ -168,6 +169,7 @@ RECIPES = {
         average=0.999,
         fonts=4,
         hands=30_000,
+        pens=60_000,
         negatives=0.12,
         augment="transfer",
     ),

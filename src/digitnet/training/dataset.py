@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +69,18 @@ def own_parts(config: TrainConfig, data_dir: str | Path | None = None) -> Splits
     return splits(config.data, data_dir)
 
 
+def with_sources(config: TrainConfig, data_dir: str | Path | None = None) -> TrainConfig:
+    """Return the configuration without digits of pen trajectories, and warn, where there are no trajectories."""
+    if not config.pens or unipen.find(data_dir) is not None:
+        return config
+    log.warning(
+        "unipen: not found, so recipe %s learns without digits of real pens and reads other writers less well; "
+        "`digitnet data get unipen` explains where to get them",
+        config.recipe,
+    )
+    return replace(config, pens=0)
+
+
 def assemble(config: TrainConfig, parts: Splits, data_dir: str | Path | None = None) -> Dataset:
     """Add the drawn digits, letters and writers that the recipe asks for, fetching the fonts unless they are here."""
     if config.lines:
@@ -84,6 +96,8 @@ def assemble(config: TrainConfig, parts: Splits, data_dir: str | Path | None = N
         train += [load("fonts", "all", data_dir)] * config.fonts
     if config.hands:
         train.append(hands(config.hands))
+    if config.pens:
+        train.append(line_sources.pen_digits(config.pens, data_dir))
     letters = _letters(data_dir) if config.negatives else None
     return Dataset(parts._replace(train=finetune.together(train)), letters, data_dir=data_dir)
 

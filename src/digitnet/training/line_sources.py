@@ -10,13 +10,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from digitnet.core.digits import Digits
+import numpy as np
+
+from digitnet.core.digits import SIDE, Digits
 from digitnet.data import unipen
 from digitnet.data.datasets import load
 from digitnet.data.synthesis.scribe import Glyph, Hand, Scribe, Written
 from digitnet.data.synthesis.strokes import inventions
 from digitnet.data.synthesis.writers import Writer, by_font, styles
 from digitnet.data.unipen import Collection, Trajectory, held_out
+from digitnet.imaging.normalization import frame
 
 SHARES = {"pens": 0.47, "mnist": 0.20, "fonts": 0.08, "inventions": 0.25}
 """How many numbers are written by hands of each source."""
@@ -65,6 +68,18 @@ def unseen(digits: Digits, data_dir: str | Path | None = None) -> Sources:
     """Return the hands held out, and `digits` that were not learnt from, to validate on. Raises as `learning`."""
     pens, signs, letters = _pens(unipen.load(data_dir), True)
     return Sources(((0.7, pens), (0.3, _named(styles(digits, 3, 1)))), signs, letters)
+
+
+def pen_digits(count: int, data_dir: str | Path | None = None, held: bool = False, seed: int = 0) -> Digits:
+    """Draw `count` digits from pen trajectories, as many of each, framed as MNIST's; the same seed gives the same.
+
+    held: by the writers held out, instead of by all others. Raises DataError where there are no trajectories.
+    """
+    hands, signs, letters = _pens(unipen.load(data_dir), held)
+    scribe = Scribe(((1.0, hands),), signs, letters, seed)
+    labels = np.arange(count, dtype=np.uint8) % 10
+    images = [frame(scribe.digit(int(label))) for label in labels]
+    return Digits(np.array(images, np.uint8).reshape(-1, SIDE, SIDE), labels)
 
 
 def _named(writers: Iterable[Writer]) -> list[Hand]:

@@ -39,7 +39,7 @@ from digitnet.models.trust import trust
 from digitnet.training import distributed
 from digitnet.training.augmentation import named
 from digitnet.training.config import AUGMENTATIONS, TrainConfig, with_epochs
-from digitnet.training.dataset import Dataset, assemble, own_parts, warn_of_few
+from digitnet.training.dataset import Dataset, assemble, own_parts, warn_of_few, with_sources
 from digitnet.training.finetune import beginning, better
 from digitnet.training.folder import alone, mark_finished, new_folder, require_unfinished
 from digitnet.training.line_loop import evaluate_lines, train_lines
@@ -236,6 +236,7 @@ def start(
         path, inside = split(config.model)
         config = replace(config, model=f"{path.absolute()}:{inside}")
         check_network(new_network(config))
+    config = with_sources(config, data_dir)
     parts = own_parts(config, data_dir)
     config = replace(with_epochs(config, len(parts.train)), data=_anywhere(config.data))
     most = torch.get_num_threads()

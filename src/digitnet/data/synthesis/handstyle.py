@@ -27,6 +27,7 @@ class Style:
     join: float
     inner_join: float
     hooks: float
+    tails: float
 
 
 def random_style(rng: np.random.Generator) -> Style:
@@ -47,6 +48,7 @@ def random_style(rng: np.random.Generator) -> Style:
         join=float(rng.choice((0, 0, 0.2, 0.4, 0.8))),
         inner_join=float(rng.choice((0, 0, 0, 0.2, 0.6))),
         hooks=float(rng.choice((0, 0, 0.1, 0.4))),
+        tails=float(rng.choice((0, 0, 0, 0.15, 0.3, 0.5))),
     )
 
 

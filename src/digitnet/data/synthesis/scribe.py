@@ -48,6 +48,9 @@ PLACES: Mapping[str, tuple[float, float, float, float]] = {
 """For each sign the size of its longer side, from and to, and where its foot is below the baseline, from and to; in
 heights of a digit. Others are as high as a digit and stand on the line."""
 
+TAILED = "1479"
+"""Digits that some writers draw taller than the rest, above or below the line."""
+
 DRAWN = 72
 """Height in which digits are drawn before they are scaled to a picture's size, pixels."""
 
@@ -139,6 +142,13 @@ class Scribe:
         left, top, wide, high = cv2.boundingRect((canvas > 60).astype(np.uint8))
         return canvas[top : top + high, left : left + wide]
 
+    def digit(self, value: int) -> NDArray[np.uint8]:
+        """Write one digit with a random hand that knows it: ink as `ink` returns it."""
+        while True:
+            penman = self.penman()
+            if penman.hand.get(str(value)):
+                return self.ink(str(value), penman)
+
     def _line(self, text: str, word: bool = False) -> Written:
         rng = self.rng
         hands = self.groups[int(rng.choice(len(self.groups), p=self.shares))]
@@ -204,6 +214,11 @@ class Scribe:
         rng = self.rng
         if character.isdigit():
             height = float(np.exp(rng.normal(0, style.uneven)))
+            if character in TAILED and style.tails:
+                longer = style.tails * float(rng.uniform(0.5, 1.2))
+                return height * (1 + longer), longer * float(rng.choice((0, 0.5, 1))) + float(
+                    rng.normal(0, style.shake)
+                )
             if character == "0" and style.wide > 1.25:  # round zeros, smaller than the rest
                 height *= rng.uniform(0.45, 0.9)
             return height, float(rng.normal(0, style.shake) - (1 - height) * rng.choice((0, 0, 0.5)))
