@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def test_the_writers_held_out_write_none_of_the_training_digits(trajectories):
 
 
 def test_a_recipe_says_that_it_learns_without_pens_that_are_missing(tmp_path, caplog):
-    recipe = RECIPES["transfer"]
+    recipe = replace(RECIPES["transfer"], pens=100)
     with caplog.at_level(logging.WARNING, logger="digitnet"):
         assert with_sources(recipe, tmp_path).pens == 0
     assert "data get unipen" in caplog.text

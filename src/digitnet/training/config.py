@@ -169,7 +169,6 @@ RECIPES = {
         average=0.999,
         fonts=4,
         hands=30_000,
-        pens=60_000,
         negatives=0.12,
         augment="transfer",
     ),
