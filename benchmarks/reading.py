@@ -22,6 +22,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -170,8 +171,22 @@ def cheques(reader: Reader, asked: argparse.Namespace) -> bool:
     proven = f"{1 - certain.rejected:.1%} above {certain.threshold:.4f}" if certain else "no share"
     measured = f"{share:.1%}, {best.errors} wrong, above {best.threshold:.4f}; with 95 % certainty {proven}"
     met &= row("cheque amounts read alone at an error <= 1 %", ">= 35 %", measured, scores.n, share >= 0.35)
-    errors = f"{scores.calibration_error:.2%}; of known length {known.scores.calibration_error:.2%}"
+    errors = (
+        f"{scores.calibration_error:.2%}; of known length {known.scores.calibration_error:.2%}; {_by_chance(scores)}"
+    )
     return met & row("cheque amounts, expected calibration error (15 bins)", "report", errors, scores.n, True)
+
+
+def _by_chance(scores: LineScores) -> str:
+    """Describe the calibration error that a perfect calibration would show on so few answers."""
+    rng = np.random.default_rng(0)
+    errors = []
+    for _ in range(1000):
+        right = rng.random(scores.n) < scores.confidence
+        read = tuple(true if good else "" for true, good in zip(scores.true, right, strict=True))
+        errors.append(replace(scores, read=read).calibration_error)
+    low, middle, high = np.quantile(errors, [0.05, 0.5, 0.95])
+    return f"perfect calibration would show {middle:.1%}, nine times of ten {low:.1%} to {high:.1%}"
 
 
 def speed(reader: Reader, asked: argparse.Namespace) -> bool:
