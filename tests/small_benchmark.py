@@ -33,8 +33,9 @@ def small(patch, folder):
 
 
 @cache
-def _folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("benchmark")
+def _folder(base):
+    folder = base / "benchmark"
+    folder.mkdir()
     for name, digits in {"train": draw_digits(720), "t10k": draw_digits(100, 1)}.items():
         for kind, array in {"images-idx3": digits.images, "labels-idx1": digits.labels}.items():
             (folder / "source").mkdir(exist_ok=True)
@@ -47,7 +48,7 @@ def _folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
-    return _folder(tmp_path_factory)
+    return _folder(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")

@@ -281,7 +281,7 @@ def test_sighup_opens_the_models_again_or_keeps_them_and_loses_no_request(servin
     Path("new.onnx").replace("mine.onnx")
     process.send_signal(signal.SIGHUP)
     said = [process.stderr.readline() for _ in range(workers)]
-    assert all(line.startswith("Error: mine.onnx") for line in said)
+    assert all(line.startswith("Error: mine.onnx") for line in said), said
     assert all(line.endswith("; the service keeps its present models\n") for line in said)
     assert {used(client) for _ in range(8)} == {before}
     shutil.copy(onnx_models.WEIGHTS / "strong.onnx", "new.onnx")

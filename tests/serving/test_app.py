@@ -836,7 +836,7 @@ def test_whatever_is_sent_the_service_keeps_to_its_own_description(ask):
     schemathesis.openapi.media_type("application/x-npy", st.just(npy(hands(2).images)))
     schema = schemathesis.openapi.from_asgi("/openapi.json", ask.app)
     operations = [each.ok() for each in schema.get_all_operations()]
-    assert len(operations) == 8
+    assert len(operations) == 13
     schemathesis.checks.load_all_checks()
     accepted = schemathesis.checks.CHECKS.get_one("positive_data_acceptance")
     rejected = schemathesis.checks.CHECKS.get_one("negative_data_rejection")

@@ -10,7 +10,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "forms": ("pydantic", "reportlab"),
     "review": ("alembic", "psycopg", "scipy", "sqlalchemy"),
     "xlsx": ("openpyxl",),
-    "serve": ("fastapi", "httptools", "prometheus_client", "python_multipart", "uvicorn"),
+    "serve": ("fastapi", "httptools", "prometheus_client", "python_multipart", "segno", "uvicorn"),
     "scale": ("fsspec", "pyarrow", "ray"),
     "train": ("filelock", "jinja2", "matplotlib", "onnx", "safetensors", "sklearn", "torch"),
     "audit": ("cleanlab",),
