@@ -59,14 +59,14 @@ def main() -> bool:
         valid.append(100 * epochs[-1]["valid_accuracy"])
         seconds.append(sum(epoch["seconds"] for epoch in epochs))
         members.append(TorchClassifier(checkpoint.load_network(folder)))
-        note(f"{asked.recipe} seed {seed}: test {right[-1]:.2f} %, valid {valid[-1]:.2f} %, {seconds[-1]:.1f} s")
+        note(f"{asked.recipe} seed {seed}: test {right[-1]:.2f}%, valid {valid[-1]:.2f}%, {seconds[-1]:.1f} s")
     low, high = TARGETS[asked.recipe]
     mean = statistics.mean(right)
     spread = statistics.stdev(right) if len(right) > 1 else 0.0
     met = row(
         f"`{asked.recipe}`: MNIST test accuracy, mean ± std over seeds, last epoch",
-        f"{100 * low:.2f} to {100 * high:.2f} %",
-        f"{mean:.3f} ± {spread:.3f} % (valid {statistics.mean(valid):.3f} %)",
+        f"{100 * low:.2f} to {100 * high:.2f}%",
+        f"{mean:.3f} ± {spread:.3f}% (valid {statistics.mean(valid):.3f}%)",
         asked.seeds,
         100 * low <= round(mean, 3) <= 100 * high,
     )

@@ -3,7 +3,7 @@
     python benchmarks/audit.py [--seeds N] [--data-dir DIR]
 
 The 70,000 digits of MNIST are audited as the command does it; the fifteen labels of the test set known to be wrong
-choose nothing, they are only looked for. Then 1 % of the labels of the training set are set to another digit at random,
+choose nothing, they are only looked for. Then 1% of the labels of the training set are set to another digit at random,
 by seeds other than the one that the settings were chosen with, and what the audit marks as wrong is compared with them.
 """
 
@@ -41,7 +41,7 @@ def found_in(digits: Digits, seed: int) -> list[Suspect]:
 
 
 def flipped(digits: Digits, seed: int) -> tuple[Digits, NDArray[np.int64]]:
-    """Return the digits with 1 % of their labels set to another digit at random, and the rows of those, sorted."""
+    """Return the digits with 1% of their labels set to another digit at random, and the rows of those, sorted."""
     assert digits.labels is not None
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.choice(len(digits), len(digits) // 100, replace=False))
@@ -74,13 +74,11 @@ def put_in(seeds: int, data_dir: Path | None) -> bool:
         recalls.append(hits / len(wrong))
         precisions.append(hits / max(1, len(marked)))
         note(f"  seed {seed}: recall {recalls[-1]:.4f}, precision {precisions[-1]:.4f}")
-    spread = [f"{100 * np.mean(one):.2f} ± {100 * np.std(one):.2f} %" for one in (recalls, precisions)]
-    what = f"1 % of MNIST's training labels flipped at random, mean and spread over {seeds} seeds, 5 folds"
+    spread = [f"{100 * np.mean(one):.2f} ± {100 * np.std(one):.2f}%" for one in (recalls, precisions)]
+    what = f"1% of MNIST's training labels flipped at random, mean and spread over {seeds} seeds, 5 folds"
     meets = [
-        row(f"`digitnet audit`, recall: {what}", ">= 95 %", spread[0], len(clean), float(np.mean(recalls)) >= 0.95),
-        row(
-            f"`digitnet audit`, precision: {what}", ">= 90 %", spread[1], len(clean), float(np.mean(precisions)) >= 0.9
-        ),
+        row(f"`digitnet audit`, recall: {what}", ">= 95%", spread[0], len(clean), float(np.mean(recalls)) >= 0.95),
+        row(f"`digitnet audit`, precision: {what}", ">= 90%", spread[1], len(clean), float(np.mean(precisions)) >= 0.9),
     ]
     return all(meets)
 

@@ -78,7 +78,7 @@ def told(copy: Path, module: str) -> bool:
     kinds = ", ".join(f"{count} {why}" for why, count in Counter(missed.values()).most_common())
     measured = f"{share:.1%}: {killed} of {len(codes)}" + (f" ({kinds})" if kinds else "")
     met = share >= LEAST and not undone
-    return row(f"mutation testing: changes of `{module}` that tests notice", ">= 85 %", measured, len(codes), met)
+    return row(f"mutation testing: changes of `{module}` that tests notice", ">= 85%", measured, len(codes), met)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ FLOOR = 80.0
 """Milliseconds that the median may take: below a tenth of a second an answer seems to come at once."""
 
 EXPORTED = 30.0
-"""The same for a page without a server, which has nothing to wait for."""
+"""The same for an exported page, which does not wait for a server."""
 
 PACE = 8
 """Milliseconds between two points: mice and pens report some 125 times a second."""
@@ -121,7 +121,7 @@ def measure(browser: Browser, url: str, what: str, floor: float) -> bool:
     expect(page.locator("#answer")).to_have_text("3")  # the first answer opens and warms; it is not counted
     found = latencies(page, STROKES)
     median, slow = statistics.median(found), statistics.quantiles(found, n=20)[-1]
-    measured = f"{median:.0f} ms median, 95 % within {slow:.0f} ms"
+    measured = f"{median:.0f} ms median, 95% within {slow:.0f} ms"
     what = f"{what}: from a stroke's last point to the answer on the screen, in Chromium"
     return row(what, f"<= {floor:.0f} ms", measured, STROKES, median <= floor)
 

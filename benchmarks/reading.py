@@ -112,8 +112,8 @@ class Tally:
 
     def row(self, least: float = 0) -> bool:
         right, (low, high) = self.scores.accuracy, self.scores.interval
-        measured = f"{right:.2%}, 95 % interval {low:.2%} to {high:.2%}"
-        target = f">= {100 * least:.0f} %" if least else "report"
+        measured = f"{right:.2%}, 95% interval {low:.2%} to {high:.2%}"
+        target = f">= {100 * least:.0f}%" if least else "report"
         return row(f"{self.what}, exact", target, measured, len(self.answers), right >= least)
 
 
@@ -169,8 +169,8 @@ def cheques(reader: Reader, asked: argparse.Namespace) -> bool:
     share = (np.flatnonzero(good).max(initial=-1) + 1) / scores.n
     best, certain = scores.sending(1 - share), scores.selection(0.01)
     proven = f"{1 - certain.rejected:.1%} above {certain.threshold:.4f}" if certain else "no share"
-    measured = f"{share:.1%}, {best.errors} wrong, above {best.threshold:.4f}; with 95 % certainty {proven}"
-    met &= row("cheque amounts read alone at an error <= 1 %", ">= 35 %", measured, scores.n, share >= 0.35)
+    measured = f"{share:.1%}, {best.errors} wrong, above {best.threshold:.4f}; with 95% certainty {proven}"
+    met &= row("cheque amounts read alone at an error <= 1%", ">= 35%", measured, scores.n, share >= 0.35)
     errors = (
         f"{scores.calibration_error:.2%}; of known length {known.scores.calibration_error:.2%}; {_by_chance(scores)}"
     )

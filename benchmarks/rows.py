@@ -33,7 +33,8 @@ def machine() -> str:
     if cpuinfo.is_file():
         names = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         name = names[0] if names else name
-    return f"{name}, {torch.get_num_threads()} cores, torch {torch.__version__}"
+    threads = torch.get_num_threads()
+    return f"{name}, {threads} {'core' if threads == 1 else 'cores'}, torch {torch.__version__}"
 
 
 def commit() -> str:

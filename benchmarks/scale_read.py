@@ -87,7 +87,7 @@ def main() -> bool:
             growth = last.late / last.early
             measured = f"{growth - 1:+.1%}: {last.early:.0f} to {last.late:.0f} MB a process"
             named = f"{what}: {engine}, {workers} at a time: memory, second eighth to last"
-            met &= row(named, "<= +10 %", measured, asked.inputs, growth <= FLAT)
+            met &= row(named, "<= +10%", measured, asked.inputs, growth <= FLAT)
     return met
 
 

@@ -107,7 +107,7 @@ def same(home: Path, recipe: str, seeds: int) -> bool:
             losses.append([line["loss"] for line in train(home, processes, name, *words, "--seed", str(seed))])
             accuracy[processes].append(100 * json.loads((home / name / "scores.json").read_text())["accuracy"])
         apart = max(apart, *(abs(two / one - 1) for one, two in zip(*losses, strict=True)))
-        note(f"{recipe} seed {seed}: {accuracy[1][-1]:.2f} and {accuracy[2][-1]:.2f} %, losses {losses}")
+        note(f"{recipe} seed {seed}: {accuracy[1][-1]:.2f} and {accuracy[2][-1]:.2f}%, losses {losses}")
     (one, two), (spread, other) = (
         [each(accuracy[processes]) for processes in (1, 2)] for each in (statistics.mean, statistics.stdev)
     )
@@ -115,7 +115,7 @@ def same(home: Path, recipe: str, seeds: int) -> bool:
     return row(
         f"`{recipe}`, {epochs} epochs of {count:,} digits, by 1 and by 2 processes: test accuracy; losses of an epoch",
         f"within 2 standard errors; apart by <= {BOUND[recipe]:.0%}",
-        f"{one:.2f} ± {spread:.2f} % and {two:.2f} ± {other:.2f} %; {apart:.2%}",
+        f"{one:.2f} ± {spread:.2f}% and {two:.2f} ± {other:.2f}%; {apart:.2%}",
         seeds,
         abs(one - two) <= noise and apart <= BOUND[recipe],
     )

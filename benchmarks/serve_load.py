@@ -343,7 +343,7 @@ def memory(asked: argparse.Namespace) -> bool:
         f"{count} x {kind}xx" for kind, count in sorted(kinds.items())
     )
     what = f"serving: memory from request {first:,} on, one in ten hostile"
-    return row(what, "< 5 %, no 5xx", measured, len(answers), growth < 0.05 and not kinds[5] and not kinds[0])
+    return row(what, "< 5%, no 5xx", measured, len(answers), growth < 0.05 and not kinds[5] and not kinds[0])
 
 
 def slow(asked: argparse.Namespace) -> bool:

@@ -63,7 +63,7 @@ def accuracy(name: str, model: OnnxClassifier, sets: dict[str, Digits], floors: 
         met &= row(
             f"{name}: {source}, accuracy",
             f">= {floor:.2%}" if floor else "report",
-            f"{scores.accuracy:.2%}, 95 % interval {scores.interval[0]:.2%} to {scores.interval[1]:.2%}",
+            f"{scores.accuracy:.2%}, 95% interval {scores.interval[0]:.2%} to {scores.interval[1]:.2%}",
             scores.n,
             floor is None or scores.accuracy >= floor,
         )
@@ -95,9 +95,9 @@ def selective(name: str, model: Classifier, test: Digits) -> bool:
     certain = scores.selection()
     proven = f"{certain.rejected:.2%}, less sure than {certain.threshold:.4f}" if certain else "no share"
     return row(
-        f"{name}: MNIST, least share sent to a person for an error <= 0.1 %",
-        "<= 1.5 %",
-        f"{enough.rejected:.2%}, less sure than {enough.threshold:.4f}; with 95 % certainty {proven}",
+        f"{name}: MNIST, least share sent to a person for an error <= 0.1%",
+        "<= 1.5%",
+        f"{enough.rejected:.2%}, less sure than {enough.threshold:.4f}; with 95% certainty {proven}",
         len(test),
         enough.rejected <= 0.015,
     )
@@ -113,7 +113,7 @@ def refusing(name: str, model: OnnxClassifier, test: Digits, usps: Digits, must:
     for kind, floor in REFUSED.items():
         share = below(no_digits(kind), threshold)
         met &= row(
-            f"{name}: {kind} refused where 1 % of MNIST's test digits are",
+            f"{name}: {kind} refused where 1% of MNIST's test digits are",
             f">= {floor:.0%}" if must else "report",
             f"{share:.2%}; at its own threshold {below(no_digits(kind), model.threshold):.2%}",
             len(no_digits(kind)),
@@ -121,8 +121,8 @@ def refusing(name: str, model: OnnxClassifier, test: Digits, usps: Digits, must:
         )
     share = below(usps.images, threshold)
     met &= row(
-        f"{name}: USPS digits refused where 1 % of MNIST's are",
-        "<= 3 %" if must else "report",
+        f"{name}: USPS digits refused where 1% of MNIST's are",
+        "<= 3%" if must else "report",
         f"{share:.2%}; at its own threshold {below(usps.images, model.threshold):.2%}, "
         f"MNIST {below(test.images, model.threshold):.2%}",
         len(usps),

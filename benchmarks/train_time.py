@@ -1,9 +1,9 @@
-"""Time to 99 % on MNIST: the quick recipe against the tutorial's own loop, side by side in one run.
+"""Time to 99% on MNIST: the quick recipe against the tutorial's own loop, side by side in one run.
 
 The tutorial's loop is written here as tutorials have it: a Dataset of PIL images that converts one item at a time,
 a DataLoader with batches of 64, Adam, and a network that applies ReLU before pooling. It trains until the first
-epoch after which its test accuracy is 99.0 % or more: looking at the test set for that favours the tutorial. The
-quick recipe never looks; the mean of its final scores must be 99.0 % or more.
+epoch after which its test accuracy is 99.0% or more: looking at the test set for that favours the tutorial. The
+quick recipe never looks; the mean of its final scores must be 99.0% or more.
 
 python benchmarks/train_time.py >> benchmarks/RESULTS.md
 """
@@ -61,7 +61,7 @@ def tutorial_network() -> nn.Module:
 
 
 def tutorial_loop(digits: Digits, test: Digits, seed: int) -> tuple[float, int, float]:
-    """Return the training seconds, the epochs and the accuracy at which the tutorial's loop first passes 99 %."""
+    """Return the training seconds, the epochs and the accuracy at which the tutorial's loop first passes 99%."""
     torch.manual_seed(seed)
     network = tutorial_network()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
@@ -78,7 +78,7 @@ def tutorial_loop(digits: Digits, test: Digits, seed: int) -> tuple[float, int, 
             optimizer.step()
         seconds += time.perf_counter() - began
         accuracy = evaluate(TorchClassifier(network), test).accuracy
-        note(f"tutorial seed {seed} epoch {epoch}: test {100 * accuracy:.2f} %, {seconds:.1f} s")
+        note(f"tutorial seed {seed} epoch {epoch}: test {100 * accuracy:.2f}%, {seconds:.1f} s")
         if accuracy >= ENOUGH:
             break
     return seconds, epoch, accuracy
@@ -90,7 +90,7 @@ def quick(seed: int, parts: datasets.Splits) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         seconds = sum(e.seconds for e in train(new_network(config), parts.train, parts.valid, config, Path(folder)))
         accuracy = evaluate(TorchClassifier(checkpoint.load_network(folder)), parts.test).accuracy
-    note(f"quick seed {seed}: test {100 * accuracy:.2f} %, {seconds:.2f} s")
+    note(f"quick seed {seed}: test {100 * accuracy:.2f}%, {seconds:.2f} s")
     return seconds, accuracy
 
 
@@ -124,10 +124,10 @@ def main() -> bool:
     passed = all(accuracy >= ENOUGH for _, _, accuracy in slow)
     ratio = theirs / ours
     met = row(
-        "`quick`: training time against the tutorial's loop until it first passes 99.0 %",
-        ">= 10 times faster, >= 99.0 %",
+        "`quick`: training time against the tutorial's loop until it first passes 99.0%",
+        ">= 10 times faster, >= 99.0%",
         f"{ratio:.1f} times: {ours:.2f} s against {theirs:.1f} s ({epochs:.1f} epochs"
-        f"{'' if passed else ', not always there'}); quick's test accuracy {mean:.3f} ± {spread:.3f} %",
+        f"{'' if passed else ', not always there'}); quick's test accuracy {mean:.3f} ± {spread:.3f}%",
         SEEDS,
         ratio >= 10 and mean >= 100 * ENOUGH,
     )

@@ -113,7 +113,7 @@ class Answers:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The accuracy's 95 % confidence interval, low and high, 0..1; see `wilson_interval`."""
+        """The accuracy's 95% confidence interval, low and high, 0..1; see `wilson_interval`."""
         return wilson_interval(self.correct, self.n)
 
     @property

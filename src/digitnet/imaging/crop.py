@@ -37,8 +37,8 @@ def roomier(region: Region, page: NDArray[np.uint8]) -> Region:
 def picture_of(region: Region, page: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the part of the page that a region is on, upright, ink bright, its paper kept.
 
-    The line reader makes more of it than of ink that was cleaned: half-trained, of 300 cheque amounts it read 69 %
-    instead of 62 %.
+    The line reader makes more of it than of ink that was cleaned: half-trained, of 300 cheque amounts it read 69%
+    instead of 62%.
     """
     if region.picture is not None:
         return region.picture

@@ -22,7 +22,7 @@ LAYERS = "layers"
 """Where a classifier's metadata names the tensors to look into: maps after each pooling, last the hidden units."""
 
 BATCH = 128
-"""Images a run: on two cores `digitnet` was 5 to 34 % faster than with 16, 32 or 64, `strong` as fast as with any."""
+"""Images a run: on two cores `digitnet` was 5 to 34% faster than with 16, 32 or 64, `strong` as fast as with any."""
 
 MAX_FILE_BYTES = 100_000_000
 """A model file of more bytes is refused."""

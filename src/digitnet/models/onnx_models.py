@@ -149,7 +149,7 @@ class OnnxClassifier:
         """The session that gives the layers, too; made when first asked for.
 
         ONNX Runtime tells the outputs of a graph and nothing between. Were the layers outputs of the file itself,
-        `digitnet` would take 5 % longer for every batch: to convolve, ONNX Runtime orders channels in a way of its own,
+        `digitnet` would take 5% longer for every batch: to convolve, ONNX Runtime orders channels in a way of its own,
         and would bring them back into the usual order each time.
         """
         names = self.about.get(LAYERS)

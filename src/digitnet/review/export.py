@@ -33,7 +33,7 @@ def export(store: Store, out: Path | None) -> Counter[str]:
 def outcome(field: StoredField) -> str:
     """Return the status of a field in the table: as it was read, or what a person made of it.
 
-    "confirmed", "corrected" or "unreadable"; a field that was corrected to be empty has no value.
+    "confirmed", "corrected" or "unreadable"; a field that a clerk cleared has no value.
     """
     if field.final_status is None:
         return field.status
