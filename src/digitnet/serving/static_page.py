@@ -23,25 +23,41 @@ WEB = Path(__file__).parent / "web"
 """The scripts and styles that the page is made of."""
 
 OPERATORS = frozenset(
-    [
-        *("Add", "AveragePool", "BatchNormalization", "Cast", "Concat", "Constant", "Conv", "Div", "Exp", "Flatten"),
-        *(
-            "Gather",
-            "Gemm",
-            "GlobalAveragePool",
-            "GreaterOrEqual",
-            "Identity",
-            "LogSoftmax",
-            "MatMul",
-            "MaxPool",
-            "Mul",
-        ),
-        *("Mul", "ReduceLogSumExp", "ReduceMean", "Relu", "Reshape", "Shape", "Sigmoid", "Softmax", "Sub"),
-        *("Tanh", "Unsqueeze"),
-    ]
+    {
+        "Add",
+        "AveragePool",
+        "BatchNormalization",
+        "Cast",
+        "Concat",
+        "Constant",
+        "Conv",
+        "Div",
+        "Exp",
+        "Flatten",
+        "Gather",
+        "Gemm",
+        "GlobalAveragePool",
+        "GreaterOrEqual",
+        "Identity",
+        "LogSoftmax",
+        "MatMul",
+        "MaxPool",
+        "Mul",
+        "ReduceLogSumExp",
+        "ReduceMean",
+        "Relu",
+        "Reshape",
+        "Shape",
+        "Sigmoid",
+        "Softmax",
+        "Sub",
+        "Tanh",
+        "Unsqueeze",
+    }
 )
 """The operators that `web/operators.js` knows."""
 
+_TOOLS = re.compile(r"<!-- tools -->\n(.*?) *<!-- /tools -->", re.DOTALL)
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.MULTILINE)
 
@@ -59,7 +75,9 @@ def write_page(model: OnnxClassifier, folder: Path) -> Path:
     model.layers(np.zeros((SIDE, SIDE), np.uint8))  # what the page shows; says what to do where there are none
     page = (WEB / "alone.html").read_text("utf-8")
     style = "\n".join((WEB / name).read_text("utf-8") for name in ("style.css", "stage.css"))
+    (tools,) = _TOOLS.findall((WEB / "index.html").read_text("utf-8"))
     parts = {
+        "<!-- tools -->": tools.strip(),
         "<!-- style -->": f"<style>\n{style}</style>",
         "<!-- model -->": base64.b64encode(model.content).decode(),
         "// script": script("alone"),
