@@ -85,7 +85,7 @@ class StoredSheet:
 
 @dataclass(frozen=True)
 class Task:
-    """A field that a clerk is to decide. It does not tell why: sampled fields look like doubtful ones."""
+    """A field that a clerk is to decide. The reason is left out: sampled fields look like doubtful ones."""
 
     field: int
     file: str
