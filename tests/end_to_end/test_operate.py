@@ -277,6 +277,8 @@ def test_sighup_opens_the_models_again_or_keeps_them_and_loses_no_request(servin
     process, client = serving("--model", "mine.onnx", "--workers", str(workers))
     before, after = onnx_models.hashes()["digitnet"], onnx_models.hashes()["strong"]
     assert used(client) == before
+    process.send_signal(signal.SIGHUP)  # a process that still starts answers it when it serves
+    assert [process.stderr.readline() for _ in range(workers)] == ["Reopened the models.\n"] * workers
     Path("new.onnx").write_bytes(b"no model")
     Path("new.onnx").replace("mine.onnx")
     process.send_signal(signal.SIGHUP)
