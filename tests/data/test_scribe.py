@@ -6,8 +6,8 @@ import pytest
 from digitnet.data.synthesis.handstyle import random_style
 from digitnet.data.synthesis.pens import Pen, draw, random_pen
 from digitnet.data.synthesis.scribe import Scribe
-from digitnet.data.synthesis.strokes import inventions
-from digitnet.data.synthesis.texts import ALPHABET, OTHER, SIGNS, random_text
+from digitnet.data.synthesis.strokes import inventions, ticks
+from digitnet.data.synthesis.texts import ALPHABET, OTHER, SIGNS, TICK, random_text
 from digitnet.data.unipen import SPACING, held_out, normalized
 
 
@@ -158,3 +158,11 @@ def test_one_writer_in_eight_is_held_out_always_the_same():
     share = np.mean([held_out(name) for name in names])
     assert 0.1 < share < 0.15
     assert [held_out(name) for name in names[:50]] == [held_out(name) for name in names[:50]]
+
+
+def test_a_check_mark_alone_is_another_mark(hands, signs, letters):
+    only = {"-": signs["-"], TICK: ticks(9)}
+    writer = scribe(hands, only, {}, 2, nothing=1.0)
+    assert writer.marks == [TICK] * 6
+    written = [writer.line().written for _ in range(300)]
+    assert written.count(OTHER) > 10

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from digitnet.data.synthesis.strokes import SHAPES, Hand, _habits, _ink, _spline, hands
+from digitnet.data.synthesis.strokes import SHAPES, Hand, _habits, _ink, _spline, hands, ticks
 from digitnet.imaging.normalization import frame
 
 EVERY_SHAPE = [
@@ -112,3 +112,12 @@ def test_hands_with_one_seed_write_alike():
     one, other = Hand(np.random.default_rng(5)), Hand(np.random.default_rng(5))
     for digit in range(10):
         assert np.array_equal(one.write(digit), other.write(digit))
+
+
+def test_check_marks_go_down_and_then_further_up_to_the_right():
+    for (stroke,) in ticks(60, seed=2):
+        lowest = stroke[:, 1].argmax()
+        assert 0 < lowest < len(stroke) - 1
+        assert stroke[-1, 0] > stroke[lowest, 0]
+        assert stroke[-1, 1] < stroke[0, 1]
+    assert all(np.array_equal(one[0], other[0]) for one, other in zip(ticks(5), ticks(5), strict=True))

@@ -9,7 +9,7 @@ from digitnet.data import unipen
 from digitnet.data.unipen import Collection, Trajectory, held_out, normalized
 from digitnet.training.config import RECIPES
 from digitnet.training.dataset import with_sources
-from digitnet.training.line_sources import pen_digits
+from digitnet.training.line_sources import pen_digits, printed
 
 
 @pytest.fixture
@@ -47,3 +47,11 @@ def test_a_recipe_says_that_it_learns_without_pens_that_are_missing(tmp_path, ca
     for name in unipen.FILES.values():
         (tmp_path / name).touch()
     assert with_sources(recipe, tmp_path) == recipe
+
+
+def test_print_is_read_as_digits_too():
+    hands = printed()
+    assert len(hands) > 10
+    for hand in hands:
+        assert sorted(hand) == list("0123456789")
+        assert all(glyph.max() == 255 for (glyph,) in hand.values())

@@ -8,6 +8,7 @@ from helpers import few_hands
 
 from digitnet import DataError, ModelError, Reader, TrainingError, cli
 from digitnet.data import fonts
+from digitnet.data.pages import printing
 from digitnet.data.pages.printing import Face
 from digitnet.data.pages.truth import CHARACTER, IGNORED, KERNEL, OCTAVE, REGION, truth
 from digitnet.evaluation.find_metrics import FindScores, matched
@@ -205,12 +206,12 @@ def test_faces_are_matplotlibs_and_the_printed_fonts_that_can_be_read(monkeypatc
     monkeypatch.setattr(page_sources, "draw_face", lambda path, scripts=False: SimpleNamespace(name=path, has=scripts))
     drawn = [str(face.name).rsplit("/", 1)[-1] for face in page_sources.faces()]
     assert set(page_sources.ODD) < set(names)
-    assert len(drawn) == len(page_sources.TYPEFACES) + len(names) - len(page_sources.ODD)
+    assert len(drawn) == len(printing.TYPEFACES) + len(names) - len(page_sources.ODD)
     assert {"DejaVuSans.ttf", "cmr10.ttf", "vt323.woff2"} < set(drawn)
 
 
 def test_matplotlib_has_the_faces():
     import matplotlib
 
-    for name in page_sources.TYPEFACES:
+    for name in printing.TYPEFACES:
         assert (page_sources.Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf").is_file()

@@ -1,4 +1,4 @@
-"""The writers of the line reader's training data: pen trajectories, MNIST, handwriting fonts, synthetic handwriting.
+"""The writers of the line reader's training data: pen trajectories, MNIST, fonts, synthetic handwriting, some print.
 
 Some writers and digits are held out: reading is validated and calibrated on hands that it has not seen.
 """
@@ -15,17 +15,22 @@ import numpy as np
 from digitnet.core.digits import SIDE, Digits
 from digitnet.data import unipen
 from digitnet.data.datasets import load
+from digitnet.data.pages.printing import draw_face, typefaces
 from digitnet.data.synthesis.scribe import Glyph, Hand, Scribe, Written
-from digitnet.data.synthesis.strokes import inventions
+from digitnet.data.synthesis.strokes import inventions, ticks
+from digitnet.data.synthesis.texts import TICK
 from digitnet.data.synthesis.writers import Writer, by_font, styles
 from digitnet.data.unipen import Collection, Trajectory, held_out
 from digitnet.imaging.normalization import frame
 
-SHARES = {"pens": 0.47, "mnist": 0.20, "fonts": 0.08, "inventions": 0.25}
+SHARES = {"pens": 0.37, "mnist": 0.165, "fonts": 0.07, "inventions": 0.365, "print": 0.03}
 """How many numbers are written by hands of each source."""
 
-INVENTED = 2_500
+INVENTED = 4_000
 """Invented hands that numbers are learnt from."""
+
+INVENTED_TICKS = 400
+"""Invented check marks, which the trajectories lack."""
 
 MIN_OWN_DIGITS = 20
 """Digits that a writer must have left to be a hand of their own; those of others are put together."""
@@ -60,6 +65,7 @@ def learning(digits: Digits, data_dir: str | Path | None = None) -> Sources:
         (SHARES["mnist"], _named(styles(digits))),
         (SHARES["fonts"], _named(by_font(load("fonts", "all", data_dir)))),
         (SHARES["inventions"], inventions(INVENTED)),
+        (SHARES["print"], printed()),
     )
     return Sources(groups, signs, letters)
 
@@ -82,6 +88,12 @@ def pen_digits(count: int, data_dir: str | Path | None = None, held: bool = Fals
     return Digits(np.array(images, np.uint8).reshape(-1, SIDE, SIDE), labels)
 
 
+def printed() -> list[Hand]:
+    """Return the digits of matplotlib's faces, each as one hand."""
+    faces = [draw_face(path) for path in typefaces()]
+    return [{digit: [face.glyphs[digit][0]] for digit in map(str, range(10))} for face in faces]
+
+
 def _named(writers: Iterable[Writer]) -> list[Hand]:
     return [{str(value): list(ways) for value, ways in enumerate(writer)} for writer in writers]
 
@@ -101,6 +113,7 @@ def _pens(collection: Collection, held: bool) -> tuple[list[Hand], Hand, Hand]:
         signs[one.label].append(one.strokes)
         if one.writer in own:
             own[one.writer][one.label].append(one.strokes)
+    signs[TICK] += ticks(INVENTED_TICKS, seed=int(held))
     for one in kept(collection.writing):
         letters[one.label].append(one.strokes)
     pool: dict[str, list[Glyph]] = defaultdict(list)

@@ -12,7 +12,7 @@ from digitnet.core.digits import Digits
 from digitnet.data import fonts
 from digitnet.data.datasets import get
 from digitnet.data.pages.compose import Composed, PageComposer
-from digitnet.data.pages.printing import Face, draw_face
+from digitnet.data.pages.printing import Face, draw_face, typefaces
 from digitnet.data.pages.writers import Writers
 from digitnet.training import line_sources
 from digitnet.training.line_sources import Sources
@@ -22,13 +22,6 @@ SIDE = 640
 
 VALIDATION, WATCHED = 300, 48
 """Pages to score on, and those that every epoch is scored on while training."""
-
-TYPEFACES = (
-    *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold"),
-    *("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic", "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic"),
-    *("cmr10", "cmss10", "cmtt10"),
-)
-"""Printed faces that come with matplotlib."""
 
 FOREIGN = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono")
 """Those of them whose other scripts are printed, too."""
@@ -72,10 +65,7 @@ def unseen(digits: Digits, data_dir: str | Path | None = None) -> PageSources:
 
 def faces(data_dir: str | Path | None = None) -> list[Face]:
     """Draw the printed faces: matplotlib's, and those of the set `fonts`. Raises DataError where that is missing."""
-    import matplotlib
-
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    printed = [draw_face(folder / f"{name}.ttf", scripts=name in FOREIGN) for name in TYPEFACES]
+    printed = [draw_face(path, scripts=path.stem in FOREIGN) for path in typefaces()]
     files = get(fonts.FONTS, data_dir)[len(fonts.FONTS.hand) :]
     named = zip(fonts.FONTS.printed, files, strict=True)
     return printed + [draw_face(path) for font, path in named if font.name not in ODD]

@@ -9,6 +9,9 @@ from digitnet.data.pages.author import NAMES, Author, Rect
 from digitnet.data.pages.sheet import PICTURE, Floats, Sheet
 from digitnet.data.pages.writers import put
 
+USUAL = ("0", "0", "0", "1", "1", "1", "2", "10", "100", "0.0")
+"""Numbers that programs begin with, count by and stop at."""
+
 
 def flowchart(author: Author, sheet: Sheet, rect: Rect) -> None:
     """Shapes with short texts in them, joined by arrows; digits beside names and signs."""
@@ -95,6 +98,8 @@ def _statement(author: Author) -> list[tuple[str, bool]]:
         return NAMES[int(rng.integers(len(NAMES)))]
 
     def value() -> tuple[str, bool]:
+        if rng.random() < 0.5:
+            return USUAL[int(rng.integers(len(USUAL)))], True
         return author.digits(1, int(rng.choice((1, 1, 1, 2, 3)))), True
 
     def sign() -> tuple[str, bool]:

@@ -25,6 +25,13 @@ CHARACTERS = "".join(map(chr, range(33, 127))) + "€£°×÷–äöüßéèñç
 SCRIPTS = ((0x391, 0x3A1), (0x3B1, 0x3C9), (0x410, 0x44F), (0x5D0, 0x5EA), (0x627, 0x63A), (0x10D0, 0x10F0))
 """First and last letters of other scripts, Greek to Georgian, of fonts that have them."""
 
+TYPEFACES = (
+    *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold"),
+    *("DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSerif-Italic", "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic"),
+    *("cmr10", "cmss10", "cmtt10"),
+)
+"""Printed faces that come with matplotlib."""
+
 _NUMBER = re.compile(r"(?<![A-Za-z0-9])[+-]?\d[\d.,:/%-]*(?![A-Za-z])")
 
 
@@ -58,6 +65,14 @@ class Face:
                 advance * times,
             )
         return self.scaled[key]
+
+
+def typefaces() -> list[Path]:
+    """Return the files of `TYPEFACES`."""
+    import matplotlib
+
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return [folder / f"{name}.ttf" for name in TYPEFACES]
 
 
 def draw_face(path: Path, scripts: bool = False) -> Face:

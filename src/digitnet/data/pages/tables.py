@@ -9,6 +9,7 @@ from digitnet.data.pages import forms
 from digitnet.data.pages.author import WORDS, Author, Rect
 from digitnet.data.pages.sheet import Floats, Mark, Sheet
 from digitnet.data.pages.writers import Writing
+from digitnet.data.synthesis.texts import TICK
 
 
 def table(author: Author, sheet: Sheet, rect: Rect) -> None:
@@ -57,8 +58,9 @@ def table(author: Author, sheet: Sheet, rect: Rect) -> None:
     what = (
         ["number"] * columns
         if sudoku or rng.random() < 0.5
-        else rng.choice(["number", "word", "print", "mark", "long"], columns, p=[0.55, 0.13, 0.17, 0.05, 0.1]).tolist()
+        else rng.choice(["number", "word", "print", "mark", "long"], columns, p=[0.5, 0.12, 0.15, 0.14, 0.09]).tolist()
     )
+    marks = rng.choice([TICK, "?", "x", "-", ""], columns, p=[0.3, 0.25, 0.1, 0.05, 0.3]).tolist()
     most = [int(np.clip((wide / tall - 0.3) / 0.65, 1, 6)) for wide in wides]
     least = [1 if rng.random() < 0.6 else each for each in most]
     header = not sudoku and rng.random() < 0.4
@@ -85,6 +87,8 @@ def table(author: Author, sheet: Sheet, rect: Rect) -> None:
                 author.print(sheet, face, text, at, 1.2 * size, room)
             elif kind_here == "word":
                 author.write(sheet, writing, [(author.word(), False)], at, 0.8 * size, room)
+            elif kind_here == "mark" and marks[column]:
+                author.write(sheet, writing, [(marks[column], False)], at, size, room, place=place)
             elif kind_here == "mark":
                 if rng.random() < 0.5:
                     cell = (
@@ -96,7 +100,9 @@ def table(author: Author, sheet: Sheet, rect: Rect) -> None:
                     if cell[2] - cell[0] > 4 and cell[3] - cell[1] > 4:
                         forms.doodle(sheet, cell, author.ink, writing.pen.dark, rng)
                 else:
-                    author.write(sheet, writing, [("-?!x-"[int(rng.integers(5))], False)], at, size, room, place=place)
+                    author.write(
+                        sheet, writing, [(("-?!x" + TICK)[int(rng.integers(5))], False)], at, size, room, place=place
+                    )
             elif kind_here == "long":
                 author.write(sheet, writing, author.number(most[column] + 1), at, size, room, place=place)
             elif rng.random() < 0.04:

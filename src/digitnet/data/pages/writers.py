@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.data.pages.sheet import NUMBER, SIGN, WRITING, Floats, Mark, Sheet
-from digitnet.data.synthesis.handstyle import Style, bow, random_style, varied
+from digitnet.data.synthesis.handstyle import PLACES, Style, bow, random_style, varied
 from digitnet.data.synthesis.pens import Pen, draw, grained, random_pen
-from digitnet.data.synthesis.scribe import PLACES, Glyph, Hand
+from digitnet.data.synthesis.scribe import Glyph, Hand
+from digitnet.data.synthesis.texts import TICK
 from digitnet.data.unipen import Strokes
 
 FORMS = 5
@@ -84,7 +85,7 @@ class Writers:
         self.lately: list[Writing] = []
         self.words = [label for label in letters if len(label) > 1 and not any(c.isdigit() for c in label)]
         self.alphabet: Mapping[str, Sequence[Glyph]] = {c: ways for c, ways in letters.items() if len(c) == 1}
-        self.marks = [label for label in signs if label in "?!#&*@^~_<>[]{}|\\'\""]
+        self.marks = [label for label in signs if label in "?!#&*@^~_<>[]{}|\\'\"" + TICK]
 
     def someone(self) -> Writing:
         """Return a random writer with a random pen; one of those seen lately, more often than not."""

@@ -1,13 +1,37 @@
-"""The style of one writer: slant, width, gaps, tremor, joined strokes and hooks."""
+"""The style of one writer: slant, width, gaps, tremor, joined strokes and hooks; and the places of signs on a line."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.data.unipen import Strokes
+
+PLACES: Mapping[str, tuple[float, float, float, float]] = {
+    ".": (0.05, 0.17, -0.04, 0.10),
+    ",": (0.14, 0.36, 0.06, 0.26),
+    "-": (0.25, 1.20, -0.60, -0.30),
+    "+": (0.40, 0.80, -0.15, 0.05),
+    "/": (1.00, 1.50, 0.00, 0.25),
+    ":": (0.35, 0.70, -0.10, 0.05),
+    "(": (1.05, 1.60, 0.05, 0.30),
+    ")": (1.05, 1.60, 0.05, 0.30),
+    "%": (0.80, 1.15, -0.02, 0.08),
+    "$": (0.95, 1.40, 0.00, 0.20),
+    "=": (0.30, 0.70, -0.50, -0.20),
+    "*": (0.25, 0.60, -0.60, -0.20),
+    "'": (0.15, 0.35, -0.90, -0.60),
+    '"': (0.15, 0.35, -0.90, -0.60),
+    "^": (0.15, 0.40, -0.80, -0.60),
+    "~": (0.25, 0.60, -0.60, -0.30),
+    "_": (0.40, 0.90, 0.00, 0.15),
+    ";": (0.40, 0.75, 0.06, 0.25),
+}
+"""For each sign the size of its longer side, from and to, and where its foot is below the baseline, from and to; in
+heights of a digit. Others are as high as a digit and stand on the line."""
 
 
 @dataclass(frozen=True)

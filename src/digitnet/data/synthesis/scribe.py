@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.data.synthesis import paper
-from digitnet.data.synthesis.handstyle import Style, bow, random_style, varied
+from digitnet.data.synthesis.handstyle import PLACES, Style, bow, random_style, varied
 from digitnet.data.synthesis.pens import Pen, draw, grained, random_pen
-from digitnet.data.synthesis.texts import OTHER, SIGNS, random_text
+from digitnet.data.synthesis.texts import OTHER, SIGNS, TICK, random_text
 from digitnet.data.unipen import Strokes
 
 Glyph = NDArray[np.uint8] | Strokes
@@ -25,28 +25,8 @@ Glyph = NDArray[np.uint8] | Strokes
 Hand = Mapping[str, Sequence[Glyph]]
 """How one writer writes each character that they do write."""
 
-PLACES: Mapping[str, tuple[float, float, float, float]] = {
-    ".": (0.05, 0.17, -0.04, 0.10),
-    ",": (0.14, 0.36, 0.06, 0.26),
-    "-": (0.25, 1.20, -0.60, -0.30),
-    "+": (0.40, 0.80, -0.15, 0.05),
-    "/": (1.00, 1.50, 0.00, 0.25),
-    ":": (0.35, 0.70, -0.10, 0.05),
-    "(": (1.05, 1.60, 0.05, 0.30),
-    ")": (1.05, 1.60, 0.05, 0.30),
-    "%": (0.80, 1.15, -0.02, 0.08),
-    "$": (0.95, 1.40, 0.00, 0.20),
-    "=": (0.30, 0.70, -0.50, -0.20),
-    "*": (0.25, 0.60, -0.60, -0.20),
-    "'": (0.15, 0.35, -0.90, -0.60),
-    '"': (0.15, 0.35, -0.90, -0.60),
-    "^": (0.15, 0.40, -0.80, -0.60),
-    "~": (0.25, 0.60, -0.60, -0.30),
-    "_": (0.40, 0.90, 0.00, 0.15),
-    ";": (0.40, 0.75, 0.06, 0.25),
-}
-"""For each sign the size of its longer side, from and to, and where its foot is below the baseline, from and to; in
-heights of a digit. Others are as high as a digit and stand on the line."""
+FREQUENT = "?" + TICK
+"""Other marks that people often put where a number could stand."""
 
 TAILED = "1479"
 """Digits that some writers draw taller than the rest, above or below the line."""
@@ -120,6 +100,7 @@ class Scribe:
         self.words = [label for label in letters if len(label) > 2]
         self.single = [label for label in letters if len(label) == 1 and label in "ACEFHKMNPRTUVWXacefhkmnprtuvwx"]
         self.marks = [label for label in signs if label not in SIGNS and label not in "|!_"]
+        self.marks += [label for label in FREQUENT if label in signs] * 5
         self.nothing = nothing
         self.rng = np.random.default_rng(seed)
 
@@ -342,7 +323,7 @@ class Scribe:
         kind = rng.random()
         pen, style = random_pen(rng), random_style(rng)
         tall = float(np.exp(rng.uniform(np.log(12), np.log(44))))
-        if kind < 0.5 and self.words:
+        if kind < 0.42 and self.words:
             sheet = Sheet(np.zeros((int(DRAWN * (1 + 2 * ROOM)), DRAWN * 16), np.uint8), pen)
             x, written = DRAWN * 0.6, ""
             for _ in range(int(rng.choice((1, 1, 1, 2, 2, 3)))):
@@ -356,8 +337,10 @@ class Scribe:
                 written += OTHER * len(word)
                 x += DRAWN * rng.uniform(0.3, 0.8)
             return self._photograph(sheet, written or None, tall)
-        if kind < 0.6:  # marks without digits, as a dash for nothing
-            text = "".join(rng.choice(list("--.=/()+%" + OTHER), int(rng.integers(1, 4))).tolist())
+        if kind < 0.62:  # marks without digits, as a dash for nothing
+            text = OTHER
+            if rng.random() < 0.5:
+                text = "".join(rng.choice(list("--.=/()+%" + OTHER), int(rng.integers(1, 4))).tolist())
             hands = self.groups[int(rng.choice(len(self.groups), p=self.shares))]
             sheet, written = self._write(text, hands, pen, style)
             return self._photograph(sheet, written or None, tall)

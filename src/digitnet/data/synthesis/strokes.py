@@ -237,6 +237,19 @@ RARE: tuple[tuple[str, ...], ...] = (
 """Shapes that only the digits beside them tell from others, as fives like a root: for whole numbers alone."""
 
 
+TICKS = (
+    "4,62 26,94 26,94 60,44 98,2",
+    "10,50 34,92 34,92 94,6",
+    "2,70 20,66 30,96 30,96 50,50 92,4",
+    "18,60 24,94 24,94 48,56 80,22 100,12",
+    "8,40 40,96 40,96 56,40 74,4",
+    "28,64 30,96 30,96 74,4",
+    "2,78 22,96 22,96 62,62 100,38",
+    "6,56 30,92 36,88 60,40 98,0 84,10",
+)
+"""Shapes of check marks, one stroke each; see `SHAPES`."""
+
+
 def hands(count: int, seed: int = 0) -> Digits:
     """Draw `count` digits, as many of each, framed as MNIST's: (count, 28, 28) uint8 images and their labels.
 
@@ -272,6 +285,17 @@ def inventions(count: int, seed: int = 0) -> list[Mapping[str, Sequence[Strokes]
             ]
         writers.append(hand)
     return list(writers)
+
+
+def ticks(count: int, seed: int = 0) -> list[Strokes]:
+    """Invent `count` check marks as pen strokes, repeatable by its seed."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        shape = TICKS[rng.integers(len(TICKS))]
+        proportion, shake = np.exp(rng.uniform(-0.5, 0.5, 2)), rng.uniform(0.01, 0.06)
+        found.append(normalized([_spline(_shaken(shape, proportion, shake, rng)).astype(np.float32)]))
+    return found
 
 
 class Hand:

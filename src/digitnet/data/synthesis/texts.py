@@ -12,6 +12,9 @@ SIGNS = ".,-+/:()%$="
 OTHER = "?"
 """Any other mark, as it is read."""
 
+TICK = "\N{CHECK MARK}"
+"""The label of check marks among the signs."""
+
 ALPHABET = "0123456789" + SIGNS + OTHER
 """What the line reader reads, in the order of its classes."""
 
