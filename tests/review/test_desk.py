@@ -203,7 +203,7 @@ def test_review_writes_the_table_and_sets_what_is_reviewed(digitnet, tmp_path):
     ]:
         status, _, said = digitnet("review", "a.job", *words)
         assert (status, wrong in said) == (1, True), said
-    assert "no such job; make it with digitnet form read" in digitnet("review", "b.job")[2]
+    assert "no such job; make it with digitnet read" in digitnet("review", "b.job")[2]
 
 
 def test_the_interval_is_that_of_clopper_and_pearson():

@@ -5,6 +5,7 @@ import csv
 import cv2
 import numpy as np
 import pytest
+from helpers import few_hands
 
 from digitnet.forms.answers import Answer
 from digitnet.forms.examples import example
@@ -12,6 +13,7 @@ from digitnet.forms.sheets import Sheet
 from digitnet.imaging.pages import page
 from digitnet.reading.batch import Done
 from digitnet.review.jobs import MUST, NEVER, Filed, digest_of, stored
+from digitnet.review.records import Policy
 from digitnet.review.store import Store
 
 
@@ -110,3 +112,56 @@ def test_what_people_must_look_at_and_what_they_cannot_see():
     assert kept.fields[0].corners[0] == (round(8 * box[0], 1), round(8 * box[1], 1))
     assert all(0 <= field.lot < 1 for field in kept.fields)
     assert len({field.lot for field in kept.fields}) == len(kept.fields)
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory):
+    """A folder with a page of two numbers, and one with a picture of one number."""
+    folder, scribe = tmp_path_factory.mktemp("numbers"), few_hands().scribe(2)
+    page_of_two = np.full((300, 500), 250, np.uint8)
+    for text, top in (("407", 40), ("1582", 180)):
+        image = cv2.resize(255 - scribe.ink(text, scribe.penman()), (140, 60), interpolation=cv2.INTER_AREA)
+        page_of_two[top : top + 60, 100:240] = np.minimum(image, 250)
+    (folder / "pages").mkdir()
+    (folder / "single").mkdir()
+    cv2.imwrite(str(folder / "pages" / "two.png"), page_of_two)
+    cv2.imwrite(str(folder / "single" / "one.png"), page_of_two[20:120, 60:280])
+    return folder
+
+
+def test_numbers_without_a_template_are_read_into_a_job_and_its_table(digitnet, numbers, place, tmp_path):
+    assert digitnet("read", numbers / "pages", "--job", place, "--length", "4")[0] == 0
+    store = Store(place)
+    (sheet,) = store.sheets()
+    assert (sheet.status, sheet.form, [field.name for field in sheet.fields]) == ("read", None, ["n1", "n2"])
+    first, second = sheet.fields
+    assert first.corners[0][0] < 110 < first.corners[2][0]
+    assert first.corners[2][1] < second.corners[0][1]
+    store.set_policy(Policy(1.0, 0.0))
+    tasks = {task.name: task for task in store.next("amara", 2)}
+    store.decide("amara", tasks["n1"].field, "407", "read", key="1")
+    store.decide("amara", tasks["n2"].field, "", "empty", key="2")
+    store.close()
+    assert digitnet("review", place, "--out", tmp_path / "n.csv")[0] == 0
+    (row,) = csv.DictReader((tmp_path / "n.csv").read_text().splitlines())  # the other number is none
+    assert (row["number"], row["text"], row["by"]) == ("1", "407", "amara")
+    assert row["status"] == ("confirmed" if first.text == "407" else "corrected")
+    assert int(row["left"]) == min(x for x, _ in first.corners)
+
+
+def test_the_only_number_of_a_picture_is_a_field_as_large_as_it(digitnet, numbers):
+    assert digitnet("read", numbers / "single", "--single", "--job", "s.job", "--keep-images")[0] == 0
+    store = Store("s.job")
+    (sheet,) = store.sheets()
+    assert [tuple(point) for point in sheet.fields[0].corners] == [(0, 0), (220, 0), (220, 100), (0, 100)]
+    assert store.page(sheet.file, 1).picture is not None
+    store.close()
+    status, _, said = digitnet("form", "read", "meters", numbers / "single", "--job", "s.job", "--resume")
+    assert (status, "s.job: holds numbers of pages; choose another --job" in said) == (1, True)
+
+
+@pytest.mark.parametrize("words", [("--job", "n.job", "--format", "csv"), ("--keep-images",)])
+def test_options_that_a_job_of_numbers_does_not_have_are_said(digitnet, numbers, words):
+    status, _, error = digitnet("read", numbers / "pages", *words)
+    assert status == 1
+    assert "--job" in error

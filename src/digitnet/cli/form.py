@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from digitnet.cli.command import Argument, Group, Option
+from digitnet.cli.job import Job, KeepImages
 from digitnet.cli.options import Line
 from digitnet.core.errors import DataError
 from digitnet.core.terminal import put, say
@@ -84,13 +85,8 @@ def read(
         Option(show_default="standard output, as CSV", help="Output file: .csv, .jsonl, .parquet or .xlsx."),
     ] = None,
     jobs: Annotated[int, Option(min=1, max=256, help="Sheets read at the same time.")] = 1,
-    job: Annotated[
-        str | None,
-        Option(
-            show_default=False, help="Job to keep for digitnet review: a file such as grades.job, or postgresql://..."
-        ),
-    ] = None,
-    keep_images: Annotated[bool, Option("--keep-images", help="Keep the pictures of the pages in the job.")] = False,
+    job: Job = None,
+    keep_images: KeepImages = False,
     resume: Annotated[bool, Option("--resume", help="Resume an interrupted .csv, .jsonl or job.")] = False,
     line: Line = "line",
 ) -> None:
@@ -147,34 +143,21 @@ def read(
 
 def _into_job(forms: FormReader, files: list[str], place: str, keep: bool, resume: bool, jobs: int) -> None:
     """Read sheets into a job."""
-    from contextlib import closing
     from dataclasses import replace
     from functools import partial
 
-    from digitnet.reading.batch import each_page
-    from digitnet.review.jobs import name_of, read_page, stored
-    from digitnet.review.store import Store
+    from digitnet.cli.job import fill
+    from digitnet.review.jobs import Filed, stored
+    from digitnet.review.records import StoredSheet
 
-    with closing(Store(place, create=True)) as store:
-        done = store.files()
-        if store.progress("").sheets and not resume:
-            raise DataError(f"{store.name}: already exists; add to it with --resume, or choose another --job")
-        store.add_forms(forms.templates)
-        templates = {template.name: template for template in forms.templates}
-        left = [file for file in files if name_of(file) not in done]
-        if len(left) < len(files):
-            say(f"{len(files) - len(left):,} of {len(files):,} files are already in {store.name}")
-        count = failed = 0
-        for each in each_page(partial(read_page, forms, keep=keep), left, jobs=jobs, opened=_opened):
-            store.add(stored(each, templates, forms.reader.line.sha256))
-            count += 1
-            failed += each.result is None or each.result.sheet.status == "refused"
-            _told(replace(each, result=each.result and each.result.sheet))  # type: ignore[arg-type]
-        progress = store.progress("")
-    say(f"{count:,} {'sheet' if count == 1 else 'sheets'}, {failed:,} not read")
-    say(f"{progress.open:,} of {progress.fields:,} fields to review: digitnet review {store.name}")
-    if failed:
-        raise click.exceptions.Exit(2)
+    templates = {template.name: template for template in forms.templates}
+    read = partial(forms.read_page, alternatives=True)
+
+    def kept(each: Done[Filed[Sheet]]) -> StoredSheet:
+        _told(replace(each, result=each.result and each.result.sheet))  # type: ignore[arg-type]
+        return stored(each, templates, forms.reader.line.sha256)
+
+    fill(place, files, read, kept, templates=forms.templates, keep=keep, resume=resume, jobs=jobs)
 
 
 def _told(each: Done[Sheet]) -> bool:

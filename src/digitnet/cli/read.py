@@ -13,6 +13,7 @@ import click
 
 from digitnet.cli import read_tables
 from digitnet.cli.command import Argument, Option
+from digitnet.cli.job import Job, KeepImages
 from digitnet.cli.options import Checksum, Length, Lengths, Line, Print, Range, Single
 from digitnet.core.errors import DataError, ImageError
 from digitnet.core.terminal import say
@@ -20,6 +21,8 @@ from digitnet.core.text import percent
 
 if TYPE_CHECKING:
     from digitnet.reading.batch import Read
+    from digitnet.reading.constraints import Rules
+    from digitnet.reading.reader import Printed
 
 KindOf = Annotated[
     Literal["digits", "decimal", "integer", "date", "time", "phone", "fraction"] | None,
@@ -67,7 +70,9 @@ def read(
         str | None,
         Option(show_default="standard output", help="Output file; for parquet a folder or an address."),
     ] = None,
-    resume: Annotated[bool, Option("--resume", help="Resume an interrupted --out.")] = False,
+    job: Job = None,
+    keep_images: KeepImages = False,
+    resume: Annotated[bool, Option("--resume", help="Resume an interrupted --out or --job.")] = False,
     overlay: Annotated[
         Path | None, Option(show_default=False, help="Folder for the pages with a box around every number.")
     ] = None,
@@ -96,6 +101,16 @@ def read(
     from digitnet.reading.constraints import from_options
 
     rules = from_options(length, lengths, value_range, checksum, kind, decimal, order)
+    if job is not None:
+        if form or table or out or min_confidence or kind or written or overlay or explain or engine == "ray":
+            raise DataError(
+                "--job: omit --format, --table, --out, --min-confidence, --kind, --written, --overlay, --explain and "
+                "--engine; digitnet review JOB --out writes the table of a job, and forms have kinds"
+            )
+        _into_job(paths, rules, line, job, single=single, printed=printed, keep=keep_images, resume=resume, jobs=jobs)
+        return
+    if keep_images:
+        raise DataError("--keep-images applies to --job; omit it, or name a job")
     form = form or ("parquet" if engine == "ray" else "text")
     if written and form != "text":
         raise DataError(f"--written requires --format text; {form} has the field written")
@@ -177,6 +192,43 @@ def read(
         say(f"{len(left) - failed:,} files, {count:,} numbers{least}" + (f"; {failed:,} not read" if failed else ""))
     if failed:
         raise click.exceptions.Exit(2)
+
+
+def _into_job(
+    paths: list[str],
+    rules: Rules | None,
+    line: str,
+    job: str,
+    *,
+    single: bool,
+    printed: Printed,
+    keep: bool,
+    resume: bool,
+    jobs: int | None,
+) -> None:
+    """Read pages into a job, each number a field."""
+    from functools import partial
+
+    from digitnet.cli.job import fill
+    from digitnet.reading.batch import Done, Read, pictures
+    from digitnet.reading.notes import note
+    from digitnet.reading.reader import Reader
+    from digitnet.reading.result import Reading
+    from digitnet.review.jobs import Filed, stored_numbers
+    from digitnet.review.records import StoredSheet
+
+    files = pictures(paths)
+    reader = Reader(line, threads=1 if (jobs or 1) > 1 else 0)
+
+    def kept(each: Done[Filed[Reading]]) -> StoredSheet:
+        if each.result is None:
+            say(f"Error: {each.error}")
+        elif open_ends := note(Read(each.file, each.page, each.result.sheet)):
+            say(open_ends)
+        return stored_numbers(each, reader.line.sha256, single)
+
+    read = partial(reader.read_page, single=single, rules=rules, printed=printed)
+    fill(job, files, read, kept, keep=keep, resume=resume, jobs=jobs or 1)
 
 
 def _opened(file: str) -> str | bytes:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def review(
-    job: Annotated[str, Argument(help="Job of digitnet form read --job: a file, or postgresql://...")],
+    job: Annotated[str, Argument(help="Job of digitnet read --job or form read --job: a file, or postgresql://...")],
     out: Annotated[
         Path | None,
         Option(

@@ -31,7 +31,7 @@ ROWS = 1_000
 """Rows of a Parquet row group."""
 
 Row = Mapping[str, Any]
-Write = Callable[[Done[Sheet]], None]
+Write = Callable[[Row], None]
 
 
 def columns(templates: Sequence[Template], reviewed: bool = False) -> dict[str, type]:
@@ -84,15 +84,25 @@ def row(done: Done[Sheet]) -> dict[str, Any]:
 
 
 @contextmanager
-def writer(out: Path | None, templates: Sequence[Template], reviewed: bool = False) -> Iterator[Write]:
-    """Give the function that adds a sheet to a table: a file, or CSV to standard output. reviewed: as for `columns`.
+def writer(
+    out: Path | None, templates: Sequence[Template], reviewed: bool = False
+) -> Iterator[Callable[[Done[Sheet]], None]]:
+    """Give the function that adds a sheet to a table; see `table`. reviewed: as for `columns`."""
+    fields = {field.name: field for template in templates for field in template.fields}
+    with table(out, columns(templates, reviewed), fields) as write:
+        yield lambda done: write(row(done))
 
-    CSV and lines of JSON are added to as sheets come, Parquet and Excel files appear at the end. Text that a
-    spreadsheet would take for a formula is kept as text. Raises DataError where the file cannot be written.
+
+@contextmanager
+def table(out: Path | None, kinds: Mapping[str, type], fields: Mapping[str, Field]) -> Iterator[Write]:
+    """Give the function that adds a row to a table: a file, or CSV to standard output.
+
+    kinds: the columns and their types. fields: those of columns that hold values of a form. CSV and lines of JSON are
+    added to as rows come, Parquet and Excel files appear at the end. Text that a spreadsheet would take for a formula
+    is kept as text. Raises DataError where the file cannot be written.
     """
-    form = format_of(out)
     try:
-        with _opened(out, form, columns(templates, reviewed), _fields(templates)) as write:
+        with _opened(out, format_of(out), kinds, fields) as write:
             yield write
     except OSError as error:
         if out is None:
@@ -110,10 +120,6 @@ def _opened(
     return _parquet(out, kinds) if form == "parquet" else _xlsx(out, list(kinds), fields)
 
 
-def _fields(templates: Sequence[Template]) -> dict[str, Field]:
-    return {field.name: field for template in templates for field in template.fields}
-
-
 @contextmanager
 def _csv(out: Path | None, names: Sequence[str]) -> Iterator[Write]:
     with _stream(out) as stream:
@@ -121,8 +127,7 @@ def _csv(out: Path | None, names: Sequence[str]) -> Iterator[Write]:
         if out is None or not stream.tell():
             rows.writerow(names)
 
-        def write(done: Done[Sheet]) -> None:
-            its = row(done)
+        def write(its: Row) -> None:
             rows.writerow([cell(value) if isinstance(value := its.get(name, ""), str) else value for name in names])
             stream.flush()
 
@@ -133,8 +138,8 @@ def _csv(out: Path | None, names: Sequence[str]) -> Iterator[Write]:
 def _jsonl(out: Path) -> Iterator[Write]:
     with _stream(out) as stream:
 
-        def write(done: Done[Sheet]) -> None:
-            stream.write(json.dumps(row(done)) + "\n")
+        def write(its: Row) -> None:
+            stream.write(json.dumps(its) + "\n")
             stream.flush()
 
         yield write
@@ -165,8 +170,8 @@ def _parquet(out: Path, columns: Mapping[str, type]) -> Iterator[Write]:
             file.write_table(pa.Table.from_pylist(rows, schema))
             rows.clear()
 
-        def write(done: Done[Sheet]) -> None:
-            rows.append({name: _utf8(value) for name, value in row(done).items()})
+        def write(its: Row) -> None:
+            rows.append({name: _utf8(value) for name, value in its.items()})
             if len(rows) == ROWS:
                 flush()
 
@@ -191,8 +196,7 @@ def _xlsx(out: Path, names: Sequence[str], fields: Mapping[str, Field]) -> Itera
             return its
         return value
 
-    def write(done: Done[Sheet]) -> None:
-        its = row(done)
+    def write(its: Row) -> None:
         page.append([written(name, its.get(name)) for name in names])
 
     with _whole(out) as part:

@@ -104,7 +104,7 @@ def _engine(place: str, create: bool) -> sa.Engine:
     if path.is_dir():
         raise DataError(f"{place}: a folder; name a file for the job, such as {Path(place) / 'grades.job'}")
     if not create and not path.exists():
-        raise DataError(f"{place}: no such job; make it with digitnet form read ... --job {place}")
+        raise DataError(f"{place}: no such job; make it with digitnet read ... --job {place}")
     if create:
         path.parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY})
@@ -135,7 +135,7 @@ def _migrate(connection: sa.Connection, name: str, create: bool) -> None:
     elif present:
         raise DataError(f"{name}: holds other tables than a job's; choose another place")
     elif not create:
-        raise DataError(f"{name}: holds no job; make it with digitnet form read ... --job")
+        raise DataError(f"{name}: holds no job; make it with digitnet read ... --job")
     from alembic import command
     from alembic.config import Config
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -14,27 +15,32 @@ from numpy.typing import NDArray
 
 from digitnet.forms.answers import Answer
 from digitnet.forms.relations import parse
-from digitnet.forms.sheets import FormReader, Sheet
+from digitnet.forms.sheets import Sheet
 from digitnet.forms.template import Field, Template
+from digitnet.imaging.geometry import Box, Corners
 from digitnet.reading.batch import Done
+from digitnet.reading.result import Reading
 from digitnet.review.records import StoredField, StoredSheet
 
 MUST, NEVER = 2.0, -1.0
 """The doubt of fields that people must look at, and of those where there is nothing to see; see `tables.field`."""
 
 
-@dataclass(frozen=True)
-class Filed:
-    """A sheet as it is read for a job. digest: of its page, see `digest_of`; picture: PNG, None unless it is kept."""
+What = TypeVar("What", Sheet, Reading)
 
-    sheet: Sheet
+
+@dataclass(frozen=True)
+class Filed(Generic[What]):
+    """A page as it is read for a job. digest: of its pixels, see `digest_of`; picture: PNG, None unless it is kept."""
+
+    sheet: What
     digest: str
     picture: bytes | None
 
 
-def read_page(forms: FormReader, page: NDArray[np.uint8], keep: bool) -> Filed:
+def read_page(read: Callable[[NDArray[np.uint8]], What], page: NDArray[np.uint8], keep: bool) -> Filed[What]:
     """Read a page (h, w) uint8 for a job. keep: whether its picture is kept."""
-    return Filed(forms.read_page(page, alternatives=True), digest_of(page), _png(page) if keep else None)
+    return Filed(read(page), digest_of(page), _png(page) if keep else None)
 
 
 def _png(page: NDArray[np.uint8]) -> bytes:
@@ -51,12 +57,11 @@ def name_of(file: str) -> str:
     return os.fsencode(file).decode("utf-8", "backslashreplace")
 
 
-def stored(done: Done[Filed], templates: Mapping[str, Template], model: str) -> StoredSheet:
-    """Return what a job keeps of a page. model: SHA-256 of the line reader."""
-    path = "" if done.file == "-" else str(Path(done.file).resolve())
-    file = name_of(done.file)
+def stored(done: Done[Filed[Sheet]], templates: Mapping[str, Template], model: str) -> StoredSheet:
+    """Return what a job keeps of a sheet of a form. model: SHA-256 of the line reader."""
+    file, path = name_of(done.file), _path(done.file)
     if done.result is None:
-        return StoredSheet(file, done.page, path, None, "error", 0, (), done.error, None, None, model, None)
+        return _failed(done, model)
     sheet = done.result.sheet
     fields = _fields(sheet, templates[sheet.form], file, done.page) if sheet.form is not None else ()
     return StoredSheet(
@@ -64,6 +69,62 @@ def stored(done: Done[Filed], templates: Mapping[str, Template], model: str) -> 
         None if sheet.to_page is None else sheet.to_page.tolist(),
         *(done.result.digest, model, done.result.picture, fields),
     )
+
+
+def stored_numbers(done: Done[Filed[Reading]], model: str, single: bool) -> StoredSheet:
+    """Return what a job keeps of a page without a template: each number, and each place left unread, is a field.
+
+    single: whether the page holds one number, and the field is all of it.
+    """
+    if done.result is None:
+        return _failed(done, model)
+    reading, file = done.result.sheet, name_of(done.file)
+    high, wide = reading.page.shape
+    fields = [
+        StoredField(
+            *(
+                f"n{place}",
+                "digits",
+                False,
+                _around((0, 0, wide, high)) if single else number.corners or _around(number.box),
+            ),
+            *(number.text, number.confidence, number.status, number.seen),
+            tuple(text for text, _ in number.alternatives if text),
+            MUST if number.status == "unreadable" else 1 - number.confidence,
+            _lot(file, done.page, f"n{place}"),
+        )
+        for place, number in enumerate(reading.numbers, 1)
+    ]
+    for place, left in enumerate(reading.unread, len(fields) + 1):
+        its = f"n{place}", "digits", False, _around(left.box), "", 0.0, "unreadable"
+        fields.append(StoredField(*its, doubt=MUST, lot=_lot(file, done.page, f"n{place}")))
+    return StoredSheet(
+        *(
+            file,
+            done.page,
+            _path(done.file),
+            None,
+            "read" if fields else "blank",
+            round(reading.turned) % 360,
+            (),
+            None,
+        ),
+        *(None, done.result.digest, model, done.result.picture, tuple(fields)),
+    )
+
+
+def _around(box: Box) -> Corners:
+    left, top, right, bottom = box
+    return (left, top), (right, top), (right, bottom), (left, bottom)
+
+
+def _failed(done: Done[Filed[What]], model: str) -> StoredSheet:
+    known = name_of(done.file), done.page, _path(done.file), None, "error", 0, (), done.error
+    return StoredSheet(*known, None, None, model, None)
+
+
+def _path(file: str) -> str:
+    return "" if file == "-" else str(Path(file).resolve())
 
 
 def _fields(sheet: Sheet, template: Template, file: str, page: int) -> tuple[StoredField, ...]:

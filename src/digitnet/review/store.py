@@ -269,6 +269,19 @@ class Store:
 
         return self._database.run(work)
 
+    def page(self, file: str, page: int) -> Source:
+        """Return where the picture of a page is. Raises DataError where the job has no such page."""
+
+        def work(connection: sa.Connection) -> Source:
+            s = t.sheet.c
+            which = sa.select(s.path, s.page, s.digest, s.picture).where(s.file == file, s.page == page)
+            row = connection.execute(which).first()
+            if row is None:
+                raise DataError(f"{self.name}: no page {page} of {file}")
+            return Source(json.loads(row.path), row.page, row.digest, row.picture)
+
+        return self._database.run(work)
+
     def checked(self) -> list[tuple[float, bool, bool]]:
         """Return the sampled fields: how doubtful each was, whether it was decided, and whether it was wrong then."""
         f = t.field.c
