@@ -1,4 +1,5 @@
 import io
+import itertools
 import json
 import sys
 import threading
@@ -429,14 +430,6 @@ def test_a_page_says_how_many_places_with_ink_were_left_out(reader, clear, monke
     assert said.to_dict()["left_out"] == said.left_out
 
 
-def test_the_same_likeness_counts_for_less_among_much_that_is_no_number():
-    alone, among_numbers, among_words = (
-        module._prevalent(np.array([0.7, *others]))[0] for others in ([], [0.99] * 20, [0.05] * 20)
-    )
-    assert among_words < 0.2 < 0.6 < alone < among_numbers
-    assert among_numbers > 0.9
-
-
 def test_of_a_picture_said_to_hold_a_number_a_likely_word_is_doubted(reader, doubting):
     page = np.full((120, 420), PAPER, np.uint8)
     cv2.putText(page, "WAYKEM", (20, 80), cv2.FONT_HERSHEY_SIMPLEX, 2, 30, 4, cv2.LINE_AA)
@@ -717,3 +710,13 @@ def test_a_number_in_a_frame_is_read_and_not_its_frame(reader, monkeypatch):
     monkeypatch.setattr(module, "search", lambda page: Found([frame], ()))
     monkeypatch.setattr(module, "CROP", 0)
     assert texts(reader.read_page(page)) == ["13540"]
+
+
+@pytest.mark.parametrize(("text", "numbers"), [("2+3", "2 3"), ("7+4=11", "7 4 11"), ("12.50", "1250")])
+def test_the_numbers_of_a_sum_are_read_one_by_one(reader, text, numbers):
+    page = np.full((700, 900), 255, np.uint8)
+    cv2.putText(page, text, (200, 400), cv2.FONT_HERSHEY_DUPLEX, 2.5, 0, 4, cv2.LINE_AA)
+    found = reader.read(page)
+    assert found.text == numbers
+    boxes = [number.box for number in found.numbers]
+    assert all(one[2] <= other[0] for one, other in itertools.pairwise(boxes))

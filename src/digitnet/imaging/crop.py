@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +34,17 @@ def roomier(region: Region, page: NDArray[np.uint8]) -> Region:
     to_page = region.to_page.copy()
     to_page[:, 2] -= (left, top) * scale
     return Region(region.box, np.asarray(ink, np.uint8), parts, to_page)
+
+
+def section(region: Region, left: int, right: int, page: NDArray[np.uint8]) -> Region:
+    """Return the part of a region from `left` to `right`, pixels of its ink, as a region of its own."""
+    ink, picture = region.ink[:, left:right], picture_of(region, page)[:, left:right]
+    cut = ((max(x0, left) - left, y0, min(x1, right) - left, y1) for x0, y0, x1, y1 in region.parts)
+    parts = tuple(part for part in cut if part[0] < part[2])
+    to_page = region.to_page.copy()
+    to_page[:, 2] += to_page[:, 0] * left
+    box = mapped(to_page, (0, 0, ink.shape[1], ink.shape[0]), page.shape)
+    return replace(region, box=box, ink=ink, parts=parts, to_page=to_page, picture=picture)
 
 
 def picture_of(region: Region, page: NDArray[np.uint8]) -> NDArray[np.uint8]:

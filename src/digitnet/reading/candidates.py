@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.core.digits import DIGITS, STRIP
-from digitnet.imaging.geometry import Box
+from digitnet.data.synthesis.texts import SIGNS
+from digitnet.imaging.geometry import Box, around
 from digitnet.imaging.segmentation import Region
+from digitnet.models.model_file import MARGIN, STRIDE
 from digitnet.models.onnx_models import Columns
 from digitnet.reading.constraints import Rules
 from digitnet.reading.ctc import Hypothesis, align, decode, decode_kind
@@ -24,6 +27,9 @@ BROKEN_SHARE = 0.01
 
 OTHER_SHARE = 0.1
 """Share of a page's numbers to which the rules are taken not to apply: dates, page numbers, totals."""
+
+OPERATORS = "+="
+"""Signs that part two numbers where they stand between digits."""
 
 MIN_DOUBTFUL = 0.1
 """Probability from which a piece of ink that the line reader takes for nothing is shown to the classifier."""
@@ -90,6 +96,56 @@ def draft_of(region: Region, columns: Columns, rules: Rules | None, single: bool
         boxes.append((min(x0, width - 1), min(y0, height - 1), max(x1, x0 + 1), max(y1, y0 + 1)))
     sure = kept * hypotheses[0].probability if hypotheses else 0.0
     return Draft(region, columns, hypotheses, alone, boxes, np.array(present, np.float32), ruled, sure)
+
+
+def terms(columns: Columns) -> list[tuple[float, float]]:
+    """Return where each number of a sum or an equation begins and ends, pixels of the strip; one for a single number.
+
+    The signs of `OPERATORS` part numbers where they stand between digits: 1+3=4 is three, $30= and +49 are one.
+    """
+    read = _spikes(columns)
+    digits = [place for place, (_, character) in enumerate(read) if character.isdigit()]
+    found, begin = [], 0.0
+    for place in range(digits[0] + 1, digits[-1]) if digits else ():
+        if read[place][1] not in OPERATORS or read[place - 1][1] in OPERATORS:
+            continue
+        sign, (before, one), (after, other) = _middle(read[place][0]), read[place - 1], read[place + 1]
+        right = float(columns.boxes[before, 2]) if one.isdigit() else (_middle(before) + sign) / 2
+        left = float(columns.boxes[after, 0]) if other.isdigit() else (sign + _middle(after)) / 2
+        found.append((begin, min(right + 0.2 * max(sign - right, 0), sign)))
+        begin = max(left - 0.2 * max(left - sign, 0), sign)
+    return [*found, (begin, _middle(len(columns.characters)))]
+
+
+def _spikes(columns: Columns) -> list[tuple[int, str]]:
+    """Return the likeliest character of every column but blanks, each once, with its clearest column."""
+    best = columns.characters.argmax(axis=1)
+    runs = np.split(np.arange(len(best)), np.flatnonzero(np.diff(best)) + 1)
+    peaks = [int(run[columns.characters[run, best[run[0]]].argmax()]) for run in runs]
+    return [(peak, columns.alphabet[best[peak]]) for peak in peaks if best[peak] < len(columns.alphabet)]
+
+
+def glyphs_of(draft: Draft) -> list[NDArray[np.uint8]]:
+    """Return each digit's ink; a lone digit's is all that there is but for its signs, wherever its box was drawn."""
+    ink = draft.region.ink
+    boxes = draft.boxes
+    if len(boxes) == 1:
+        signs = any(character in SIGNS for _, character in _spikes(draft.columns))
+        parts = [part for part in draft.region.parts if _mostly(part, boxes[0])] if signs else []
+        if not parts:
+            return [ink]
+        boxes = [around(parts)]
+    cut = (ink[top:bottom, left:right] for left, top, right, bottom in boxes)
+    return [np.asarray(cv2.copyMakeBorder(each, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=0), np.uint8) for each in cut]
+
+
+def _mostly(part: Box, box: Box) -> bool:
+    """Return whether most of a part's width is within a box."""
+    return 2 * (min(part[2], box[2]) - max(part[0], box[0])) > part[2] - part[0]
+
+
+def _middle(column: int) -> float:
+    return (column + 0.5) * STRIDE - MARGIN
 
 
 def holding(hypotheses: list[Hypothesis], broken: float) -> float:

@@ -8,19 +8,18 @@ estimates whether these are digits at all.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.core.digits import DIGITS, SIDE
 from digitnet.core.errors import DataError
 from digitnet.imaging import pages
-from digitnet.imaging.crop import picture_of, roomier
+from digitnet.imaging.crop import picture_of, roomier, section
 from digitnet.imaging.geometry import around, corners_of, mapped
 from digitnet.imaging.normalization import frame, strip
 from digitnet.imaging.page_regions import regions
@@ -29,11 +28,12 @@ from digitnet.imaging.segmentation import LARGEST, Found, Region, moved, search,
 from digitnet.models.onnx_models import LINE, PAGE, Columns, classifier, line_reader
 from digitnet.models.page_model import page_model
 from digitnet.reading.blank import has_writing, nothing_written, unread
-from digitnet.reading.candidates import ALTERNATIVES, Draft, draft_of, values_of
+from digitnet.reading.candidates import ALTERNATIVES, Draft, draft_of, glyphs_of, terms, values_of
 from digitnet.reading.constraints import Rules
 from digitnet.reading.ctc import digit_probs, written
 from digitnet.reading.doubts import reasons
 from digitnet.reading.effort import WIDEST, within
+from digitnet.reading.likeness import Opinion, given, likelier, likeness, prevalent
 from digitnet.reading.orientation import CLEAR, LOST, View, better, upside_down
 from digitnet.reading.result import Digit, Number, Reading
 
@@ -61,8 +61,10 @@ CROP = 600
 CUT_OUT = 0.8
 """Share of the pictures of so few pixels that hold one number: most were cut out, or drawn, for it."""
 
-Floats = NDArray[np.float64]
 Printed = Literal["keep", "skip"]
+
+_Seen = tuple[Region, NDArray[np.uint8], Columns]
+"""A region, its strip, and what the line reader says of it."""
 
 
 class Reader:
@@ -143,7 +145,7 @@ class Reader:
             return Reading((self._only(page, rules),), page, said)
         view, opinions = self._upright(page, rules)
         places = view.places
-        real = [*_prevalent(view.like[:places]).tolist(), *_given(CUT_OUT, view.like[places:]).tolist()]
+        real = [*prevalent(view.like[:places]).tolist(), *given(CUT_OUT, view.like[places:]).tolist()]
         numbers: list[Number | None] = []
         for draft, share in zip(view.drafts, real, strict=True):
             number = self._number(draft, page, opinions.get(id(draft)), share, rules) if draft.boxes else None
@@ -151,8 +153,7 @@ class Reader:
             good = number and max(share * draft.alone.probability, number.confidence) >= LEAST
             numbers.append(number if good else None)
         kept = tuple(number for number in numbers[:places] if number)
-        for lone in filter(None, numbers[places:]):
-            kept = _likelier(kept, lone)
+        kept = likelier(kept, tuple(number for number in numbers[places:] if number))
         kept = tuple(replace(number, printed=view.printed(number)) for number in kept)
         left = view.unread(kept, printed == "skip")
         why = None if kept else "not_read" if left else "no_number" if places else "nothing_found"
@@ -163,20 +164,20 @@ class Reader:
 
     def _only(self, page: NDArray[np.uint8], rules: Rules | None) -> Number:
         """Read a page that holds one number."""
-        found, _, (columns,) = self._look(page, True)
-        if not has_writing(found.regions[0]):
+        ((region, _, columns),) = self._seen([roomier(whole(page), page)], page)
+        if not has_writing(region):
             return unread(page, rules)
-        draft = draft_of(found.regions[0], columns, rules, True)
+        draft = draft_of(region, columns, rules, True)
         # Where a number is known to be, nobody asks whether it is one; only a lone digit takes two opinions.
         opinions = self._opinions([draft] if len(draft.text) == 1 else [])
-        known = float(_given(KNOWN, np.array([_likeness(draft, opinions)]))[0])
+        known = float(given(KNOWN, np.array([likeness(draft, opinions)]))[0])
         return self._number(draft, page, opinions.get(id(draft)), known, rules)
 
-    def _upright(self, page: NDArray[np.uint8], rules: Rules | None) -> tuple[View, dict[int, _Opinion]]:
+    def _upright(self, page: NDArray[np.uint8], rules: Rules | None) -> tuple[View, dict[int, Opinion]]:
         """Look at a page as it is, and where it shows little turned as its numbers suggest; return what shows most."""
         look = cache(lambda turn: self._view(page, rules, turn))
 
-        def best(found: tuple[View, dict[int, _Opinion]], turn: float) -> tuple[View, dict[int, _Opinion]]:
+        def best(found: tuple[View, dict[int, Opinion]], turn: float) -> tuple[View, dict[int, Opinion]]:
             return look(turn) if better(found[0], look(turn)[0]) is look(turn)[0] else found
 
         found = look(0.0)
@@ -195,14 +196,12 @@ class Reader:
             found = best(found, round_too)
         return found
 
-    def _view(
-        self, page: NDArray[np.uint8], rules: Rules | None, turn: float = 0.0
-    ) -> tuple[View, dict[int, _Opinion]]:
+    def _view(self, page: NDArray[np.uint8], rules: Rules | None, turn: float = 0.0) -> tuple[View, dict[int, Opinion]]:
         """Look at a page that was turned by so much, and ask the classifier about what is found."""
         upright, back = turned_back(page, turn) if turn else (page, None)
-        found, strips, answers = self._look(upright, False)
-        regions, beyond = found.regions, found.beyond
-        places = len(regions) - _whole_too(upright)
+        found, seen, places = self._look(upright)
+        regions, strips, answers = map(list, zip(*seen, strict=True)) if seen else ([], [], [])
+        beyond = found.beyond
         if back is not None:
             regions = [
                 moved(replace(region, picture=picture_of(region, upright)), back, page.shape) for region in regions
@@ -210,18 +209,18 @@ class Reader:
             beyond = tuple(mapped(back, box, page.shape) for box in beyond)
         drafts = [draft_of(region, columns, rules, False) for region, columns in zip(regions, answers, strict=True)]
         opinions = self._opinions(drafts)
-        like = np.array([_likeness(draft, opinions) for draft in drafts], np.float64)
+        like = np.array([likeness(draft, opinions) for draft in drafts], np.float64)
         return View(turn, regions, found.limits, beyond, places, strips, drafts, like), opinions
 
-    def _opinions(self, drafts: Sequence[Draft]) -> dict[int, _Opinion]:
+    def _opinions(self, drafts: Sequence[Draft]) -> dict[int, Opinion]:
         """Ask the classifier about the digits of all drafts at once; return each draft's answers by its id."""
         if not drafts:
             return {}
-        glyphs = [frame(glyph) for draft in drafts for glyph in _glyphs(draft)]
+        glyphs = [frame(glyph) for draft in drafts for glyph in glyphs_of(draft)]
         probs, digitness = self.digits.classify(np.array(glyphs, np.uint8).reshape(-1, SIDE, SIDE))
         ends = np.cumsum([len(draft.boxes) for draft in drafts])[:-1]
         said = zip(drafts, np.split(probs, ends), np.split(digitness, ends), strict=True)
-        return {id(draft): _Opinion(its_probs, its_digitness) for draft, its_probs, its_digitness in said}
+        return {id(draft): Opinion(its_probs, its_digitness) for draft, its_probs, its_digitness in said}
 
     def look(
         self, page: NDArray[np.uint8], *, single: bool = False, turned: float = 0.0
@@ -231,16 +230,34 @@ class Reader:
         turned: as in the `Reading` of the page.
         """
         page = turned_back(page, turned)[0] if turned else page
-        _, strips, answers = self._look(page, single)
-        seen = list(zip(strips, answers, strict=True))
-        return seen[: len(seen) - _whole_too(page)] if not single else seen
+        if single:
+            seen = self._seen([roomier(whole(page), page)], page)
+        else:
+            _, seen, places = self._look(page)
+            seen = seen[:places]
+        return [(strip, columns) for _, strip, columns in seen]
 
-    def _look(self, page: NDArray[np.uint8], single: bool) -> tuple[Found, list[NDArray[np.uint8]], list[Columns]]:
-        found = Found([], ()) if single else within(self._found(page))
-        if single or _whole_too(page):
-            found = found._replace(regions=[*found.regions, roomier(whole(page), page)])
-        strips = [strip(picture_of(region, page), WIDEST) for region in found.regions]
-        return found, strips, self.line(strips)
+    def _look(self, page: NDArray[np.uint8]) -> tuple[Found, list[_Seen], int]:
+        """Find the numbers of a page and read them, and after so many all of a small page, too; each of a sum alone."""
+        found = within(self._found(page))
+        all_of_it = [roomier(whole(page), page)] if max(page.shape) <= CROP else []
+        seen = self._seen([*found.regions, *all_of_it], page)
+        places = self._terms(seen[: len(found.regions)], page)
+        return found, [*places, *self._terms(seen[len(found.regions) :], page)], len(places)
+
+    def _seen(self, regions: Sequence[Region], page: NDArray[np.uint8]) -> list[_Seen]:
+        strips = [strip(picture_of(region, page), WIDEST) for region in regions]
+        return list(zip(regions, strips, self.line(strips), strict=True))
+
+    def _terms(self, seen: Sequence[_Seen], page: NDArray[np.uint8]) -> list[_Seen]:
+        """Read the numbers of sums one by one."""
+        parts: list[_Seen] = []
+        for each in seen:
+            region, its_strip, columns = each
+            ends = np.array(terms(columns)) * region.ink.shape[1] / its_strip.shape[1]
+            sections = [section(region, round(left), round(right), page) for left, right in ends]
+            parts += [each] if len(sections) == 1 else self._seen(sections, page)
+        return parts
 
     def _found(self, page: NDArray[np.uint8]) -> Found:
         """Find the numbers on a page by the page network; by thresholds where it sees nothing, or parts of huge digits.
@@ -274,7 +291,7 @@ class Reader:
         self,
         draft: Draft,
         page: NDArray[np.uint8],
-        opinion: _Opinion | None,
+        opinion: Opinion | None,
         real: float,
         rules: Rules | None,
     ) -> Number:
@@ -312,75 +329,11 @@ class Reader:
         return Number(text, sure, box, tuple(digits), others, doubts, seen, *its, corners)
 
 
-def _likeness(draft: Draft, opinions: dict[int, _Opinion]) -> float:
-    """Return how like a number a draft is, 0..1, by what line reader and classifier say of its digits."""
-    if not draft.boxes:
-        return 1e-4
-    opinion = opinions.get(id(draft))
-    # Half a vote: the classifier sees digits cut out of their number, and is strict with strange hands.
-    second = np.sqrt(opinion.digitness.mean()) if opinion else 1.0
-    return float(np.clip(draft.presence.mean() * second, 1e-4, 1 - 1e-4))
-
-
-def _given(share: float, like: Floats) -> Floats:
-    """Return the probability that each region holds a number, where a share of them does; like: as `_likeness` says."""
-    return np.asarray(share * like / (share * like + (1 - share) * (1 - like)))
-
-
-def _prevalent(like: Floats) -> Floats:
-    """Return the probability that each region of a page holds a number.
-
-    On a page of words or gravel what looks like a number seldom is one. How many do hold numbers the page itself tells,
-    by expectation maximisation (Saerens, Latinne, Decaestecker 2002): it starts at every other region, and one of each
-    kind is counted more than there are.
-    """
-    share = 0.5
-    for _ in range(10):
-        share = (float(_given(share, like).sum()) + 1) / (len(like) + 2)
-    return _given(share, like)
-
-
 def _parted(part: Region, other: Region) -> bool:
     """Return whether a region is a part of another one, at least a quarter higher."""
     left, top, right, bottom = other.box
     x, y = (part.box[0] + part.box[2]) / 2, (part.box[1] + part.box[3]) / 2
     return left <= x < right and top <= y < bottom and 1.25 * (part.box[3] - part.box[1]) < bottom - top
-
-
-def _whole_too(page: NDArray[np.uint8]) -> bool:
-    """Return whether a picture as a whole is looked at, too, after the places found on it."""
-    return bool(max(page.shape) <= CROP)
-
-
-def _likelier(found: tuple[Number, ...], lone: Number) -> tuple[Number, ...]:
-    """Return the numbers found on a picture, or what it says as a whole, as one number: whichever explains more.
-
-    The whole is preferred where it has more digits and is more probable or has all those found, and where a sign joins
-    the numbers found.
-    """
-    digits = "".join(number.text for number in found)
-    rest = iter(lone.text)
-    longer = len(lone.text) > len(digits)
-    contained = all(digit in rest for digit in digits)
-    joined = len(found) > 1 and lone.text == digits and lone.written != lone.text
-    surer = lone.confidence > float(np.prod([number.confidence for number in found]))
-    return (lone,) if joined or (longer and (contained or surer)) else found
-
-
-@dataclass(frozen=True)
-class _Opinion:
-    """What the classifier says of a draft's digits, (n, 10) probabilities and (n,) digit-ness."""
-
-    probs: NDArray[np.float32]
-    digitness: NDArray[np.float32]
-
-
-def _glyphs(draft: Draft) -> list[NDArray[np.uint8]]:
-    """Return each digit's ink; a lone digit's is all that there is, wherever its box was drawn."""
-    if len(draft.boxes) == 1:
-        return [draft.region.ink]
-    cut = (draft.region.ink[top:bottom, left:right] for left, top, right, bottom in draft.boxes)
-    return [np.asarray(cv2.copyMakeBorder(each, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=0), np.uint8) for each in cut]
 
 
 @lru_cache(1)
