@@ -119,7 +119,7 @@ HEAVY = {
 
 COMMANDS = (
     *("train", "evaluate", "export", "trust", "check", "data", "read", "predict", "compose", "form", "serve"),
-    *("review", "report", "audit", "benchmark"),
+    *("review", "learn", "report", "audit", "benchmark"),
 )
 
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "serve": "serve:serve",
     "report": "report:report",
     "review": "review:review",
+    "learn": "learn:learn",
     "audit": "audit:audit",
     "benchmark": "benchmark:benchmark",
     "evaluate": "evaluate:evaluate",

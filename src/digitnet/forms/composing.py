@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from digitnet.core.digits import Digits
 from digitnet.data.synthesis.pens import Pen, random_pen
 from digitnet.data.synthesis.scribe import DRAWN, Glyph, Hand, Penman, Scribe
-from digitnet.data.synthesis.strokes import inventions
+from digitnet.data.synthesis.strokes import DRAWN_SIGNS, inventions
 from digitnet.data.synthesis.writers import styles
 from digitnet.forms.filling import Contents, contents
 from digitnet.forms.printing import picture
@@ -24,15 +24,6 @@ SCALE = 8.0
 
 WAYS = {"scanned": 0.4, "photographed": 0.25, "turned": 0.2, "creased": 0.15}
 """How sheets are seen, and how often."""
-
-SIGNS: Hand = {
-    ".": [(np.array([[0, 0], [0.02, 0.02]], np.float32),)],
-    ",": [(np.array([[0.3, 0], [0, 1]], np.float32),)],
-    "-": [(np.array([[0, 0], [1, 0]], np.float32),)],
-    "/": [(np.array([[0.5, 0], [0, 1]], np.float32),)],
-    ":": [(np.array([[0, 0], [0.02, 0]], np.float32), np.array([[0, 1], [0.02, 1]], np.float32))],
-}
-"""The signs of decimals, dates and times, as strokes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +43,7 @@ class SheetComposer:
         """Take a template, and the hands of `hands_of`."""
         self.template = template
         self.rng = np.random.default_rng(seed)
-        self.scribe = Scribe(hands, SIGNS, {}, seed)
+        self.scribe = Scribe(hands, DRAWN_SIGNS, {}, seed)
         self.blank = picture(template, SCALE)
 
     def sheet(self, way: str | None = None) -> Filled:

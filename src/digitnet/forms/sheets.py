@@ -68,17 +68,9 @@ class FormReader:
         self._printed: dict[str, NDArray[np.uint8]] = {}
         references = []
         for template, path in zip(self.templates, templates, strict=True):
-            if template.markers is not None:
-                self._printed[template.name] = picture(template, SCALE, texts=False)
-            elif template.reference is None:
-                raise DataError(f"{path}: has neither markers nor a reference image to recognise its sheets; add one")
-            else:
-                blank = pages.page(path.parent / template.reference)
-                references.append(reference_of(template, blank))
-                size = round(template.page[0] * SCALE), round(template.page[1] * SCALE)
-                self._printed[template.name] = np.asarray(
-                    cv2.resize(blank, size, interpolation=cv2.INTER_AREA), np.uint8
-                )
+            self._printed[template.name] = printed(template, path)
+            if template.markers is None and template.reference is not None:
+                references.append(reference_of(template, pages.page(path.parent / template.reference)))
         self._registrar = Registrar(self.templates, references)
 
     def read_page(self, page: NDArray[np.uint8], alternatives: bool = False) -> Sheet:
@@ -110,6 +102,23 @@ class FormReader:
             others = [one.text for one in options(name) if one.text != its.text] if alternatives else []
             answers[name] = replace(its, name=named(fields[name], its.text), alternatives=tuple(others[:ALTERNATIVES]))
         return _sheet(place, answers, broken)
+
+
+def printed(template: Template, path: Path | None) -> NDArray[np.uint8]:
+    """Return the blank sheet of a template, `SCALE` pixels to a millimetre: (h, w) uint8.
+
+    path: the template's file, beside which its reference picture lies. Raises DataError where a template without
+    markers has none, ImageError where it cannot be read.
+    """
+    if template.markers is not None:
+        return picture(template, SCALE, texts=False)
+    if template.reference is None:
+        raise DataError(f"{path}: has neither markers nor a reference image to recognise its sheets; add one")
+    if path is None:
+        raise DataError(f"form {template.name}: has no markers; name its template, too, for its reference image")
+    blank = pages.page(path.parent / template.reference)
+    size = round(template.page[0] * SCALE), round(template.page[1] * SCALE)
+    return np.asarray(cv2.resize(blank, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _hidden(its: Field, place: Registered) -> bool:

@@ -116,10 +116,17 @@ class LineNet(nn.Module):
 
         columns: (n,), the columns of each strip where strips of several widths are padded; None where none is.
         """
+        return self.answer(self.see(x), columns)
+
+    def see(self, x: Tensor) -> Tensor:
+        """Return what each column of strips shows by itself and beside its neighbours: (n, 224, 1, w // 4)."""
         x = self.widen_2(self.pool(self.widen_1(self.stem(x))))
         x = self.widen_3(self.flatten(x + self.residual_1(x)))
         x = x + self.residual_2(x)
-        x = self.whole(x + self.residual_3(x))
+        return self.whole(x + self.residual_3(x))  # type: ignore[no-any-return]
+
+    def answer(self, x: Tensor, columns: Tensor | None = None) -> Tensor:
+        """Return what `forward` does, of what `see` returned; columns: as there."""
         mask = None
         if columns is not None:
             mask = (torch.arange(x.shape[3], device=x.device) < columns[:, None].to(x.device))[:, None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -43,7 +44,7 @@ class Pictures:
         Raises ImageError where the scan cannot be read, DataError where it has changed since, or there is no field.
         """
         source, _ = self._store.source(field)
-        page = self._decoded(source)
+        page = self.decoded(source)
         scale = min(1.0, SIDE / max(page.shape))
         if scale < 1:
             size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))
@@ -53,22 +54,13 @@ class Pictures:
     def field(self, field: int) -> bytes:
         """Return a field as PNG, upright, with some paper around it. Raises as `page`."""
         source, task = self._store.source(field)
-        page = self._decoded(source)
+        page = self.decoded(source)
         if not task.corners:
             raise DataError(f"field {field} has no place on its page")
-        corners = np.array(task.corners, np.float32)
-        wide, high = (float(np.hypot(*(corners[to] - corners[0]))) for to in (1, 3))
-        scale = min(HEIGHT / max(high * (1 + 2 * ROOM), 1), WIDTH / max(wide + 2 * ROOM * high, 1))
-        room = ROOM * high * scale
-        size = round(wide * scale + 2 * room), round(high * scale + 2 * room)
-        right, bottom = size[0] - room, size[1] - room
-        places = np.array([(room, room), (right, room), (right, bottom), (room, bottom)], np.float32)
-        matrix = cv2.getPerspectiveTransform(corners, places)
-        flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        cut = cv2.warpPerspective(page, matrix, (max(size[0], 1), max(size[1], 1)), flags=flags, borderValue=255)
-        return cv2.imencode(".png", cut)[1].tobytes()
+        return cv2.imencode(".png", upright(page, task.corners, ROOM, (HEIGHT, WIDTH)))[1].tobytes()
 
-    def _decoded(self, source: Source) -> NDArray[np.uint8]:
+    def decoded(self, source: Source) -> NDArray[np.uint8]:
+        """Return a page (h, w) uint8: the picture that was kept, or else the scan. Raises as `page`."""
         key = source.path, source.page, source.digest
         with self._lock:
             if (known := self._pages.get(key)) is not None:
@@ -87,3 +79,26 @@ class Pictures:
             while len(self._pages) > KEPT:
                 self._pages.popitem(last=False)
         return page
+
+
+def upright(
+    page: NDArray[np.uint8], corners: Sequence[tuple[float, float]], room: float, most: tuple[int, int] | None = None
+) -> NDArray[np.uint8]:
+    """Cut a place out of a page, upright, with paper around it as far as there is any: (h, w) uint8.
+
+    room: of the paper, in heights of the place. most: the height that it is scaled to, and the width at most; as it is
+    where None.
+    """
+    place = np.array(corners, np.float32)
+    along, down = place[1] - place[0], place[3] - place[0]
+    high = float(np.hypot(*down))
+    right, below = along / max(float(np.hypot(*along)), 1), down / max(high, 1)
+    outward = np.array([-right - below, right - below, right + below, below - right]) * room * high
+    place = np.clip(place + outward, 0, page.shape[::-1]).astype(np.float32)
+    wide, high = (max(float(np.hypot(*(place[to] - place[0]))), 1) for to in (1, 3))
+    scale = min(most[0] / high, most[1] / wide) if most else 1.0
+    size = max(1, round(wide * scale)), max(1, round(high * scale))
+    ends = np.array([(0, 0), (size[0], 0), size, (0, size[1])], np.float32)
+    matrix = cv2.getPerspectiveTransform(place, ends)
+    flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.warpPerspective(page, matrix, size, flags=flags, borderValue=255), np.uint8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -42,9 +42,22 @@ class CalibratedLine(nn.Module):
 def export_lines(network: nn.Module, lines: Sequence[Written], about: dict[str, Any], path: Path) -> LineReader:
     """Calibrate a line reader on numbers that it has not learnt from and write it as one file, as `export` does."""
     network = halved(network)
-    strips = [strip(255 - line.image) for line in lines]
-    model = CalibratedLine(network, _line_temperature(network, strips, [line.written or "" for line in lines])).eval()
-    about = about | {"temperature": model.temperature, "alphabet": ALPHABET, "onnx": onnx.__version__}
+    strips, texts = [strip(255 - line.image) for line in lines], [line.written or "" for line in lines]
+    sizes = torch.tensor([len(text) for text in texts])
+
+    def loss(logits: Tensor, columns: Tensor) -> Tensor:
+        log_probs = logits.log_softmax(2).transpose(0, 1)
+        return nn.functional.ctc_loss(log_probs, targets(texts), columns, sizes, BLANK, "sum", True)
+
+    return write_lines(network, temperature(logits_of(network, strips), loss), strips, about, path)
+
+
+def write_lines(
+    network: nn.Module, heat: float, strips: Sequence[NDArray[np.uint8]], about: dict[str, Any], path: Path
+) -> LineReader:
+    """Write a line reader of `halved` weights as one file. heat: its temperature. strips: to compare the file on."""
+    model = CalibratedLine(network, heat).eval()
+    about = about | {"temperature": heat, "alphabet": ALPHABET, "onnx": onnx.__version__}
     with TemporaryDirectory() as folder:
         trial, differences = Path(folder) / "trial.onnx", []
         write_onnx(model, (STRIPS,), (LOG_PROBS, REACH, PRESENCE), about, trial, path)
@@ -58,16 +71,15 @@ def export_lines(network: nn.Module, lines: Sequence[Written], about: dict[str, 
     return LineReader(path)
 
 
-def _line_temperature(network: nn.Module, strips: Sequence[NDArray[np.uint8]], texts: Sequence[str]) -> float:
-    """Return the temperature at which the texts are most probable, of whole numbers."""
+def logits_of(network: nn.Module, strips: Sequence[NDArray[np.uint8]]) -> list[Tensor]:
+    """Return a network's logits (t, CLASSES) of each strip."""
     with torch.inference_mode():
-        answers = [network(torch.tensor(padded([one]))[:, None].float() / 255)[0, :, :CLASSES] for one in strips]
-    lengths = torch.tensor([len(answer) for answer in answers])
-    logits = nn.utils.rnn.pad_sequence(answers)
-    sizes = torch.tensor([len(text) for text in texts])
+        return [network(torch.tensor(padded([one]))[:, None].float() / 255)[0, :, :CLASSES] for one in strips]
+
+
+def temperature(logits: Sequence[Tensor], loss: Callable[[Tensor, Tensor], Tensor]) -> float:
+    """Return the temperature of the least loss. loss: takes the logits (n, t, CLASSES) and the columns (n,) of each."""
+    columns = torch.tensor([len(each) for each in logits])
+    together = nn.utils.rnn.pad_sequence(list(logits), batch_first=True)
     steps = torch.linspace(-1.0, 1.6, 131).exp()
-    losses = [
-        nn.functional.ctc_loss((logits / step).log_softmax(2), targets(texts), lengths, sizes, BLANK, "sum", True)
-        for step in steps
-    ]
-    return float(steps[torch.stack(losses).argmin()])
+    return float(steps[torch.stack([loss(together / step, columns) for step in steps]).argmin()])

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from digitnet.core.digits import STRIP
+from digitnet.core.digits import DIGITS, STRIP
 from digitnet.core.errors import TrainingError
 from digitnet.data.synthesis.scribe import Scribe, Written
 from digitnet.data.synthesis.texts import ALPHABET
@@ -152,7 +152,9 @@ def train_lines(
     yield from epochs(network, config, out, config.lines, learn, lambda kept: evaluate_lines(kept, valid), resume)
 
 
-def losses(network: nn.Module, batch: Batch, device: torch.device, bfloat16: bool) -> tuple[Tensor, Tensor, Tensor]:
+def losses(
+    network: Callable[[Tensor, Tensor], Tensor], batch: Batch, device: torch.device, bfloat16: bool
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return the mean losses of a line's characters, of boxes in heights of the strip, and of a digit's presence."""
     x = batch.x.to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
@@ -177,6 +179,24 @@ def losses(network: nn.Module, batch: Batch, device: torch.device, bfloat16: boo
         (ctc * written).sum() / len(batch.texts),
         (apart * on).sum() / on.sum().clamp(min=1),
         (there * inside).sum() / inside.sum(),
+    )
+
+
+def digit_losses(logits: Tensor, columns: Tensor, digits: Sequence[str]) -> Tensor:
+    """Return the loss of each number's digits, whatever signs are written between them: (n,) float32.
+
+    logits: (n, t, CLASSES). columns: (n,) int64, those of each strip. A sign separates digits as a blank does.
+    """
+    log_probs = logits.log_softmax(2)
+    between = log_probs[..., len(DIGITS) :].logsumexp(2, keepdim=True)
+    return F.ctc_loss(
+        torch.cat([log_probs[..., : len(DIGITS)], between], 2).transpose(0, 1),
+        targets(digits),
+        columns,
+        torch.tensor([len(each) for each in digits]),
+        blank=len(DIGITS),
+        reduction="none",
+        zero_infinity=True,
     )
 
 

@@ -14,10 +14,12 @@ import numpy as np
 
 from digitnet.core.digits import SIDE, Digits
 from digitnet.data import unipen
-from digitnet.data.datasets import load
+from digitnet.data.datasets import TRAJECTORIES, find, load, splits
+from digitnet.data.fonts import FONTS, FontSet
+from digitnet.data.mnist import MNIST, Dataset
 from digitnet.data.pages.printing import draw_face, typefaces
 from digitnet.data.synthesis.scribe import Glyph, Hand, Scribe, Written
-from digitnet.data.synthesis.strokes import inventions, ticks
+from digitnet.data.synthesis.strokes import DRAWN_SIGNS, inventions, ticks
 from digitnet.data.synthesis.texts import TICK
 from digitnet.data.synthesis.writers import Writer, by_font, styles
 from digitnet.data.unipen import Collection, Trajectory, held_out
@@ -74,6 +76,42 @@ def unseen(digits: Digits, data_dir: str | Path | None = None) -> Sources:
     """Return the hands held out, and `digits` that were not learnt from, to validate on. Raises as `learning`."""
     pens, signs, letters = _pens(unipen.load(data_dir), True)
     return Sources(((0.7, pens), (0.3, _named(styles(digits, 3, 1)))), signs, letters)
+
+
+def at_hand(data_dir: str | Path | None = None) -> tuple[Sources, Sources, list[str]]:
+    """Return hands to learn from, others held out, and the names of the data sets that are not on this machine.
+
+    Nothing is downloaded: what is missing is left out; invented hands are always there.
+    """
+    learn: dict[str, Sequence[Hand]] = {"inventions": inventions(INVENTED // 8), "print": printed()}
+    held: dict[str, Sequence[Hand]] = {"inventions": inventions(INVENTED // 40, 1)}
+    signs: list[Hand] = [{**DRAWN_SIGNS, TICK: ticks(INVENTED_TICKS // 8, seed)} for seed in (0, 1)]
+    letters: list[Hand] = [{}, {}]
+    missing = []
+    if unipen.find(data_dir) is None:
+        missing.append(TRAJECTORIES)
+    else:
+        collection = unipen.load(data_dir)
+        for place, hands in enumerate((learn, held)):
+            hands["pens"], signs[place], letters[place] = _pens(collection, hands is held)
+    if _is_here(MNIST, data_dir):
+        parts = splits(MNIST.name, data_dir)
+        learn["mnist"], held["mnist"] = _named(styles(parts.train)), _named(styles(parts.valid, 3, 1))
+    else:
+        missing.append(MNIST.name)
+    if _is_here(FONTS, data_dir):
+        learn["fonts"] = _named(by_font(load(FONTS.name, "all", data_dir)))
+    else:
+        missing.append(FONTS.name)
+    taught, tested = (
+        Sources(tuple((SHARES[name], its) for name, its in hands.items()), signs[place], letters[place])
+        for place, hands in enumerate((learn, held))
+    )
+    return taught, tested, missing
+
+
+def _is_here(dataset: Dataset | FontSet, data_dir: str | Path | None) -> bool:
+    return all(find(dataset, file, data_dir) for file in dataset.files)
 
 
 def pen_digits(count: int, data_dir: str | Path | None = None, held: bool = False, seed: int = 0) -> Digits:

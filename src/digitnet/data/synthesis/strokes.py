@@ -250,6 +250,16 @@ TICKS = (
 """Shapes of check marks, one stroke each; see `SHAPES`."""
 
 
+DRAWN_SIGNS: Mapping[str, Sequence[Strokes]] = {
+    ".": [(np.array([[0, 0], [0.02, 0.02]], np.float32),)],
+    ",": [(np.array([[0.3, 0], [0, 1]], np.float32),)],
+    "-": [(np.array([[0, 0], [1, 0]], np.float32),)],
+    "/": [(np.array([[0.5, 0], [0, 1]], np.float32),)],
+    ":": [(np.array([[0, 0], [0.02, 0]], np.float32), np.array([[0, 1], [0.02, 1]], np.float32))],
+}
+"""The signs of decimals, dates and times, as strokes."""
+
+
 def hands(count: int, seed: int = 0) -> Digits:
     """Draw `count` digits, as many of each, framed as MNIST's: (count, 28, 28) uint8 images and their labels.
 
