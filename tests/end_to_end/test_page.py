@@ -388,6 +388,114 @@ def test_every_page_of_a_file_that_the_browser_cannot_show_is_drawn_with_its_num
     assert page.locator(".written").all_text_contents() == list("198430")
 
 
+def test_a_number_is_corrected_by_typing_and_the_next_doubtful_one_opens(page):
+    give(page, ("page.png", picture("1984 7265", "30")))
+    page.fill("#least", "100")
+    page.locator(".page .number").nth(1).click()
+    typed = page.locator(".typed:visible")
+    playwright.expect(typed).to_be_focused()
+    page.keyboard.type("no digit")
+    page.keyboard.press("Enter")
+    playwright.expect(typed).to_have_attribute("aria-invalid", "true")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("7.265,-")
+    page.keyboard.press("Enter")
+    playwright.expect(page.locator(".number-button").nth(1)).to_have_text("7.265,-")
+    playwright.expect(page.locator(".row").nth(2).locator(".typed")).to_be_focused()
+    page.keyboard.press("Enter")  # 30 is right
+    playwright.expect(page.locator(".row").nth(0).locator(".typed")).to_be_focused()
+    playwright.expect(page.locator("#count")).to_have_text("3 numbers on 1 page, 1 to review")
+    rows = list(csv.DictReader(io.StringIO(saved(page, "#csv"))))
+    assert [(row["text"], row["status"], row["accepted"]) for row in rows] == [
+        ("1984", "read", "0"),
+        ("7265", "corrected", "1"),
+        ("30", "confirmed", "1"),
+    ]
+    assert (rows[1]["written"], rows[1]["seen"]) == ("7.265,-", "7265")
+
+
+def test_a_false_number_is_deleted_and_a_missed_one_added_by_drawing_its_box(page):
+    give(page, ("page.png", picture("1984 7265", "30")))
+    boxes = [number["box"] for number in json.loads(saved(page, "#json"))[0]["numbers"]]
+    page.locator(".number-button").nth(1).click()
+    page.get_by_role("button", name="Delete").click()
+    playwright.expect(page.locator(".number-button").nth(1)).to_have_text("deleted")
+    playwright.expect(page.locator("#count")).to_have_text("2 numbers on 1 page, 0 to review")
+    page.get_by_role("button", name="Add a number").click()
+    place = page.locator(".page svg").bounding_box()
+    width = json.loads(saved(page, "#json"))[0]["width"]
+    left, top, right, bottom = (place["width"] / width * edge for edge in boxes[1])
+    x, y = place["x"], place["y"]
+    page.mouse.move(x + left - 4, y + top - 4)
+    page.mouse.down()
+    page.mouse.move(x + right + 4, y + bottom + 4, steps=4)
+    page.mouse.up()
+    added = page.locator(".row").nth(3)
+    playwright.expect(added.locator(".typed")).to_have_value("7265")  # the reader's proposal
+    page.keyboard.type("7266")
+    page.keyboard.press("Enter")
+    playwright.expect(added.locator(".number-button")).to_have_text("7266")
+    pages = json.loads(saved(page, "#json"))
+    assert [(number["text"], number["status"]) for number in pages[0]["numbers"]] == [
+        ("1984", "read"),
+        ("", "deleted"),
+        ("30", "read"),
+        ("7266", "added"),
+    ]
+    assert max(abs(a - b) for a, b in zip(pages[0]["numbers"][3]["box"], boxes[1], strict=True)) < 12
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click("#copy")
+    assert page.evaluate("navigator.clipboard.readText()") == "1984 7266\n30\n"
+    page.locator(".number-button").nth(1).click()
+    page.get_by_role("button", name="As read").click()
+    playwright.expect(page.locator(".number-button").nth(1)).to_have_text("7265")
+
+
+def test_corrections_outlive_another_reading(page):
+    give(page, ("page.png", picture("1984", "30")))
+    page.locator(".number-button").first.click()
+    page.keyboard.type("1985")
+    page.keyboard.press("Enter")
+    page.click("#field summary")
+    page.select_option("[name=kind]", "integer")
+    playwright.expect(page.locator("#pages")).to_contain_text("Constraints, for numbers that can satisfy them")
+    playwright.expect(page.locator(".number-button").first).to_have_text("1985")
+    playwright.expect(page.locator(".number-button").nth(1)).to_have_text("30")
+
+
+def test_one_key_opens_the_next_number_to_review(page):
+    give(page, ("a.png", picture("1984 7265")), ("b.png", picture("30")))
+    playwright.expect(page.locator("#next")).to_be_disabled()
+    page.fill("#least", "100")
+    for number in (0, 1, 2, 0):
+        page.keyboard.press("n")
+        playwright.expect(page.locator(".row").nth(number).locator(".typed")).to_be_focused()
+        page.keyboard.press("Escape")
+        playwright.expect(page.locator(".row").nth(number).locator(".number-button")).to_be_focused()
+    page.click("#next")
+    playwright.expect(page.locator(".row").first.locator(".typed")).to_be_focused()
+
+
+def test_a_batch_is_not_lost_by_a_reload_unasked(page):
+    asked = []
+
+    def stay(dialog):
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    give(page, ("page.png", picture("1984")))
+    page.locator(".number-button").click()
+    with page.expect_event("dialog"):
+        page.evaluate("setTimeout(() => location.reload())")
+    assert asked == ["beforeunload"]
+    playwright.expect(page.locator(".number-button")).to_have_text("1984")
+    page.click("#forget")
+    page.reload()
+    playwright.expect(page.locator("#summary")).to_be_hidden()
+    assert asked == ["beforeunload"]
+
+
 # Train and share
 
 

@@ -1,16 +1,25 @@
 // A page as it was read: the picture, or paper of its proportion where the browser cannot show it, and boxes over it.
 
+import { current } from "./corrections.js";
 import { doubtful, gradeOf, make, percent, shownText } from "./words.js";
 
+const LEAST = 4; // pixels of the page: what is smaller was a click
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Make the picture with a box around every number. choose(i) and point(i or null): clicked, and hovered. */
+/**
+ * Make the picture with a box around every number: {sheet, groups, update(i), draw(done)}.
+ * choose(i) and point(i or null): clicked, and hovered. update: draws a number again, or for the first time; draw: lets
+ * the next drag draw a box, which done(box) takes.
+ */
 export function overlay(reading, picture, { least, choose, point }) {
   const { width, height, numbers } = reading;
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": true });
-  numbers.forEach((number, i) => {
+  const groups = [];
+  const update = (i) => {
+    const number = numbers[i];
     const group = draw("g", { class: "number", "data-grade": gradeOf(number).name });
-    group.classList.toggle("doubted", doubtful(number, least));
+    group.classList.toggle("doubted", doubtful(number, least()));
+    group.classList.toggle("deleted", number.edit?.kind === "deleted");
     group.append(
       draw("title", {}, tip(number)),
       ...(picture ? [] : written(number)),
@@ -20,11 +29,53 @@ export function overlay(reading, picture, { least, choose, point }) {
     group.addEventListener("click", () => choose(i));
     group.addEventListener("pointerenter", () => point(i));
     group.addEventListener("pointerleave", () => point(null));
-    svg.append(group);
-  });
+    if (groups[i]) groups[i].replaceWith(group);
+    else svg.append(group);
+    groups[i] = group;
+  };
+  numbers.forEach((_, i) => update(i));
   const sheet = make("div", { className: picture ? "page" : "page blank" }, ...(picture ? [picture] : []), svg);
   sheet.style.aspectRatio = `${width} / ${height}`;
-  return sheet;
+  return { sheet, groups, update, draw: (done) => drawBox(sheet, svg, reading, done) };
+}
+
+/** Let the next drag on the picture draw a box; returns what calls it off. */
+function drawBox(sheet, svg, { width, height }, done) {
+  const ended = new AbortController();
+  const options = { signal: ended.signal };
+  const at = ({ clientX, clientY }) => {
+    const { left, top, width: wide, height: high } = svg.getBoundingClientRect();
+    const [x, y] = [((clientX - left) / wide) * width, ((clientY - top) / high) * height];
+    return [Math.min(Math.max(x, 0), width), Math.min(Math.max(y, 0), height)].map(Math.round);
+  };
+  let [from, rect] = [null, null];
+  const cornersTo = ([x, y]) => [Math.min(from[0], x), Math.min(from[1], y), Math.max(from[0], x), Math.max(from[1], y)];
+  const end = () => {
+    sheet.classList.remove("drawing");
+    rect?.remove();
+    ended.abort();
+  };
+  sheet.classList.add("drawing");
+  svg.addEventListener("pointerdown", (event) => {
+    from = at(event);
+    rect = draw("rect", { class: "drawn" });
+    svg.append(rect);
+    svg.setPointerCapture(event.pointerId);
+    event.preventDefault();
+  }, options);
+  svg.addEventListener("pointermove", (event) => {
+    if (!from) return;
+    const [left, top, right, bottom] = cornersTo(at(event));
+    for (const [name, value] of Object.entries({ x: left, y: top, width: right - left, height: bottom - top }))
+      rect.setAttribute(name, value);
+  }, options);
+  svg.addEventListener("pointerup", (event) => {
+    const drawn = cornersTo(at(event));
+    end();
+    if (drawn[2] - drawn[0] >= LEAST && drawn[3] - drawn[1] >= LEAST) done(drawn);
+    else done(null);
+  }, options);
+  return end;
 }
 
 function draw(tag, attributes, ...children) {
@@ -46,7 +97,7 @@ function box([left, top, right, bottom]) {
 }
 
 function label(number, { width, height }) {
-  const { text, box: [left, top, , bottom] } = number;
+  const [left, top, , bottom] = number.box;
   const size = Math.max(Math.min((bottom - top) * 0.45, width / 28), Math.max(width, height) / 75);
   const above = top - size * 0.45 > size;
   const y = above ? top - size * 0.45 : Math.min(bottom + size * 1.2, height - 2);
@@ -54,13 +105,13 @@ function label(number, { width, height }) {
   return draw(
     "text",
     { x: Math.max(left, 2), y, "font-size": size },
-    `${text || "–"}${icon === "✓" ? "" : ` ${icon}`}`,
+    `${current(number).text || "–"}${icon === "✓" ? "" : ` ${icon}`}`,
   );
 }
 
 /** The digits themselves, where there is no picture to see them on. */
-const written = ({ digits }) =>
-  digits.map(({ value, box: [left, top, right, bottom] }) =>
+const written = (number) =>
+  current(number).digits.map(({ value, box: [left, top, right, bottom] }) =>
     draw(
       "text",
       {
@@ -76,7 +127,9 @@ const written = ({ digits }) =>
 
 const tip = (number) =>
   [
-    number.status === "read"
+    number.edit
+      ? `${shownText(number)}: ${number.edit.kind}`
+      : number.status === "read"
       ? `${number.text}, ${percent(number.confidence)}`
       : `${shownText(number)}; probability that nothing is written: ${percent(number.confidence)}`,
     ...number.alternatives

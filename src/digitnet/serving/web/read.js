@@ -1,10 +1,11 @@
-// The Read panel: files in, numbers out, each beside its place on the page.
+// The Read panel: files in, numbers out, each beside its place on the page, and corrected there.
 
 import { read } from "./api.js";
-import { pill } from "./bars.js";
+import { added, carry } from "./corrections.js";
 import { overlay } from "./overlay.js";
 import { asCsv, asJson, asText, pagesOf } from "./results.js";
-import { doubtful, gradeOf, make, percent, sentence, shownText } from "./words.js";
+import { crop, row } from "./row.js";
+import { doubtful, make } from "./words.js";
 
 const FLAT = 2.2; // times as wide as high: such a page has its numbers below, not beside it
 
@@ -42,6 +43,19 @@ export function startRead() {
     save("numbers.json", "application/json", asJson(pagesOf(items), least())),
   );
   element("forget").addEventListener("click", forget);
+  element("next").addEventListener("click", () => nextDoubtful());
+  addEventListener("keydown", (event) => {
+    const { key, target, ctrlKey, metaKey, altKey } = event;
+    if (element("read").hidden || ctrlKey || metaKey || altKey) return;
+    const here = target.closest?.(".row");
+    if (key === "Escape" && here?.hasAttribute("data-open")) here.querySelector("button").click();
+    if (key.toLowerCase() !== "n" || target.matches?.("input:not([type=range], [type=checkbox]), select, textarea")) return;
+    event.preventDefault();
+    nextDoubtful(here);
+  });
+  addEventListener("beforeunload", (event) => {
+    if (items.length) event.preventDefault();
+  });
 }
 
 /** Take files and read them, one after the other, in the order they were given. */
@@ -54,13 +68,15 @@ export async function take(files) {
 
 async function readThem(some) {
   const { signal } = stop;
-  for (const item of some) Object.assign(item, { pages: null, error: null });
+  for (const item of some) Object.assign(item, { pages: null, error: null, before: item.pages ?? item.before });
   showAll();
   for (const item of some) {
     if (signal.aborted) return;
     try {
       item.picture ??= await shown(item.file);
-      item.pages = (await read(item.file, rules(), signal)).pages;
+      const { pages } = await read(item.file, rules(), signal);
+      pages.forEach((page, i) => carry(item.before?.[i], page));
+      item.pages = pages;
     } catch (problem) {
       if (problem.name === "AbortError") return;
       item.error = problem.message;
@@ -111,7 +127,7 @@ function showAll() {
 function count() {
   const pages = pagesOf(items);
   const whole = pages.filter(({ reading }) => reading);
-  const numbers = whole.flatMap(({ reading }) => reading.numbers);
+  const numbers = whole.flatMap(({ reading }) => reading.numbers).filter(({ edit }) => edit?.kind !== "deleted");
   const doubted = numbers.filter((number) => doubtful(number, least())).length;
   const waiting = items.filter(({ pages, error }) => !pages && !error).length;
   const many = (n, one) => `${n.toLocaleString("en")} ${one}${n === 1 ? "" : "s"}`;
@@ -120,6 +136,7 @@ function count() {
     ? `Reading ${items.length - waiting + 1} of ${items.length} …`
     : `${many(numbers.length, "number")} on ${many(whole.length, "page")}, ${doubted} to review`;
   for (const id of ["copy", "csv", "json"]) element(id).disabled = waiting > 0;
+  element("next").disabled = !doubted;
 }
 
 function show(item) {
@@ -142,25 +159,72 @@ function show(item) {
 const title = (text) => make("h3", { textContent: text });
 
 function pageView(reading, picture) {
-  const rows = reading.numbers.map((number, i) =>
-    row(number, picture && crop(picture, number.box, reading), () => choose(i)),
-  );
-  const only = element("only").checked;
-  const choose = (i) => {
-    const open = rows[i].toggleAttribute("data-open");
-    rows[i].querySelector("button").setAttribute("aria-expanded", open);
-    rows[i].querySelector("button").focus({ preventScroll: false });
+  const { numbers } = reading;
+  const list = make("ol");
+  const rows = [];
+  const hidden = (i) => element("only").checked && !doubtful(numbers[i], least());
+  const choose = (i, open = !rows[i].hasAttribute("data-open")) => {
+    rows[i].toggleAttribute("data-open", open);
+    const button = rows[i].querySelector("button");
+    button.setAttribute("aria-expanded", open);
+    const input = rows[i].querySelector(".typed");
+    rows[i].scrollIntoView({ block: "nearest" });
+    if (!open) return button.focus();
+    input.focus();
+    input.select();
   };
   const point = (i) => {
     rows.forEach((each, j) => each.classList.toggle("pointed", i === j));
-    groups.forEach((each, j) => each.classList.toggle("pointed", i === j));
+    sheet.groups.forEach((each, j) => each.classList.toggle("pointed", i === j));
   };
-  const sheet = overlay(reading, picture, { least: least(), choose, point });
-  const groups = [...sheet.querySelectorAll(".number")];
-  rows.forEach((each, i) => {
-    for (const event of ["pointerenter", "focusin"]) each.addEventListener(event, () => point(i));
-    for (const event of ["pointerleave", "focusout"]) each.addEventListener(event, () => point(null));
-    each.hidden = only && !doubtful(reading.numbers[i], least());
+  const changed = (i, next) => {
+    const last = rows[i];
+    place(i);
+    last.remove();
+    sheet.update(i);
+    count();
+    if (next && nextDoubtful(rows[i])) rows[i].hidden = hidden(i);
+    else rows[i].querySelector("button").focus();
+  };
+  const place = (i) => {
+    const made = row(numbers[i], least(), picture && crop(picture, numbers[i].box, reading), {
+      choose: () => choose(i),
+      decided: (next) => changed(i, next),
+      undo: () => {
+        numbers[i].edit = null;
+        changed(i, false);
+      },
+    });
+    for (const event of ["pointerenter", "focusin"]) made.addEventListener(event, () => point(i));
+    for (const event of ["pointerleave", "focusout"]) made.addEventListener(event, () => point(null));
+    made.addEventListener("open", () => choose(i, true));
+    if (rows[i]) rows[i].before(made);
+    else list.append(made);
+    rows[i] = made;
+  };
+  const sheet = overlay(reading, picture, { least, choose, point });
+  numbers.forEach((_, i) => {
+    place(i);
+    rows[i].hidden = hidden(i);
+  });
+  const add = async (box) => {
+    drawing.setAttribute("aria-pressed", false);
+    if (!box) return;
+    numbers.push(added(box, picture && (await readCrop(crop(picture, box, reading, 120)))));
+    const i = numbers.length - 1;
+    place(i);
+    sheet.update(i);
+    nothing.remove();
+    count();
+    choose(i, true);
+  };
+  let callOff = () => {};
+  const drawing = make("button", { type: "button", textContent: "Add a number", aria: { pressed: false } });
+  drawing.addEventListener("click", () => {
+    callOff();
+    const pressed = drawing.getAttribute("aria-pressed") !== "true";
+    drawing.setAttribute("aria-pressed", pressed);
+    callOff = pressed ? sheet.draw(add) : () => {};
   });
   const nothing = make(
     "p",
@@ -171,80 +235,37 @@ function pageView(reading, picture) {
   return make(
     "div",
     { className: flat ? "reading flat" : "reading" },
-    sheet,
-    rows.length ? table(rows, reading) : nothing,
-  );
-}
-
-function table(rows, { rules }) {
-  return make(
-    "div",
-    { className: "numbers" },
-    ...(rules ? [make("p", { className: "muted", textContent: `Constraints, for numbers that can satisfy them: ${rules}.` })] : []),
-    make("ol", {}, ...rows),
-  );
-}
-
-/** One number: its picture, what it reads, how sure, and under it what else it may be and what can be done. */
-function row(number, picture, choose) {
-  const { text, confidence, alternatives, reasons, seen, status, rules_applied, written, value, values } = number;
-  const doubted = doubtful(number, least());
-  const others = alternatives
-    .filter((other) => other.confidence >= 0.0005)
-    .map((other) => `${other.text || "nothing"} (${percent(other.confidence)})`)
-    .join(", ");
-  const button = make("button", {
-    type: "button",
-    className: "number-button",
-    textContent: shownText(number),
-    aria: { expanded: false },
-  });
-  button.addEventListener("click", choose);
-  const lines = [
-    ...(written === text ? [] : [`Written: ${written}.`]),
-    ...(value === null || value === text || value === written ? [] : [`Value: ${value}.`]),
-    ...(values.length > 1 ? [`Possible values: ${values.join(" or ")}.`] : []),
-    ...(doubted ? reasons.map(({ advice }) => sentence(advice)) : []),
-    ...(status === "read" ? [] : [`Probability that nothing is written: ${percent(confidence)}.`]),
-    ...(rules_applied === false ? ["Read without constraints: it cannot satisfy them."] : []),
-    ...(seen === null ? [] : [`Without constraints it reads ${seen || "nothing"}.`]),
-  ];
-  const made = make(
-    "li",
-    { className: "row", data: { grade: gradeOf(number).name } },
-    ...(picture ? [make("div", { className: "crop" }, picture)] : []),
-    button,
-    pill({ ...gradeOf(number), sure: status === "unreadable" ? undefined : confidence }),
+    sheet.sheet,
     make(
       "div",
-      { className: "more-of-it" },
-      make(
-        "p",
-        { className: "others" },
-        ...(doubted ? [make("b", { textContent: "Review" }), ": "] : []),
-        others ? `or ${others}` : "nothing else is probable",
-      ),
-      ...lines.map((textContent) => make("p", { className: "advice", textContent })),
+      { className: "numbers" },
+      ...(reading.rules
+        ? [make("p", { className: "muted", textContent: `Constraints, for numbers that can satisfy them: ${reading.rules}.` })]
+        : []),
+      ...(numbers.length ? [] : [nothing]),
+      list,
+      ...(picture ? [make("p", { className: "buttons" }, drawing)] : []),
     ),
   );
-  made.toggleAttribute("data-doubted", doubted);
-  return made;
 }
 
-/** The number cut out of the picture. */
-function crop(picture, [left, top, right, bottom], { width }) {
-  const scale = picture.naturalWidth / width;
-  const room = (bottom - top) * 0.15;
-  const [x, y, w, h] = [left - room, top - room, right - left + 2 * room, bottom - top + 2 * room].map(
-    (v) => v * scale,
-  );
-  const canvas = make("canvas", {
-    height: 64,
-    width: Math.min(Math.max((64 * w) / h, 8), 480),
-    aria: { hidden: true },
-  });
-  canvas.getContext("2d").drawImage(picture, x, y, w, h, 0, 0, canvas.width, canvas.height);
-  return canvas;
+/** What the reader makes of a picture that holds one number; null where it cannot tell. */
+async function readCrop(canvas) {
+  const blob = await new Promise((done) => canvas.toBlob(done));
+  try {
+    const { pages } = await read(new File([blob], "number.png"), { ...rules(), single: true }, stop.signal);
+    return pages[0].numbers[0] ?? null;
+  } catch {
+    return null; // whoever drew the box can type it
+  }
+}
+
+/** Open the next number to review after a row, or from the first one on; false where there is none. */
+function nextDoubtful(row = null) {
+  const all = [...element("pages").querySelectorAll(".row[data-doubted]")].filter((each) => each !== row);
+  const next = all.find((each) => !row || row.compareDocumentPosition(each) & Node.DOCUMENT_POSITION_FOLLOWING) ?? all[0];
+  next?.dispatchEvent(new Event("open"));
+  return Boolean(next);
 }
 
 async function copy() {

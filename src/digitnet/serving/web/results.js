@@ -1,5 +1,7 @@
-// What was read, as text, CSV and JSON: column by column what the command line writes (results.py).
+// What was read, as text, CSV and JSON: column by column what the command line writes (output.py).
+// What people decided is in it: status confirmed, corrected, added or deleted, and what was read as seen.
 
+import { current, linesOf } from "./corrections.js";
 import { doubtful } from "./words.js";
 
 const COLUMNS = [
@@ -37,16 +39,14 @@ export function asText(pages, least) {
   const many = new Set(pages.map(({ file }) => file)).size > 1;
   return pages
     .filter(({ reading }) => reading)
-    .flatMap(({ file, reading }) => {
-      let next = 0;
-      return reading.text.split("\n").map((line) => {
-        const shown = line.split(" ").map((text) => {
-          const number = reading.numbers[next++];
-          return number && !doubtful(number, least) ? text : "?";
-        });
-        return `${many ? `${file}\t` : ""}${reading.numbers.length ? shown.join(" ") : ""}\n`;
-      });
-    })
+    .flatMap(({ file, reading }) =>
+      linesOf(reading).map((line) => {
+        const shown = line
+          .filter(({ edit }) => edit?.kind !== "deleted")
+          .map((number) => (doubtful(number, least) ? "?" : current(number).text));
+        return `${many ? `${file}\t` : ""}${shown.join(" ")}\n`;
+      }),
+    )
     .join("");
 }
 
@@ -57,7 +57,7 @@ export function asCsv(pages, least) {
 export function asJson(pages, least) {
   const plain = pages.map(({ file, page, reading, error }) => {
     if (error) return { file, page, error };
-    const numbers = reading.numbers.map((number) => ({ ...number, accepted: !doubtful(number, least) }));
+    const numbers = reading.numbers.map((number) => ({ ...current(number), accepted: !doubtful(number, least) }));
     return { file, page, ...reading, numbers };
   });
   return `${JSON.stringify(plain)}\n`;
@@ -65,13 +65,13 @@ export function asJson(pages, least) {
 
 function rows({ file, page, reading, error }, least) {
   if (!reading?.numbers.length) return [COLUMNS.map((name) => ({ file, page, error })[name] ?? "")];
-  return reading.numbers.map((number, i) => [
+  return reading.numbers.map((read, i) => [read, current(read), i]).map(([read, number, i]) => [
     file,
     page,
     i + 1,
     number.text,
     number.confidence.toFixed(4),
-    Number(!doubtful(number, least)),
+    Number(!doubtful(read, least)),
     ...number.box,
     number.reasons.map(({ code }) => code).join(" "),
     number.seen ?? "",

@@ -18,15 +18,17 @@ const GRADES = [
 /** The grade of a confidence: its name for the style sheet, an icon and a word, so that colour never speaks alone. */
 export const grade = (p) => GRADES.find(({ least }) => p >= least) ?? GRADES.at(-1);
 
-/** What a number reads: its digits, or that its field is empty or unreadable. */
-export const shownText = ({ text, status }) => (status === "read" ? text : status);
+/** What a number reads: its digits, or that its field is empty or unreadable; a person's own word as it was typed. */
+export const shownText = ({ text, status, edit }) =>
+  edit && edit.kind !== "deleted" ? edit.text || "…" : edit ? "deleted" : status === "read" ? text : status;
 
 /** The grade of a number: an unreadable one is never sure, whatever its confidence says of there being nothing. */
-export const gradeOf = ({ confidence, status }) =>
-  status === "unreadable" ? { ...GRADES.at(-1), word: "Unreadable" } : grade(confidence);
+export const gradeOf = ({ confidence, status, edit }) =>
+  edit ? { ...GRADES[0], word: sentence(edit.kind).slice(0, -1) } : status === "unreadable" ? { ...GRADES.at(-1), word: "Unreadable" } : grade(confidence);
 
-/** Whether a number is for a person; as `Number.accepted` has it. */
-export const doubtful = ({ confidence, status }, least) => status === "unreadable" || confidence < least;
+/** Whether a number is for a person; as `Number.accepted` has it. What a person has decided no longer is. */
+export const doubtful = ({ confidence, status, edit }, least) =>
+  edit ? edit.kind === "added" && !edit.text : status === "unreadable" || confidence < least;
 
 export const sentence = (words) => `${words[0].toUpperCase()}${words.slice(1)}.`;
 
