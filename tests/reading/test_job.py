@@ -100,6 +100,7 @@ def test_every_input_ends_in_one_of_three_and_every_number_is_a_row(scans):
         **{"left": 0, "top": 0, "right": 10, "bottom": 10, "alternatives": [], "reasons": []},
         **{"seen": None, "model": "aaa+bbb", "status": "read", "rules_applied": None},
         **{"written": "", "written_confidence": np.float32(0), "value": None, "no_value": None},
+        "printed": None,
     }
     assert {n["source"].rsplit("#")[-1] for n in numbers if "#" in n["source"]} == {
         str(n) for n in range(20) if (n + 10) % 3

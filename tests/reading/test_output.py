@@ -12,8 +12,13 @@ import pytest
 from helpers import Says, write
 from PIL import Image
 
-from digitnet import DataError, Reader, Rules
+from digitnet import DataError, Number, Reader, Reading, Rules
 from digitnet.core.digits import DIGITS
+from digitnet.reading.batch import Read
+from digitnet.reading.bulk.inputs import Input
+from digitnet.reading.bulk.parquet import tables
+from digitnet.reading.output import writer
+from digitnet.reading.result import Unread
 from digitnet.serving.service import Asked
 
 
@@ -186,3 +191,28 @@ def test_json_csv_and_http_have_the_value(says, picture, digitnet):
     assert (row["value"], row["no_value"]) == ("", "not_a_value")
     asked = Asked(single=True, kind="decimal", decimal=",", order="")
     assert asked.rules() == Rules(kind="decimal", decimal=",")
+
+
+def test_csv_and_parquet_give_the_reason_of_a_page_without_numbers_and_count_what_was_not_read():
+    page = np.full((20, 30), 255, np.uint8)
+    left = (Unread((1, 1, 9, 9), "not_a_digit"),)
+    number = Number("7", 0.9, (0, 0, 9, 9), written="7", printed=0.25)
+    reads = [
+        Read("a.png", 1, Reading((), page, None, left, no_numbers="not_read")),
+        Read("a.png", 2, Reading((number,), page, None, left)),
+        Read("b.png", 1, None, "b.png: broken"),
+    ]
+    with writer(Path("out.csv"), "csv", True, 0.5) as write:
+        for each in reads:
+            write(each)
+    rows = list(csv.DictReader(io.StringIO(Path("out.csv").read_text())))
+    assert [(row["printed"], row["unread"], row["no_numbers"], row["error"]) for row in rows] == [
+        ("", "1", "not_read", ""),
+        ("0.2500", "1", "", ""),
+        ("", "", "", "b.png: broken"),
+    ]
+    pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow comes with the extra scale")
+    numbers, pages = tables([Input(0, "a.png", None), Input(1, "b.png", None)], reads, "model")
+    pages = pq.read_table(io.BytesIO(pages)).to_pylist()
+    assert [(row["unread"], row["no_numbers"]) for row in pages] == [(1, "not_read"), (1, None), (None, None)]
+    assert pq.read_table(io.BytesIO(numbers)).to_pylist()[0]["printed"] == 0.25

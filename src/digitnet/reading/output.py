@@ -23,8 +23,12 @@ COLUMNS = (
     *("file", "page", "number", "text", "confidence", "accepted"),
     *("left", "top", "right", "bottom", "reasons", "seen", "error"),
     *("status", "rules_applied", "written", "written_confidence", "value", "no_value"),
+    *("printed", "unread", "no_numbers"),
 )
-"""The columns of CSV: a row a number, and one for a page without numbers or a file that could not be read."""
+"""The columns of CSV: a row a number, and one for a page without numbers or a file that could not be read.
+
+`unread` counts the places of the page that look like numbers and were not read.
+"""
 
 _ERROR = COLUMNS.index("error")
 
@@ -178,7 +182,9 @@ def judged(reading: Reading, least: float) -> dict[str, Any]:
 def _rows(each: Read, least: float) -> Iterator[list[Any]]:
     file = cell(each.file)
     if each.reading is None or not each.reading.numbers:
-        yield [file, each.page, *[""] * (_ERROR - 2), cell(each.error or ""), *[""] * (len(COLUMNS) - _ERROR - 1)]
+        left = ("", "") if each.reading is None else (len(each.reading.unread), each.reading.no_numbers or "")
+        empty = [""] * (len(COLUMNS) - _ERROR - 1 - len(left))
+        yield [file, each.page, *[""] * (_ERROR - 2), cell(each.error or ""), *empty, *left]
         return
     for place, number in enumerate(each.reading.numbers, 1):
         yield [
@@ -187,6 +193,8 @@ def _rows(each: Read, least: float) -> Iterator[list[Any]]:
             "" if number.rules_applied is None else int(number.rules_applied),
             *(cell(number.written), f"{number.written_confidence:.4f}"),
             *(_value_cell(number.value), number.no_value or ""),
+            "" if number.printed is None else f"{number.printed:.4f}",
+            *(len(each.reading.unread), each.reading.no_numbers or ""),
         ]
 
 

@@ -24,11 +24,11 @@ def schemas() -> tuple[Any, Any]:
         ("alternatives", pa.list_(pa.struct([("text", text), ("confidence", real)]))),
         *(("reasons", pa.list_(text)), ("seen", text), ("model", text)),
         *(("status", text), ("rules_applied", pa.bool_()), ("written", text), ("written_confidence", real)),
-        *(("value", text), ("no_value", text)),
+        *(("value", text), ("no_value", text), ("printed", real)),
     ]
     pages = [
         *(("input", pa.int64()), ("source", text), ("page", whole), ("width", whole), ("height", whole)),
-        *(("numbers", whole), ("error", text)),
+        *(("numbers", whole), ("error", text), ("unread", whole), ("no_numbers", text)),
     ]
     return pa.schema(numbers), pa.schema(pages)
 
@@ -77,6 +77,7 @@ def tables(inputs: Sequence[Input], reads: Iterable[Read], model: str) -> tuple[
                 **{"status": number.status, "rules_applied": number.rules_applied},
                 **{"written": number.written, "written_confidence": number.written_confidence},
                 **{"value": None if number.value is None else value_text(number.value), "no_value": number.no_value},
+                "printed": number.printed,
             }
             begun[0].append(row)
         pack(ROWS)
@@ -92,6 +93,8 @@ def unicode(name: str) -> str:
 
 def _page(read: Read) -> dict[str, Any]:
     if read.reading is None:
-        return {"width": None, "height": None, "numbers": 0, "error": unicode(read.error or "")}
+        size = {"width": None, "height": None, "numbers": 0, "error": unicode(read.error or "")}
+        return size | {"unread": None, "no_numbers": None}
     height, width = read.reading.page.shape
-    return {"width": width, "height": height, "numbers": len(read.reading.numbers), "error": None}
+    counts = {"numbers": len(read.reading.numbers), "unread": len(read.reading.unread)}
+    return {"width": width, "height": height, **counts, "error": None, "no_numbers": read.reading.no_numbers}
