@@ -39,17 +39,21 @@ def line_tile(image: NDArray[np.uint8], high: int, wide: int) -> NDArray[np.uint
     return tile
 
 
+def page_tile(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Scale a page into a tile: red, green, blue."""
+    small = cv2.resize(image, (PAGE_SIDE, PAGE_SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(small[:, :, ::-1], np.uint8)
+
+
 def main() -> None:
     """Write composed-lines.png and composed-pages.png into the folder named."""
     out = Path(sys.argv[1])
     sources = page_sources.unseen(splits("mnist").valid)
     lines = [line_tile(line.image, LINE_HIGH, 4 * LINE_HIGH) for line in sources.hands.lines(LINES)]
-    pages = [
-        cv2.resize(page.image, (PAGE_SIDE, PAGE_SIDE), interpolation=cv2.INTER_AREA) for page in sources.pages(PAGES)
-    ]
+    pages = [page_tile(page.image) for page in sources.pages(PAGES)]
     for name, sheet in (
         ("composed-lines.png", tiled(lines, LINES_WIDE)),
-        ("composed-pages.png", tiled([page[:, :, ::-1] for page in pages], PAGES_WIDE)),
+        ("composed-pages.png", tiled(pages, PAGES_WIDE)),
     ):
         picture = Image.fromarray(np.ascontiguousarray(sheet))
         picture.quantize(128 if picture.mode == "RGB" else 24).save(out / name, optimize=True)
