@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from helpers import dark, dotted
 
-from digitnet.imaging.page_find import MAX_PIXELS, MAX_PLACES, Place, _without_doubles, find
+from digitnet.imaging.page_find import MAX_PIXELS, MAX_PLACES, Place, _quantile, _without_doubles, find, see
 from digitnet.imaging.page_regions import regions
 from digitnet.imaging.segmentation import Found, Region
 from digitnet.models.page_model import page_model
@@ -55,3 +55,25 @@ def test_a_released_network_answers_as_before():
     network.release()
     for one, other in zip(before, network(page), strict=True):
         assert (one == other).all()
+
+
+def test_quantiles_are_those_of_numpy():
+    values = np.random.default_rng(0).random(1000).astype(np.float32)
+    for share in (0.0, 0.97, 0.995, 1.0):
+        assert _quantile(values, share) == pytest.approx(np.quantile(values, share), rel=1e-6)
+    assert _quantile(values[:1], 0.5) == values[0]
+
+
+def test_a_large_page_is_seen_as_a_small_one_of_the_same():
+    small = (np.add.outer(np.arange(96), np.arange(128)) % 50 + 100).astype(np.uint8)
+    seen = []
+
+    def network(x):
+        seen.append(x)
+        return np.zeros((1, 3, x.shape[2] // 2, x.shape[3] // 2)), np.zeros((1, 21, x.shape[2] // 4, x.shape[3] // 4))
+
+    see(small, network, 1.0)
+    see(np.kron(small, np.ones((5, 5), np.uint8)), network, 0.2)
+    see(np.stack([small] * 3, axis=2), network, 1.0)
+    assert (seen[0] == seen[1]).all()
+    assert np.abs(seen[0] - seen[2]).max() < 1e-6

@@ -1,7 +1,6 @@
 import io
 import itertools
 import json
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -697,10 +696,40 @@ def test_long_strips_are_more_effort_than_their_length():
 def test_a_number_alone_is_found_in_a_smaller_copy_and_boxed_on_the_page(reader, monkeypatch):
     page = write("1984", tall=200, pen=20, room=160)[0]
     before = reader.read(page, single=True).numbers[0]
-    monkeypatch.setattr(sys.modules["digitnet.imaging.segmentation"], "LARGEST", page.size // 6)
+    monkeypatch.setattr("digitnet.imaging.reduction.LARGEST", page.size // 6)
     after = reader.read(page, single=True).numbers[0]
     assert after.text == before.text == "1984"
     assert np.abs(np.subtract(after.box, before.box)).max() <= 12
+
+
+def unasked(*_):
+    raise AssertionError("the page network was asked")
+
+
+def test_the_obvious_number_of_a_drawing_needs_no_page_network(reader, monkeypatch):
+    page = write("7265", tall=120, pen=12, room=60)[0]
+    with monkeypatch.context() as without:
+        without.setattr(reader, "page", unasked)
+        reading = reader.read_page(page)
+        (strip, _), *more = reader.look(page)
+    assert texts(reading) == ["7265"]
+    assert (reading.turned, reading.unread, more) == (0.0, (), [])
+    assert reading.numbers[0].confidence > 0.9
+    assert strip.shape[0] == 40
+    box = np.array(reading.numbers[0].box)
+    assert np.abs(box - (60, 60, page.shape[1] - 60, page.shape[0] - 60)).max() < 20
+
+
+@pytest.mark.parametrize("how", ["two numbers", "noise", "a line under it", "skipping what is printed"])
+def test_other_pages_are_searched_by_the_page_network(reader, monkeypatch, how):
+    page = write("72 65" if how == "two numbers" else "7265", tall=120, pen=12, room=60)[0]
+    if how == "noise":
+        page = page - np.random.default_rng(0).integers(0, 3, page.shape, np.uint8)
+    if how == "a line under it":
+        cv2.line(page, (20, page.shape[0] - 30), (page.shape[1] - 20, page.shape[0] - 30), 0, 3)
+    monkeypatch.setattr(reader, "page", unasked)
+    with pytest.raises(AssertionError, match="page network"):
+        reader.read_page(page, printed="skip" if how == "skipping what is printed" else "keep")
 
 
 def test_a_number_in_a_frame_is_read_and_not_its_frame(reader, monkeypatch):
@@ -708,7 +737,7 @@ def test_a_number_in_a_frame_is_read_and_not_its_frame(reader, monkeypatch):
     cv2.rectangle(page, (60, 60), (page.shape[1] - 60, page.shape[0] - 60), 20, 24)
     frame = replace(whole(page), box=(50, 50, page.shape[1] - 50, page.shape[0] - 50), picture=page * 0)
     monkeypatch.setattr(module, "search", lambda page: Found([frame], ()))
-    monkeypatch.setattr(module, "CROP", 0)
+    monkeypatch.setattr("digitnet.reading.reader.CROP", 0)
     assert texts(reader.read_page(page)) == ["13540"]
 
 

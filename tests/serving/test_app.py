@@ -618,7 +618,7 @@ def test_what_fails_inside_is_a_problem_and_tells_nobody_but_the_log(ask, monkey
         raise RuntimeError("secret of /home/somebody")
 
     monkeypatch.setattr(Reader, "read_page", fails)
-    assert refused(ask.post("/v1/read", png("30")), 500) == "internal error; see the log of the service"
+    assert refused(ask.post("/v1/read", png("303")), 500) == "internal error; see the log of the service"
     assert "secret" in caplog.text
 
 
@@ -705,6 +705,22 @@ def test_what_happens_is_counted_and_no_name_or_number_is_among_it(ask):
     ):
         assert re.search(line, text), line
     assert "secret" not in text
+
+
+def test_the_same_picture_is_read_once_and_answered_from_memory_until_something_differs(ask, monkeypatch):
+    def cached(known):
+        found = re.search(rf'digitnet_cached_answers_total{{known="{known}"}} (\d+)', ask("GET", "/metrics").text)
+        return int(found[1]) if found else 0
+
+    picture, reads, read_page = png("4162"), [], Reader.read_page
+    monkeypatch.setattr(Reader, "read_page", lambda *args, **more: reads.append(more) or read_page(*args, **more))
+    before = cached("yes")
+    first = ask.post("/v1/read?min_confidence=0.3", picture)
+    assert ask.post("/v1/read?min_confidence=0.3", picture).content == first.content
+    assert (len(reads), cached("yes") - before) == (1, 1)
+    ask.post("/v1/read?min_confidence=0.4", picture)
+    ask.files("/v1/read?min_confidence=0.3", ("other.png", picture))
+    assert (len(reads), cached("yes") - before) == (3, 1)
 
 
 def test_two_applications_of_a_process_count_apart(ask):

@@ -121,12 +121,22 @@ def see(page: NDArray[np.uint8], network: Network, scale: float) -> tuple[Maps, 
     """Return the network's maps of a page at a scale, and the (width, height) that it had there."""
     size = max(8, round(page.shape[1] * scale)), max(8, round(page.shape[0] * scale))
     if size != page.shape[1::-1]:
+        if scale < 0.5:  # by whole numbers first, which is much faster
+            times = int(1 / scale)
+            whole = page.shape[1] // times, page.shape[0] // times
+            page = page[: whole[1] * times, : whole[0] * times]
+            page = cv2.resize(page, whole, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
         page = cv2.resize(page, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC).astype(np.uint8)
     high, wide = size[1] + -size[1] % 32, size[0] + -size[0] % 32
     pixels = page.reshape(-1, page.size // (page.shape[0] * page.shape[1]))
     x = np.empty((1, 3, high, wide), np.float32)
     x[0] = (np.median(pixels[:: max(1, len(pixels) // 10_000)], axis=0) / 255)[:, None, None]
-    x[0, :, : size[1], : size[0]] = np.atleast_3d(page).transpose(2, 0, 1) / np.float32(255)
+    shown = x[0, :, : size[1], : size[0]]
+    if page.ndim == 2:
+        np.divide(page, np.float32(255), out=shown[0])
+        shown[1:] = shown[0]
+    else:
+        shown[:] = page.transpose(2, 0, 1) / np.float32(255)
     fine, coarse = network(x)
     return (
         fine[0, :, : -(-size[1] // 2), : -(-size[0] // 2)],
@@ -325,17 +335,27 @@ def contrast(picture: Floats) -> NDArray[np.uint8]:
 
     Paper is the commoner colour, ink what is farthest from it.
     """
-    flat = cv2.GaussianBlur(picture, (0, 0), 0.7).reshape(-1, picture.shape[2])
-    paper = np.median(flat, axis=0)
-    off = flat - paper
-    far = np.abs(off).max(axis=1)
-    level = np.quantile(far, 0.97)
-    strong = off[far >= level]
+    channels = np.ascontiguousarray(picture.reshape(-1, picture.shape[2]).T)
+    soft = cv2.GaussianBlur(picture, (0, 0), 0.7).reshape(-1, picture.shape[2]).T
+    paper = np.array([np.median(channel) for channel in soft], np.float32)
+    off = soft - paper[:, None]
+    far = np.abs(off).max(axis=0)
+    level = _quantile(far, 0.97)
+    strong = off[:, far >= level].T
     if not len(strong) or level < 1:
         return np.zeros(picture.shape[:2], np.uint8)
     side = np.sign(strong @ strong.mean(axis=0))
     way = (strong * np.where(side == 0, 1, side)[:, None])[side >= 0].mean(axis=0)
     way /= np.linalg.norm(way) + 1e-6
-    along = (picture - paper.astype(np.float32)) @ way.astype(np.float32)
-    high = max(float(np.quantile(along, 0.995)), 1.0)
-    return np.asarray(np.clip(along / high * 0.8 + 0.2, 0, 1) * 255, np.uint8)
+    along = way.astype(np.float32) @ (channels - paper[:, None])
+    high = max(_quantile(along, 0.995), 1.0)
+    return np.asarray(np.clip(along / high * 0.8 + 0.2, 0, 1) * 255, np.uint8).reshape(picture.shape[:2])
+
+
+def _quantile(values: Floats, share: float) -> float:
+    """Return what `np.quantile` does, of one-dimensional values and several times as fast."""
+    place = share * (len(values) - 1)
+    low = int(place)
+    high = min(low + 1, len(values) - 1)
+    a, b = np.partition(values, (low, high))[[low, high]].tolist()
+    return float(a + (b - a) * (place - low))

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from digitnet.imaging.deskew import levelled
 from digitnet.imaging.geometry import Affine, Box
 from digitnet.imaging.grouping import MAX_COMPONENTS, MIN_DIGIT_HEIGHT, at_most, candidates, groups
-from digitnet.imaging.ink import MIN_LOCAL_SHARE, MIN_SHARE, MIN_STROKE, Gray, checked, ink_of, quantiles
+from digitnet.imaging.ink import MIN_STROKE, Gray, checked, ink_of, quantiles
 from digitnet.imaging.line_removal import without_rules
+from digitnet.imaging.reduction import LARGEST, drawn_part, reduced
 
 Ints = NDArray[np.int32]
 Rows = NDArray[np.intp]
@@ -30,17 +31,14 @@ MIN_STRONG_INK = 96
 MIN_DEVIATIONS = 5
 """On a texture, standard deviations by which strong ink is above what is usual: of texture alone hardly a blot is."""
 
-LARGEST = 12_000_000
-"""Pixels beyond which a page is looked at in a smaller copy: A4 at 300 dpi is not, at 600 dpi it is."""
-
-MIN_DRAWING_HEIGHT, MIN_PEN_WIDTH, MAX_DRAWING_PIECES = 56, 4, 50
-"""A drawing of a few pieces is looked at so small that the lowest is still so high, the finest pen so wide, pixels."""
-
 MIN_BLOT_FILL, MIN_ROUND_BLOT_FILL = 0.88, 0.84
 """Share of its convex outline that a blot fills and a digit does not; and where it is as wide as high."""
 
 REGION_MARGIN = 0.12
 """Empty margin around a region's ink, in its height."""
+
+MAX_LONE_GAP = 0.4
+"""Between two parts of a drawing's only number at most, in the height of its parts."""
 
 MAX_PANEL_DEPTH, MAX_PANELS = 2, 30
 """How often a dark box in a box is looked into, and how many boxes at each depth, the largest ones."""
@@ -86,54 +84,10 @@ def search(page: Gray) -> Found:
     page: (h, w) uint8, 0 black .. 255 white; ink darker or lighter than the paper. Raises ImageError for others.
     """
     page = checked(page)
-    small, back = _smaller(page, *_enough(page))
+    small, back = drawn_part(page) or reduced(page)
     limits: set[str] = set()
     regions = _ordered(_find(small, 0, limits))
     return Found([moved(region, back, page.shape) for region in regions], tuple(sorted(limits)))
-
-
-def _smaller(page: Gray, box: Box, times: float) -> tuple[Gray, Affine]:
-    """Return a part of a page, scaled down to `times` its size, and the map from its pixels to the page's."""
-    left, top, right, bottom = box
-    page = page[top:bottom, left:right]
-    if times < 1:
-        size = max(1, round((right - left) * times)), max(1, round((bottom - top) * times))
-        page = cv2.resize(page, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    return page, np.array([[(right - left) / page.shape[1], 0, left], [0, (bottom - top) / page.shape[0], top]])
-
-
-def _enough(page: Gray) -> tuple[Box, float]:
-    """Return which part of a page has to be looked at, and at which scale, 0..1.
-
-    Most of a drawing is empty and all of it is large. Its paper is one grey level to all sides, as no scan's is; what
-    is of another level is ink, so that place and size of every piece are known beforehand.
-    """
-    height, width = page.shape
-    everything = (0, 0, width, height), _times(page)
-    paper = page[0, 0]
-    if any((side != paper).any() for side in (page[0], page[-1], page[:, 0], page[:, -1])):
-        return everything
-    contrast = cv2.absdiff(page, np.array([paper], np.float64))
-    left, top, wide, high = cv2.boundingRect(contrast)
-    room = max(wide, high) // 4
-    box = max(0, left - room), max(0, top - room), min(width, left + wide + room), min(height, top + high + room)
-    contrast = contrast[box[1] : box[3], box[0] : box[2]]
-    if not wide or cv2.countNonZero(contrast) > contrast.size // 2 or contrast.size > LARGEST:
-        return everything
-    # Fainter ink than this is none, wherever it is.
-    inked = cv2.threshold(contrast, float(contrast.max()) * MIN_SHARE * MIN_LOCAL_SHARE, 255, cv2.THRESH_BINARY)[1]
-    n, labels, stats, _ = cv2.connectedComponentsWithStats(inked, connectivity=8)
-    if n > MAX_DRAWING_PIECES:
-        return box, 1.0
-    edge = cv2.subtract(inked, cv2.erode(inked, np.ones((3, 3), np.uint8)))
-    area, high_each = stats[1:, cv2.CC_STAT_AREA], stats[1:, cv2.CC_STAT_HEIGHT]
-    pen = 2 * area / np.bincount(labels[edge > 0], minlength=n)[1:]  # a long stroke is nothing but two edges
-    return box, min(1.0, max(MIN_DRAWING_HEIGHT / high_each.min(), MIN_PEN_WIDTH / pen.min()))
-
-
-def _times(page: Gray) -> float:
-    """Return the scale, 0..1, at which a page has at most `LARGEST` pixels."""
-    return math.sqrt(min(1.0, LARGEST / page.size))
 
 
 def whole(page: Gray) -> Region:
@@ -147,10 +101,26 @@ def whole(page: Gray) -> Region:
     return moved(_whole(small), back, page.shape)
 
 
-def reduced(page: Gray) -> tuple[Gray, Affine]:
-    """Return a page, scaled down to `LARGEST` pixels if it has more, and the map from its pixels to the page's."""
-    height, width = page.shape
-    return _smaller(page, (0, 0, width, height), _times(page))
+def lone(page: Gray) -> Region | None:
+    """Return the region of a drawing's only number: of all its ink, if that is few strokes near each other.
+
+    page: as for `find`. None for drawings with rules, specks or parts that are apart, and for pages that are none.
+    """
+    part = drawn_part(checked(page))
+    if part is None:
+        return None
+    small, back = part
+    seen = ink_of(small)
+    ink = without_rules(seen)
+    labels, boxes, areas = _components(ink, MIN_STRONG_INK)
+    numbers = groups(boxes, areas)
+    if len(numbers) != 1 or len(numbers[0]) < len(boxes) or not np.array_equal(ink, seen):
+        return None
+    rows = np.array(numbers[0])
+    ends = np.maximum.accumulate(boxes[rows, 2])
+    if (boxes[rows[1:], 0] - ends[:-1] > MAX_LONE_GAP * np.median(boxes[rows, 3] - boxes[rows, 1])).any():
+        return None
+    return moved(_cut(ink, labels, boxes[rows], rows + 1, np.eye(2, 3), small.shape), back, page.shape)
 
 
 def _whole(page: Gray) -> Region:

@@ -17,7 +17,8 @@ from digitnet.imaging.geometry import Box
 from digitnet.imaging.grouping import MIN_DIGIT_HEIGHT
 from digitnet.imaging.ink import MIN_STROKE, ink_of, quantiles
 from digitnet.imaging.line_removal import without_rules
-from digitnet.imaging.segmentation import Region, bounds, reduced
+from digitnet.imaging.reduction import reduced
+from digitnet.imaging.segmentation import Region, bounds
 from digitnet.reading.constraints import Rules
 from digitnet.reading.result import Number
 

@@ -24,7 +24,8 @@ from digitnet.imaging.geometry import around, corners_of, mapped
 from digitnet.imaging.normalization import frame, strip
 from digitnet.imaging.page_regions import regions
 from digitnet.imaging.page_turn import turned_back, way_up
-from digitnet.imaging.segmentation import LARGEST, Found, Region, moved, search, whole
+from digitnet.imaging.reduction import LARGEST
+from digitnet.imaging.segmentation import Found, Region, lone, moved, search, whole
 from digitnet.models.onnx_models import LINE, PAGE, Columns, classifier, line_reader
 from digitnet.models.page_model import page_model
 from digitnet.reading.blank import has_writing, nothing_written, unread
@@ -60,6 +61,9 @@ CROP = 600
 
 CUT_OUT = 0.8
 """Share of the pictures of so few pixels that hold one number: most were cut out, or drawn, for it."""
+
+OBVIOUS = 0.9
+"""Probability from which the only number of a drawing is right, so that no network has to find it."""
 
 Printed = Literal["keep", "skip"]
 
@@ -143,7 +147,7 @@ class Reader:
         said = str(rules) if rules else None
         if single:
             return Reading((self._only(page, rules),), page, said)
-        view, opinions = self._upright(page, rules)
+        view, opinions = (printed == "keep" and self._drawn(page, rules)) or self._upright(page, rules)
         places = view.places
         real = [*prevalent(view.like[:places]).tolist(), *given(CUT_OUT, view.like[places:]).tolist()]
         numbers: list[Number | None] = []
@@ -173,6 +177,17 @@ class Reader:
         known = float(given(KNOWN, np.array([likeness(draft, opinions)]))[0])
         return self._number(draft, page, opinions.get(id(draft)), known, rules)
 
+    def _drawn(self, page: NDArray[np.uint8], rules: Rules | None) -> tuple[View, dict[int, Opinion]] | None:
+        """Look at the only number of a drawing; return None where there is none, or it is a sum or not obvious."""
+        if (region := lone(page)) is None:
+            return None
+        seen = self._seen([roomier(region, page)], page)
+        if len(terms(seen[0][2])) > 1:
+            return None
+        view, opinions = self._judged(0.0, Found([], ()), seen, 0, rules)
+        obvious = view.drafts[0].alone.probability * view.like[0] >= OBVIOUS
+        return (view, opinions) if obvious else None
+
     def _upright(self, page: NDArray[np.uint8], rules: Rules | None) -> tuple[View, dict[int, Opinion]]:
         """Look at a page as it is, and where it shows little turned as its numbers suggest; return what shows most."""
         look = cache(lambda turn: self._view(page, rules, turn))
@@ -200,17 +215,23 @@ class Reader:
         """Look at a page that was turned by so much, and ask the classifier about what is found."""
         upright, back = turned_back(page, turn) if turn else (page, None)
         found, seen, places = self._look(upright)
-        regions, strips, answers = map(list, zip(*seen, strict=True)) if seen else ([], [], [])
-        beyond = found.beyond
         if back is not None:
-            regions = [
-                moved(replace(region, picture=picture_of(region, upright)), back, page.shape) for region in regions
+            seen = [
+                (moved(replace(region, picture=picture_of(region, upright)), back, page.shape), its_strip, columns)
+                for region, its_strip, columns in seen
             ]
-            beyond = tuple(mapped(back, box, page.shape) for box in beyond)
+            found = found._replace(beyond=tuple(mapped(back, box, page.shape) for box in found.beyond))
+        return self._judged(turn, found, seen, places, rules)
+
+    def _judged(
+        self, turn: float, found: Found, seen: Sequence[_Seen], places: int, rules: Rules | None
+    ) -> tuple[View, dict[int, Opinion]]:
+        """Return what a page shows, and what the classifier says of it."""
+        regions, strips, answers = map(list, zip(*seen, strict=True)) if seen else ([], [], [])
         drafts = [draft_of(region, columns, rules, False) for region, columns in zip(regions, answers, strict=True)]
         opinions = self._opinions(drafts)
         like = np.array([likeness(draft, opinions) for draft in drafts], np.float64)
-        return View(turn, regions, found.limits, beyond, places, strips, drafts, like), opinions
+        return View(turn, regions, found.limits, found.beyond, places, strips, drafts, like), opinions
 
     def _opinions(self, drafts: Sequence[Draft]) -> dict[int, Opinion]:
         """Ask the classifier about the digits of all drafts at once; return each draft's answers by its id."""
@@ -232,6 +253,8 @@ class Reader:
         page = turned_back(page, turned)[0] if turned else page
         if single:
             seen = self._seen([roomier(whole(page), page)], page)
+        elif drawn := self._drawn(page, None):
+            return [(drawn[0].strips[0], drawn[0].drafts[0].columns)]
         else:
             _, seen, places = self._look(page)
             seen = seen[:places]

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 import mimetypes
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ from digitnet.serving.contents import File, images
 from digitnet.serving.invitation import invitation
 from digitnet.serving.middleware import Guard
 from digitnet.serving.openapi import ROUTES, TAGS, describe
-from digitnet.serving.problems import ProblemError, answer, busy, problem
+from digitnet.serving.problems import ProblemError, answer, busy
 from digitnet.serving.requests import Intake, kind
 from digitnet.serving.review import add_review
 from digitnet.serving.service import Asked, Service, Settings
@@ -107,6 +107,9 @@ def create_app(settings: Settings | None = None, desk: "Desk | None" = None) -> 
             raise ProblemError(422, f"model {model!r}: choose one of {', '.join(service.models.by_name)}")
         return model
 
+    async def answered(asked: Sequence[bytes], make: Callable[[], Awaitable[str]]) -> Response:
+        return _json(await service.answers.answer((service.models.key, *asked), make))
+
     @app.post("/v1/read", **ROUTES["read"])
     async def read(
         request: Request,
@@ -150,16 +153,9 @@ def create_app(settings: Settings | None = None, desk: "Desk | None" = None) -> 
     ) -> Response:
         rules = (length, lengths, value_range, checksum, number_kind, decimal, order)
         asked = Asked(single, min_confidence, *rules, printed)
-        results: list[dict[str, Any]] = []
         async with intake.files(request) as given:
-            for file in given:
-                try:
-                    results.append({"name": file.name, "pages": await service.read(file, asked)})
-                except DigitNetError as error:
-                    if len(given) == 1:
-                        raise
-                    results.append({"name": file.name, "error": problem(422, str(error))})
-        return _json(json.dumps({"results": results, "model": service.models.named()}))
+            parts = (part for file in given for part in (repr((file.name, file.kind)).encode(), file.content))
+            return await answered((repr(asked).encode(), *parts), partial(service.read_all, given, asked))
 
     @app.post("/v1/classify", **ROUTES["classify"])
     async def classify(request: Request, model: model_of = service.models.default) -> Response:

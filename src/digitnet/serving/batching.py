@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
+
+from digitnet.serving.places import Places
 
 MAX_CROWD_SECONDS = 0.25
 """Seconds for which more than a few may wait: all hands of a class go up at once, and down again."""
@@ -51,7 +54,7 @@ class Batcher:
     of them that may be once all of these were taken for `MAX_CROWD_SECONDS`, and until some were free for as long: a
     burst is let in whole, but where more come than can be answered, nobody waits long (after CoDel: Nichols, Jacobson,
     2012). together: the most that is joined to one batch, in sizes of jobs. deadline: seconds that a job waits at most.
-    seen: is told the size of every batch.
+    seen: is told the size of every batch. shared: the file of processes that have the places together; see `Places`.
     """
 
     threads: int
@@ -60,7 +63,7 @@ class Batcher:
     together: int = 128
     deadline: float = 10.0
     seen: Callable[[int], object] = lambda size: None
-    taken: int = field(default=0, init=False)
+    shared: Path | None = None
     _full: bool = field(default=False, init=False)
     _since: float = field(default=0.0, init=False)
     _crowded: bool = field(default=False, init=False)
@@ -70,6 +73,7 @@ class Batcher:
     def __post_init__(self) -> None:
         """Make the threads; they start with the first work."""
         self._pool: Executor = ThreadPoolExecutor(self.threads, "digitnet")
+        self._places = Places(self.places, self.shared)
 
     @property
     def waiting(self) -> int:
@@ -78,12 +82,13 @@ class Batcher:
 
     def check(self) -> None:
         """Raise BusyError if no place is free."""
-        now, full = time.monotonic(), self.taken >= self.standing
+        now, taken = time.monotonic(), self._places.taken()
+        full = taken >= self.standing
         if full != self._full:
             self._full, self._since = full, now
         elif now - self._since > MAX_CROWD_SECONDS:
             self._crowded = full
-        if self.taken >= (self.standing if self._crowded else self.places):
+        if taken >= (self.standing if self._crowded else self.places):
             raise BusyError
 
     @contextmanager
@@ -93,11 +98,12 @@ class Batcher:
         Who has one can be refused no more: all that follows for it only waits its turn.
         """
         self.check()
-        self.taken += 1
+        if (place := self._places.take()) is None:
+            raise BusyError
         try:
             yield
         finally:
-            self.taken -= 1
+            self._places.give(place)
 
     async def run(self, function: Callable[[], Answer]) -> Answer:
         """Call a function in a thread and return what it returns, or raise what it raises; LateError as `join` does."""
@@ -119,6 +125,7 @@ class Batcher:
 
     def close(self) -> None:
         """Let the threads go once they have finished what they do."""
+        self._places.close()
         self._pool.shutdown(cancel_futures=True)
 
     def _give_up(self, job: _Job) -> None:

@@ -53,6 +53,9 @@ class Metrics:
             "digitnet_request_seconds", "Time to answer a request", ["route"], registry=registry, buckets=LATENCY_BOUNDS
         )
         self.refusals = Counter("digitnet_refusals", "Requests refused", ["reason"], registry=registry)
+        self.answers = Counter(
+            "digitnet_cached_answers", "Requests looked up among the latest answers", ["known"], registry=registry
+        )
         self.waiting = Gauge("digitnet_queue_depth", "Work items waiting for a thread", registry=registry)
         self.batch = Histogram(
             "digitnet_batch_size",
@@ -67,6 +70,10 @@ class Metrics:
             registry=registry,
             buckets=CONFIDENCE_BOUNDS,
         )
+
+    def cached(self, known: bool) -> None:
+        """Count a request by whether its answer was known."""
+        self.answers.labels("yes" if known else "no").inc()
 
     def refuse(self, status: int) -> None:
         """Count a refusal by its status, if it is one."""

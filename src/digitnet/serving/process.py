@@ -8,7 +8,10 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import cv2
@@ -16,6 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
+from digitnet.core.errors import DataError
 from digitnet.serving.app import create_app
 from digitnet.serving.connection import Connection
 from digitnet.serving.requests import Limits
@@ -44,12 +48,30 @@ def run(
     """Serve until SIGTERM or SIGINT, and finish what was accepted by then.
 
     listen: gives the listening socket, once the models are open. opened: called with it once signals are handled.
-    workers: processes; each has its own models, threads and counts. desk: of the job to review, with one process.
+    workers: processes; each has its own models, threads and counts, and all have one limit on waiting requests. desk:
+    of the job to review, with one process.
     Raises what `create_app` and `listen` do.
     """
     with _hangups_held_back():
         app = _alone(settings, desk)  # what is wrong is said here once, and not by every process
-    serve_app(app if workers == 1 else partial(_alone, settings), listen(), opened, workers)
+    if workers == 1:
+        serve_app(app, listen(), opened)
+        return
+    with _empty_file() as places:
+        serve_app(partial(_alone, replace(settings, places=places)), listen(), opened, workers)
+
+
+@contextmanager
+def _empty_file() -> Iterator[Path]:
+    """Give a file for locks of several processes, in memory where the system has such a folder."""
+    memory = "/dev/shm"  # noqa: S108
+    try:
+        with TemporaryDirectory(prefix="digitnet-", dir=memory if os.access(memory, os.W_OK) else None) as folder:
+            places = Path(folder) / "places"
+            places.touch()
+            yield places
+    except FileNotFoundError as error:
+        raise DataError("several workers need a folder for temporary files; name one in TMPDIR") from error
 
 
 def serve_app(

@@ -36,8 +36,10 @@ from digitnet.reading.constraints import Rules, from_options
 from digitnet.reading.output import judged
 from digitnet.reading.reader import Printed, Reader
 from digitnet.serving.batching import Batcher
+from digitnet.serving.cache import Answers
 from digitnet.serving.contents import File
 from digitnet.serving.middleware import Metrics
+from digitnet.serving.problems import problem
 from digitnet.serving.requests import Limits
 from digitnet.serving.trainings import Trainings
 
@@ -59,6 +61,7 @@ class Settings:
     clerk: who reviews a job and gives no other name.
     address: the host under which other machines reach the service; None if it listens to this machine alone.
     train: what the page may train on, a named data set or a path, into the folder `run`; None if it may not train.
+    places: an empty file by which several processes share one limit on waiting requests; None for a limit of their own.
     """
 
     model: str = DEFAULT
@@ -72,6 +75,7 @@ class Settings:
     clerk: str = "clerk"
     address: str | None = None
     train: str | None = None
+    places: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ class Models:
         self.reader = Reader(settings.line, settings.model, threads=1)
         others = {name: classifier(name, 1) for name in built_in() if name != self.default}
         self.by_name: dict[str, OnnxClassifier] = {self.default: self.reader.digits} | others
+        self.key = json.dumps(self.reader.hashes(), sort_keys=True).encode()
         # One function a model, always the same: by it the batcher knows what goes together.
         self.classify = {name: partial(_classified, model) for name, model in self.by_name.items()}
 
@@ -147,7 +152,9 @@ class Service:
             together=BATCH,
             deadline=limits.deadline,
             seen=self.metrics.batch.observe,
+            shared=settings.places,
         )
+        self.answers = Answers(self.metrics.cached)
         self.metrics.waiting.set_function(lambda: self.work.waiting)
         self.trainings = None if settings.train is None else Trainings(settings.train)
         self.warm = False
@@ -185,7 +192,7 @@ class Service:
         page = 255 - cv2.resize(np.hstack(list(digits)), None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
         picture = File("page.png", cv2.imencode(".png", page)[1].tobytes())
         read = {
-            "results": [{"name": picture.name, "pages": await self.read(picture, Asked())}],
+            "results": [{"name": picture.name, "pages": await self.read(picture, Asked(), self.models.reader)}],
             "model": self.models.named(),
         }
         classified = [json.loads(await self.classify(digits[:1], name)) for name in self.models.by_name]
@@ -198,12 +205,24 @@ class Service:
         }
         self.warm = True
 
-    async def read(self, file: File, asked: Asked) -> list[dict[str, Any]]:
+    async def read_all(self, files: Sequence[File], asked: Asked) -> str:
+        """Return what is read of files, as JSON; raises as `read` does if there is one file."""
+        models, results = self.models, list[dict[str, Any]]()
+        for file in files:
+            try:
+                results.append({"name": file.name, "pages": await self.read(file, asked, models.reader)})
+            except DigitNetError as error:
+                if len(files) == 1:
+                    raise
+                results.append({"name": file.name, "error": problem(422, str(error))})
+        return json.dumps({"results": results, "model": models.named()})
+
+    async def read(self, file: File, asked: Asked, reader: Reader) -> list[dict[str, Any]]:
         """Return what is read of each page of a file, as `Reading.to_dict` has it, each number with `accepted`.
 
         Raises ImageError where it cannot be read, DataError where the rules make no sense.
         """
-        pages, reader = _pages(file, self.page_limits), self.models.reader
+        pages = _pages(file, self.page_limits)
         found: list[dict[str, Any]] = []
         while True:
             some, ended = await self.work.run(lambda: _some(reader, pages, asked))
