@@ -142,7 +142,10 @@ def test_the_command_line_and_its_help_load_nothing_heavy(environment):
     own = {name.partition(".")[2] for name in loaded if name.startswith("digitnet.")}
     light = {
         "core",
-        *(f"core.{name}" for name in ("errors", "extras", "interrupt", "lazy", "terminal", "text", "version")),
+        *(
+            f"core.{name}"
+            for name in ("classes", "errors", "extras", "interrupt", "lazy", "terminal", "text", "version")
+        ),
         *("training", "training.config"),  # the choices and the help of `train`
     }
     assert {name for name in own if not name.startswith("cli")} <= light

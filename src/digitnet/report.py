@@ -62,7 +62,8 @@ def plot_errors(scores: Scores, digits: Digits, ax: Axes | None = None, *, most:
     for place, row in enumerate(rows):
         left, top = place % COLUMNS * 1.25, place // COLUMNS * 1.5
         ax.imshow(digits.images[row], cmap="gray_r", vmin=0, vmax=255, extent=(left, left + 1, top + 1, top))
-        words = f"{scores.labels[row]} read as {scores.predicted[row]}\n{percent(float(scores.confidence[row]))}"
+        true, predicted = scores.names[scores.labels[row]], scores.names[scores.predicted[row]]
+        words = f"{true} read as {predicted}\n{percent(float(scores.confidence[row]))}"
         ax.text(left + 0.5, top + 1.04, words, ha="center", va="top", size=8)
     ax.set(xlim=(0, 1.25 * COLUMNS - 0.25), ylim=(1.5 * max(1, -(-len(rows) // COLUMNS)), -0.05))
     ax.set_axis_off()

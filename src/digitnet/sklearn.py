@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
 
+from digitnet.core.classes import MAX_CLASSES
 from digitnet.core.digits import Digits
 from digitnet.core.errors import DataError
 from digitnet.data.pixels import scale_of, to_images
@@ -24,11 +25,8 @@ from digitnet.models.networks import TorchClassifier
 from digitnet.training.config import RECIPES
 from digitnet.training.loop import new_network, train
 
-FROM_DIGITS = tuple(name for name, c in RECIPES.items() if not (c.fonts or c.hands or c.negatives or c.composed))
+FROM_DIGITS = tuple(name for name, config in RECIPES.items() if not config.adds_digits)
 """The recipes that train on digits alone."""
-
-CLASSES = 10
-"""Most classes: as many as a network has outputs."""
 
 SHOWN = 100
 """Digits on which each epoch is scored; nothing is decided by that."""
@@ -42,7 +40,7 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     device: auto, cpu, cuda or mps.
 
     X is (n, 784), (n, 28, 28), or of other square images, which are framed like MNIST's; values 0..255 or 0..1, decided
-    once by the training data. y has at most ten different labels of any type.
+    once by the training data. y has at most 100 different labels of any type.
 
     Fitted attributes: `classes_` (k,), `n_features_in_`, `network_` (an `nn.Module`), `scale_` (what brings pixels to
     0..255) and `history_` (one dict per epoch). Raises ValueError for other data, as scikit-learn's estimators do.
@@ -69,17 +67,18 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         rows, labels = validate_data(self, _flat(X), y)
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
-        if not 2 <= len(self.classes_) <= CLASSES:
-            raise ValueError(f"y has {len(self.classes_)} class(es); DigitClassifier needs 2 to {CLASSES} classes")
+        if not 2 <= len(self.classes_) <= MAX_CLASSES:
+            raise ValueError(f"y has {len(self.classes_)} class(es); DigitClassifier needs 2 to {MAX_CLASSES} classes")
         if self.recipe not in FROM_DIGITS:
             raise ValueError(f"recipe {self.recipe!r}: choose one of {', '.join(FROM_DIGITS)}")
         check_non_negative(rows, "DigitClassifier (pixels are 0..255 or 0..1)")
         images = self._images(rows, learn=True)
-        digits = Digits(images, codes.astype(np.uint8))
+        names = tuple(map(str, range(len(self.classes_))))  # the labels themselves may be of any type
+        digits = Digits(images, codes.astype(np.uint8), names=names)
         state = self.random_state
         seed = 0 if state is None else int(state) if isinstance(state, int | np.integer) else _seed(state)
         asked = {name: value for name in ("epochs", "batch_size") if (value := getattr(self, name)) is not None}
-        config = replace(RECIPES[self.recipe], seed=seed, device=self.device, **asked)
+        config = replace(RECIPES[self.recipe], seed=seed, device=self.device, classes=names, **asked)
         network = new_network(config)
         with TemporaryDirectory() as folder:
             epochs = train(network, digits, digits[:SHOWN], config, Path(folder))
@@ -91,9 +90,8 @@ class DigitClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the probability of each of `classes_`, (n, k) float32."""
         check_is_fitted(self)
         rows = validate_data(self, _flat(X), reset=False)
-        probs = TorchClassifier(self.network_)(self._images(rows))[:, : len(self.classes_)]
-        shares: NDArray[np.float32] = probs / probs.sum(axis=1, keepdims=True)
-        return shares
+        names = tuple(map(str, range(len(self.classes_))))
+        return TorchClassifier(self.network_, names=names)(self._images(rows))
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
         """Return the most probable label of each image, (n,)."""

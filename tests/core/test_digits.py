@@ -60,3 +60,15 @@ def test_a_wrong_column_is_refused_in_words(columns, words):
 def test_images_of_another_kind_are_refused(images):
     with pytest.raises(DataError, match="expected \\(n, 28, 28\\) uint8"):
         Digits(images)
+
+
+def test_labels_are_counted_in_other_names():
+    digits = blank(labels=[0, 1, 1], names=("b", "a"))
+    assert digits.present() == ("b", "a")
+    assert digits.with_names(("a", "b", "c")).labels.tolist() == [1, 0, 0]
+    assert repr(digits) == "<3 Digits of the classes b, a: images, labels>"
+    assert digits[1:].names == ("b", "a")
+    with pytest.raises(DataError, match=r"labels that the model does not classify: b \(it classifies a, c\); choose"):
+        digits.with_names(("a", "c"))
+    with pytest.raises(DataError, match=r"label 2 at index 0 is not the number of a class, 0\.\.1"):
+        blank(1, labels=[2], names=("b", "a"))

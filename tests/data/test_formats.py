@@ -166,8 +166,8 @@ def test_an_npz_reads_back(tmp_path, images):
         ({"images": np.full((2, 28, 28), np.nan)}, "pixels that are not finite"),
         ({"images": np.array(["seven"])}, "<U5, expected numbers"),
         (
-            {"images": np.zeros((1, 28, 28), np.uint8), "labels": np.array(["seven"])},
-            "labels are (1,) <U5, expected (n,)",
+            {"images": np.zeros((1, 28, 28), np.uint8), "labels": np.array([["seven", "six"]])},
+            "labels are (1, 2) <U5, expected (n,)",
         ),
         ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.zeros(3, int)}, "labels are (3,)"),
         ({"images": np.array([{"a": 1}], object)}, "pickled objects, which digitnet does not open"),

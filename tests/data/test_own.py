@@ -114,7 +114,7 @@ def test_labels_of_usual_kinds_are_digits(labels, few):
     assert (pixels.to_labels(labels(few.labels), "x") == few.labels).all()
 
 
-@pytest.mark.parametrize("wrong", [[0.5, 1], ["a", "b"], [[1, 2], [3, 4]], [np.nan, 1], [np.inf, 1]])
+@pytest.mark.parametrize("wrong", [[0.5, 1], [["a", "b"], ["c", "d"]], [[1, 2], [3, 4]], [np.nan, 1], [np.inf, 1]])
 def test_labels_that_are_none_are_refused(wrong):
     with pytest.raises(DataError, match=r"x: labels are .* expected"):
         pixels.to_labels(np.array(wrong), "x")
@@ -254,3 +254,52 @@ def test_mnist_is_upright_and_turned_mnist_is_noticed(mnist_folder):
         some = digits[start : start + 50]
         with pytest.warns(UserWarning, match="they are transposed"):
             assert same(pixels.upright(Digits(transposed(some), some.labels), "x"), some)
+
+
+NAMED = ("0", "x", "Ä")
+
+
+@pytest.mark.parametrize("kind", ["npz", "csv", "headed", "label last", "folder", "parts"])
+def test_labels_of_other_names_are_kept_in_every_format(kind, few, tmp_path):
+    images, labels = few.images[:6], np.array([NAMED[(i + 1) % 3] for i in range(6)])
+    if kind == "npz":
+        np.savez(path := tmp_path / "named.npz", images=images, labels=labels)
+    elif kind in ("folder", "parts"):
+        path = tmp_path / "named"
+        for place, (image, label) in enumerate(zip(images, labels, strict=True)):
+            for part in ("train", "test") if kind == "parts" else ("",):
+                (path / part / label).mkdir(parents=True, exist_ok=True)
+                (path / part / label / f"{place}.png").write_bytes(png(image))
+    else:
+        rows = np.column_stack([labels, images.reshape(6, -1)])
+        header = ["label", *map(str, range(784))] if kind == "headed" else None
+        path = save_csv(tmp_path / "named.csv", rows[:, ::-1] if kind == "label last" else rows, header)
+    digits = load(path)
+    assert digits.names == NAMED
+    assert np.bincount(digits.labels).tolist() == [2, 2, 2]
+    found = digits.images[digits.labels == 2]
+    wanted = images[labels == "Ä"]
+    assert sorted(image.tobytes() for image in found) == sorted(
+        (image[::-1, ::-1] if kind == "label last" else image).tobytes() for image in wanted
+    )
+
+
+def test_a_few_digits_keep_the_names_of_all_ten(few, tmp_path):
+    np.savez(tmp_path / "few.npz", images=few.images[:3], labels=few.labels[:3].astype(str))
+    assert load(tmp_path / "few.npz").names == tuple("0123456789")
+
+
+def test_other_folders_beside_those_of_digits_are_no_classes(few, tmp_path):
+    for name in ("0", "1", "unsorted"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "one.png").write_bytes(png(few.images[0]))
+    assert len(load(tmp_path)) == 2
+
+
+def test_too_many_or_unprintable_names_are_refused(few, tmp_path):
+    np.savez(tmp_path / "many.npz", images=np.zeros((101, 28, 28), np.uint8), labels=[f"n{i}" for i in range(101)])
+    with pytest.raises(DataError, match=r"many\.npz: 101 different labels; at most 100 classes can be told apart"):
+        load(tmp_path / "many.npz")
+    np.savez(tmp_path / "odd.npz", images=few.images[:2], labels=["a\nb", "c"])
+    with pytest.raises(DataError, match="expected a name of 1 to 40 printable characters"):
+        load(tmp_path / "odd.npz")

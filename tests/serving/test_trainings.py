@@ -14,7 +14,7 @@ from digitnet.serving.service import Settings
 
 SHOWN = """
 import json, sys, time
-print(json.dumps({"run": "quick-1", "steps": 20, "digits": 540}), flush=True)
+print(json.dumps({"run": "quick-1", "steps": 20, "digits": 540, "classes": list("0123456789")}), flush=True)
 for step in range(0, 20, 5):
     print(json.dumps({"step": step, "loss": 2 - step / 10, "accuracy": step / 20,
                       "confusion": [[0] * 10] * 10, "filters": [[0.5] * 9] * 16}), flush=True)
@@ -65,6 +65,16 @@ def test_a_training_shows_its_curve_and_how_it_ended(how, ending):
     assert len(last["filters"]) == 16
     assert (last["scores"] is not None) == (how == "finished")
     assert last["message"] == ("the digits are not here" if how == "failed" else None)
+
+
+def test_a_training_with_many_warnings_goes_on_to_its_end(monkeypatch):
+    warn = "import sys; sys.stderr.write('warned\\n' * 100_000)\n"  # more than a pipe holds
+    monkeypatch.setattr(trainings, "COMMAND", (sys.executable, "-c", warn + SHOWN % ENDINGS["failed"]))
+    some = trainings.Trainings()
+    some.start(1.0, 0)
+    last = until(some.told, lambda last: last["state"] != "running")
+    some.close()
+    assert (last["state"], last["message"]) == ("failed", "the digits are not here")
 
 
 def test_closing_ends_the_process(ending):

@@ -91,7 +91,8 @@ def evaluate(
             print("Worst errors, by file:" if done.files else "Worst errors, by index in the data:")
         for error in worst:
             name = str(done.files[error.index]) if done.files else f"{error.index:>6}"
-            put(f"  {name}: a {error.true} read as {error.predicted}, confidence {percent(error.probability)}")
+            true, predicted = done.scores.names[error.true], done.scores.names[error.predicted]
+            put(f"  {name}: a {true} read as {predicted}, confidence {percent(error.probability)}")
         if done.picture.is_file():
             put(f"Confusion matrix: {done.picture}")
     if show and done.picture.is_file() and click.launch(str(done.picture)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from digitnet.core.classes import DIGIT_NAMES
 from digitnet.core.terminal import console, put
 from digitnet.core.text import percent
 
@@ -44,17 +45,18 @@ def print_scores(heading: str, scores: Scores, digits: Digits) -> None:
         print(
             f"Without the {int(scores.seen.sum()):,} digits that the model was trained on: {percent(unseen.accuracy)}"
         )
-    table = Table("digit", "images", "errors", "precision", "recall", "F1")
+    table = Table("digit" if scores.names == DIGIT_NAMES else "class", "images", "errors", "precision", "recall", "F1")
     for column in table.columns[1:]:
         column.justify = "right"
-    for digit in range(10):
+    names = scores.names
+    for digit, name in enumerate(names):
         count = int(scores.confusion[digit].sum())
         wrong_count = count - int(scores.confusion[digit, digit])
         shares = [percent(float(s[digit])) if count else "-" for s in (scores.precision, scores.recall, scores.f1)]
-        table.add_row(str(digit), f"{count:,}", str(wrong_count), *shares)
+        table.add_row(name, f"{count:,}", str(wrong_count), *shares)
     console().print(table)
     if pairs := scores.confused():
-        listed = ", ".join(f"{pair.true} read as {pair.predicted} ({pair.count})" for pair in pairs)
+        listed = ", ".join(f"{names[pair.true]} read as {names[pair.predicted]} ({pair.count})" for pair in pairs)
         print(f"Most confused: {listed}")
 
 

@@ -16,7 +16,7 @@ from digitnet.cli.options import DataDir
 from digitnet.cli.scores import print_line_scores, print_scores
 from digitnet.core.errors import DigitNetError, TrainingError
 from digitnet.core.terminal import console, program, put, say
-from digitnet.core.text import duration, percent
+from digitnet.core.text import duration, listed, percent
 from digitnet.training.config import (
     DEVICES,
     FINETUNE,
@@ -124,6 +124,8 @@ def _train(run: Run, first: bool) -> None:
         source = f"{config.pages:,} pages per epoch, from pen trajectories, fonts, synthetic handwriting and {source}"
     if config.lines:
         source = f"{config.lines:,} lines per epoch, from pen trajectories, fonts, synthetic handwriting and {source}"
+    if config.classes != TrainConfig.classes:
+        put(f"Classes of {config.data}: {listed(config.classes, len(config.classes))}")
     if config.model not in RECIPE_OF:
         _show_network(run)
     put(
@@ -159,7 +161,7 @@ def _show_network(run: Run) -> None:
     from digitnet.training.loop import new_network
 
     network = new_network(run.config, run.folder)
-    shapes = ", ".join(f"{name} {shape}" for name, shape in layer_shapes(network))
+    shapes = ", ".join(f"{name} {shape}" for name, shape in layer_shapes(network, len(run.config.classes)))
     count = sum(weight.numel() for weight in network.parameters())
     put(f"{type(inner(network)).__name__}: {count:,} parameters; {shapes}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,11 +24,15 @@ WRONG, PLAIN = "#c4420a", "#5a6270"
 
 
 def digits_png(
-    images: NDArray[np.uint8], labels: NDArray[np.uint8] | None, probs: NDArray[np.float32] | None
+    images: NDArray[np.uint8],
+    labels: NDArray[np.uint8] | None,
+    probs: NDArray[np.float32] | None,
+    names: Sequence[str],
 ) -> bytes | None:
     """Return the first digits (n, 28, 28) as a PNG, dark ink on paper, or None where there are none.
 
     Below each stands its label, or what a model said: the most probable digit, and where that is wrong both, in orange.
+    names: what the labels stand for.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -42,17 +47,17 @@ def digits_png(
         left, top = place % COLUMNS * TILE, place // COLUMNS * high
         ink = Image.fromarray(255 - images[place]).resize((TILE - 4, TILE - 4), Image.Resampling.NEAREST)
         page.paste(ink, (left + 2, top + 2))
-        true = None if labels is None else int(labels[place])
-        said = None if probs is None else int(probs[place].argmax())
+        true = None if labels is None else names[labels[place]]
+        said = None if probs is None else names[probs[place].argmax()]
         text, colour = _caption(true, said)
         draw.text((left + TILE / 2, top + TILE + WORDS / 2), text, colour, font, "mm")
     return png(page)
 
 
-def _caption(true: int | None, said: int | None) -> tuple[str, str]:
+def _caption(true: str | None, said: str | None) -> tuple[str, str]:
     if true is not None and said is not None and true != said:
         return f"{true} as {said}", WRONG
-    return "" if true is None and said is None else str(said if true is None else true), PLAIN
+    return true or said or "", PLAIN
 
 
 def png(image: Image, optimize: bool = False) -> bytes:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -55,7 +56,7 @@ def corrupt(digits: Digits, name: str, seed: int = 0) -> Digits:
     for start in range(0, len(images), BLOCK):
         rows = slice(start, start + BLOCK)
         images[rows] = CORRUPTIONS[name](digits.images[rows], rng)
-    return Digits(images, digits.labels, boxes=digits.boxes)
+    return replace(digits, images=images, probs=None)
 
 
 def shot_noise(images: Images, rng: np.random.Generator, photons: float = 3.0) -> Images:

@@ -12,18 +12,19 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet.core.classes import DIGIT_NAMES, check_names
 from digitnet.core.digits import Digits
 from digitnet.core.errors import DataError
 from digitnet.data import fonts, formats, own
 from digitnet.data.download import File, fetch
 from digitnet.data.fonts import FONTS, FontSet
 from digitnet.data.mnist import MNIST, WRONG_TEST_LABELS, Dataset
-from digitnet.data.pixels import upright
+from digitnet.data.pixels import coded, upright
 
 log = logging.getLogger("digitnet")
 
@@ -115,11 +116,13 @@ def load(name_or_path: str | Path, split: str = "test", data_dir: str | Path | N
     """Load digits by the name of a data set, downloaded if necessary, or from a file or folder.
 
     name_or_path: a name of `DATASETS`; or an IDX file (plain or .gz), a CSV, a .npz, a Parquet file, a folder with a
-        subfolder of images per digit, or a folder with `train` and `test` parts of such files or subfolders.
+        subfolder of images per digit, or per class of another name, or a folder with `train` and `test` parts of such
+        files or subfolders.
     split: "train", "test" or "all". A source without these parts returns all its digits for any split.
     data_dir: the folder of the named data sets; see `data_folder`.
 
-    Images are (n, 28, 28) uint8, 0 background .. 255 ink; labels are None if the source has no labels. Warns
+    Images are (n, 28, 28) uint8, 0 background .. 255 ink; labels are None if the source has no labels. Labels that are
+    text other than the ten digits are sorted and become `Digits.names`. Warns
     (UserWarning) if images from a path look like dark ink on light paper or are blank, or if their rows and columns are
     swapped, as in EMNIST's files; these are transposed. Other conversions, such as values 0..1 or another size, are
     logged. Raises DataError with the file and its fault.
@@ -131,9 +134,11 @@ def load(name_or_path: str | Path, split: str = "test", data_dir: str | Path | N
     columns = [part() for part in chosen]
     images = columns[0][0] if len(columns) == 1 else np.concatenate([images for images, _ in columns])
     found = [labels for _, labels in columns if labels is not None]
+    if any(part.dtype.kind == "U" for part in found):
+        found = [part.astype(str) for part in found]
     labels = (found[0] if len(found) == 1 else np.concatenate(found)) if len(found) == len(columns) else None
     try:
-        digits = Digits(images, labels)
+        digits = Digits(images, None) if labels is None else _named(images, labels)
     except DataError as error:
         raise DataError(f"{name_or_path}: {error}") from error
     if not len(digits):
@@ -143,6 +148,13 @@ def load(name_or_path: str | Path, split: str = "test", data_dir: str | Path | N
         digits = upright(digits, name_or_path, refuse=not own_archive)
         _warn_of_surprises(digits, name_or_path)
     return digits
+
+
+def _named(images: NDArray[np.uint8], labels: NDArray[Any]) -> Digits:
+    numbers, names = coded(labels)
+    if names != DIGIT_NAMES:
+        check_names(names)
+    return Digits(images, numbers, names=names)
 
 
 def part_names(name_or_path: str | Path) -> tuple[str, ...]:
@@ -232,6 +244,8 @@ def splits(name_or_path: str | Path, data_dir: str | Path | None = None) -> Spli
         train, test = load(name_or_path, "train", data_dir), load(name_or_path, "test", data_dir)
         for part in (train, test):
             _require_labels(part, name_or_path)
+        names = train.names if train.names == test.names else tuple(sorted({*train.names, *test.names}))
+        train, test = train.with_names(names), test.with_names(names)
         rows, sha256 = np.arange(len(test)), fingerprint(train, test)
     total = len(train) + len(test)
     if total < 100:
@@ -260,7 +274,7 @@ def stratified(digits: Digits, count: int) -> NDArray[np.bool_]:
     if labels is None:
         raise DataError("digits without labels cannot be split by label")
     rng = np.random.default_rng(SPLIT_SEED)
-    exact = np.bincount(labels, minlength=10) * count / max(1, len(labels))
+    exact = np.bincount(labels, minlength=len(digits.names)) * count / max(1, len(labels))
     take = np.floor(exact).astype(int)
     take[np.argsort(take - exact, kind="stable")[: count - take.sum()]] += 1
     mask = np.zeros(len(labels), bool)
@@ -270,13 +284,15 @@ def stratified(digits: Digits, count: int) -> NDArray[np.bool_]:
 
 
 def fingerprint(*parts: Digits) -> str:
-    """Return the SHA-256 (hex) over the images, then the labels, of all parts in order."""
+    """Return the SHA-256 (hex) over the images, then the labels, of all parts in order, and over names of classes."""
     total = hashlib.sha256()
     for part in parts:
         total.update(np.ascontiguousarray(part.images).data)
     for part in parts:
         if part.labels is not None:
             total.update(np.ascontiguousarray(part.labels).data)
+        if part.names != DIGIT_NAMES:
+            total.update("\0".join(part.names).encode())
     return total.hexdigest()
 
 

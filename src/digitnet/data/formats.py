@@ -1,6 +1,6 @@
 """Digits in and out of files, as plain arrays: IDX, CSV and npz; `pictures.py` reads folders of pictures.
 
-Each reader gives (images, labels): (n, 28, 28) uint8 and (n,) integers, or None where the file has no labels.
+Each reader gives (images, labels): (n, 28, 28) uint8 and (n,) integers or text, or None where the file has no labels.
 What a file claims (magic, counts, sizes) is believed within limits alone, and memory grows as its bytes arrive.
 Not covered: finding digits in larger pictures; every image here is one digit.
 """
@@ -14,7 +14,7 @@ import io
 import math
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.core import npz
+from digitnet.core.classes import MAX_CLASSES
 from digitnet.core.digits import SIDE
 from digitnet.core.errors import DataError
 from digitnet.core.files import fill
@@ -41,7 +42,7 @@ _UBYTE = 0x08  # the IDX type code of unsigned bytes
 _PIXELS = SIDE * SIDE
 
 Arrays = tuple[NDArray[np.uint8], NDArray[Any] | None]
-"""(n, 28, 28) uint8 images and (n,) integer labels, or None."""
+"""(n, 28, 28) uint8 images and (n,) labels, integers or text, or None."""
 
 
 @contextlib.contextmanager
@@ -162,31 +163,44 @@ def read_csv(path: Path) -> Arrays:
     `pixel1,...,pixel784,class`) or without (the label first, or none). Plain or .gz. Pixels are as `to_images` takes
     them; of other square images than 28x28 there are as many columns. Raises DataError naming the first wrong line.
     """
-    try:
-        return _read_csv(path, np.int64)
-    except _FractionsError:  # rarer, slower and larger
-        return _read_csv(path, np.float64)
+    kind: Kind = np.int64
+    text = False
+    while True:  # what is rarer is slower and larger
+        try:
+            return _read_csv(path, kind, text)
+        except _FractionsError:
+            kind = np.float64
+        except _NamesError:
+            text = True
+
+
+Kind = type[np.int64 | np.float64]
 
 
 class _FractionsError(Exception):
     """A CSV holds numbers that are not whole."""
 
 
-def _read_csv(path: Path, kind: type[np.int64 | np.float64]) -> Arrays:
+class _NamesError(Exception):
+    """A CSV has labels that are not numbers."""
+
+
+def _read_csv(path: Path, kind: Kind, text: bool) -> Arrays:
     with opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as lines:
         try:
-            return _parse_csv(lines, path, kind)
+            return _parse_csv(lines, path, kind, {} if text else None)
         except UnicodeDecodeError as error:
             raise DataError(f"{path}: not a text file ({error.reason})") from error
 
 
-def _parse_csv(lines: TextIO, path: Path, kind: type[np.int64 | np.float64]) -> Arrays:
+def _parse_csv(lines: TextIO, path: Path, kind: Kind, names: dict[str, int] | None) -> Arrays:
+    """Read the lines of a CSV; names: filled with the labels, each with its number, where they are text."""
     first = _line(lines, path)
     try:
         cells = next(csv.reader([first]), [])
     except csv.Error as error:
         raise DataError(f"{path}: its first line cannot be read ({error}); save it again as CSV") from error
-    header = not all(_parses(cell, float) for cell in cells)
+    header = _is_header(cells)
     pixels, label = _columns(cells, header, path)
     width, number = len(cells), 1 + header
     kept = np.uint8 if kind is np.int64 else np.float32
@@ -195,18 +209,29 @@ def _parse_csv(lines: TextIO, path: Path, kind: type[np.int64 | np.float64]) -> 
     while text:
         text += lines.read(_BLOCK)
         text += _line(lines, path)  # to the end of the last line
-        table = _parse_rows(text, width, pixels, kind, number, path)
+        table = _parse_rows(text, width, pixels, label, kind, number, path, names)
         number += text.count("\n")
         images += table[:, pixels].astype(kept).tobytes()
         if label is not None:
             labels.append(table[:, label].copy())
         if len(images) > MAX_BYTES:
             raise _too_large(path)
+        if names is not None and len(names) > MAX_CLASSES:
+            raise DataError(f"{path}: more than {MAX_CLASSES} different labels; is the label in the right column?")
         text = _line(lines, path)
     if not images:
         raise DataError(f"{path}: contains only a header, no digits")
     found = to_images(np.frombuffer(images, kept).reshape(-1, pixels.stop - pixels.start), path)
-    return found, to_labels(np.concatenate(labels), path) if labels else None
+    if not labels:
+        return found, None
+    codes = np.concatenate(labels)
+    return found, to_labels(codes if names is None else np.array(list(names))[codes.astype(int)], path)
+
+
+def _is_header(cells: list[str]) -> bool:
+    """Return whether the first line of a CSV names its columns; a label there may be text, too."""
+    text = [cell for cell in cells if not _parses(cell, float)]
+    return len(text) > 1 or (len(text) == 1 and text[0].strip().lower() in LABELS)
 
 
 def _columns(cells: list[str], header: bool, path: Path) -> tuple[slice, int | None]:
@@ -217,7 +242,7 @@ def _columns(cells: list[str], header: bool, path: Path) -> tuple[slice, int | N
         return slice(0, width), None
     if sides[1] < MIN_SIDE or sides[1] ** 2 != width - 1:
         raise DataError(f"{path}: {width} columns, expected {_PIXELS} pixels, or a label and {_PIXELS} pixels")
-    if header and cells[-1].strip().lower() in LABELS:
+    if cells[-1].strip().lower() in LABELS if header else not _parses(cells[-1], float):
         return slice(0, width - 1), width - 1
     if header and cells[0].strip().lower() not in LABELS:
         raise DataError(
@@ -234,15 +259,32 @@ def _line(lines: TextIO, path: Path) -> str:
 
 
 def _parse_rows(
-    text: str, width: int, pixels: slice, kind: type[np.int64 | np.float64], number: int, path: Path
+    text: str,
+    width: int,
+    pixels: slice,
+    label: int | None,
+    kind: Kind,
+    number: int,
+    path: Path,
+    names: dict[str, int] | None,
 ) -> NDArray[Any]:
-    """Return some lines of a CSV as numbers (n, width), whole ones with pixels in 0..255; number: of the first line."""
+    """Return some lines of a CSV as numbers (n, width), whole ones with pixels in 0..255; number: of the first line.
+
+    names: as `_parse_csv` has them.
+    """
+    coded: dict[int | str, Callable[[str], Any]] | None = None
+    if names is not None and label is not None:
+        coded = {label: lambda cell: names.setdefault(cell.strip(), len(names))}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # empty lines alone are no table
         try:
-            table = np.loadtxt(io.StringIO(text), kind, delimiter=",", ndmin=2, quotechar='"')
+            table: NDArray[Any] = np.loadtxt(
+                io.StringIO(text), kind, delimiter=",", ndmin=2, quotechar='"', converters=coded
+            )
         except ValueError as error:
             fault = _csv_fault(text, width, pixels, number)
+            if names is None and fault is None and label is not None and _has_names(text, label):
+                raise _NamesError from error
             if kind is np.int64 and fault is None:
                 raise _FractionsError from error
             raise DataError(f"{path}: {fault or error}") from error
@@ -265,12 +307,17 @@ def _csv_fault(text: str, width: int, pixels: slice, number: int) -> str | None:
             continue
         if len(row) != width:
             return f"{line} has {len(row)} columns, but the first line has {width}"
-        bad = next((cell for cell in row if not _parses(cell, float)), None)
+        bad = next((cell for cell in row[pixels] if not _parses(cell, float)), None)
         if bad is not None:
             return f"{line} has {bad!r}, expected a number"
         if not all(0 <= int(cell) <= 255 for cell in row[pixels] if _parses(cell, int)):
             return f"{line} has a pixel outside 0..255"
     return None
+
+
+def _has_names(text: str, label: int) -> bool:
+    """Return whether a label in some lines of a CSV is not a number."""
+    return any(not _parses(row[label], float) for row in _rows(csv.reader(io.StringIO(text))) if row)
 
 
 def _rows(reader: Iterator[list[str]]) -> Iterator[list[str]]:

@@ -74,11 +74,14 @@ def _folder(path: Path, depth: int) -> dict[str, Read]:
     for find in (_idx, _parquet, _pictures):
         if found := find(path, files, folders):
             return found
+    if len(pictures.classes_in(path)) > 1:
+        return {"all": lambda: pictures.read_folder(path)}
     if len(folders) == 1 and depth < DEEPEST:
         return _folder(folders[0], depth + 1)
     raise DataError(
         f"{path}: no digits found (it has {listed([entry.name for entry in entries], 6)}); digitnet reads folders with "
-        "subfolders 0 to 9 of images, with train and test folders like that, or with train-* and t10k-* IDX files"
+        "subfolders 0 to 9 of images (or with other names of classes), with train and test folders like that, or with "
+        "train-* and t10k-* IDX files"
     )
 
 

@@ -1,4 +1,4 @@
-"""Pictures of one digit each, as plain arrays: a folder with one subfolder per digit."""
+"""Pictures of one digit each, as plain arrays: a folder with one subfolder per digit, or per class of another name."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from digitnet.core.digits import SIDE
 from digitnet.core.errors import DataError
 from digitnet.core.text import reason
 from digitnet.data.formats import Arrays
+from digitnet.data.pixels import to_labels
 from digitnet.imaging.suffixes import IMAGE_SUFFIXES
 
 log = logging.getLogger("digitnet")
@@ -25,7 +26,7 @@ _PICTURE_FORMATS = ("PNG", "BMP", "GIF", "JPEG", "PPM", "TIFF", "WEBP")
 
 
 def read_folder(path: Path) -> Arrays:
-    """Read a folder with one subfolder of pictures per digit, named 0 to 9.
+    """Read a folder with one subfolder of pictures per digit, named 0 to 9, or per class; see `classes_in`.
 
     Pictures are grey or become so, and what is transparent is black. Those of 28x28 are taken as they are; of any other
     size they are one digit each, dark or light, that `frame` frames as MNIST's, as the log tells. Hidden files (such
@@ -36,18 +37,28 @@ def read_folder(path: Path) -> Arrays:
     if not files:
         raise DataError(f"{path}: no images in subfolders named 0 to 9 ({', '.join(sorted(IMAGE_SUFFIXES))})")
     images = read_pictures(((file, file) for file in files), path)
-    return images, np.array([int(file.parent.name) for file in files], np.uint8)
+    return images, to_labels(np.array([file.parent.name for file in files]), path)
 
 
 def files_in(path: Path) -> list[Path]:
     """Return the pictures of a folder with one subfolder per digit, in the order in which `read_folder` reads them."""
-    return [
-        file
-        for folder in sorted(path.iterdir())
-        if folder.is_dir() and is_digit_name(folder.name)
-        for file in sorted(folder.iterdir())
-        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
-    ]
+    return [file for folder in classes_in(path) for file in _pictures(folder)]
+
+
+def classes_in(path: Path) -> list[Path]:
+    """Return the subfolders that hold the pictures of one class each.
+
+    They are those with pictures; beside a folder named 0 to 9, those alone whose names are one character.
+    """
+    folders = [each for each in sorted(path.iterdir()) if each.is_dir() and not each.name.startswith((".", "__MACOSX"))]
+    found = [folder for folder in folders if _pictures(folder)]
+    characters = any(is_digit_name(folder.name) for folder in found)
+    return [folder for folder in found if len(folder.name) == 1 or not characters]
+
+
+def _pictures(folder: Path) -> list[Path]:
+    files = sorted(folder.iterdir())
+    return [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")]
 
 
 def is_digit_name(name: str) -> bool:

@@ -1,5 +1,5 @@
-"""Other people's arrays as digits: `to_images` brings them to MNIST's convention, `to_labels` to 0..9, `upright` turns
-what lies on its side.
+"""Other people's arrays as digits: `to_images` brings them to MNIST's convention, `to_labels` to 0..9 or to names,
+`upright` turns what lies on its side.
 
 What is changed is told in the log; what cannot be understood is refused with its shape or range.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet.core.classes import DIGIT_NAMES
 from digitnet.core.digits import SIDE, Digits
 from digitnet.core.errors import DataError
 
@@ -104,10 +106,11 @@ def scale_of(values: NDArray[Any], name: object) -> float:
     return 255 / high if high in (1, FEW_LEVELS) else 1.0
 
 
-def to_labels(values: NDArray[Any], name: object) -> NDArray[np.int64]:
+def to_labels(values: NDArray[Any], name: object) -> NDArray[Any]:
     """Return labels as (n,) integers: of whole numbers of any type, of text ("7"), or one-hot (n, 10).
 
-    Raises DataError, beginning with `name`, where they are anything else; the range is checked by `Digits`.
+    Text that is not all numbers stays text, without the space around it. Raises DataError, beginning with `name`, where
+    labels are anything else; range and names are checked by `Digits`.
     """
     if values.ndim == 2 and values.shape[1] == 10 and values.dtype.kind in "biuf" and (values.sum(1) == 1).all():
         values = values.argmax(1)
@@ -118,8 +121,16 @@ def to_labels(values: NDArray[Any], name: object) -> NDArray[np.int64]:
         if values.ndim == 1 and (numbers == np.rint(numbers)).all() and (np.abs(numbers) < 1 << 31).all():
             return numbers.astype(np.int64)
     except ValueError:
-        pass
-    raise DataError(f"{name}: labels are {values.shape} {values.dtype}, expected (n,) digits 0..9")
+        if values.ndim == 1 and values.dtype.kind in "UO":
+            return np.array([str(value).strip() for value in values])
+    raise DataError(f"{name}: labels are {values.shape} {values.dtype}, expected (n,) digits 0..9 or names")
+
+
+def coded(labels: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Return labels as `to_labels` gives them as numbers, and what these stand for: the ten digits, or other names."""
+    if labels.dtype.kind != "U" or set(names := np.unique(labels).tolist()) <= set(DIGIT_NAMES):
+        return labels.astype(np.int64), DIGIT_NAMES
+    return np.searchsorted(np.array(names), labels), tuple(names)
 
 
 def upright(digits: Digits, name: object, refuse: bool = True) -> Digits:
@@ -129,7 +140,7 @@ def upright(digits: Digits, name: object, refuse: bool = True) -> Digits:
     by this upright, and two in ten lying on their side. Warns (UserWarning) where digits are turned. Raises DataError
     where more of them are recognised turned than not, but not clearly; with `refuse` false they then stay as they are.
     """
-    if digits.labels is None:
+    if digits.labels is None or digits.names != DIGIT_NAMES:
         return digits
     rows = slice(None, None, max(1, len(digits) // 1000))
     images, labels = digits.images[rows], digits.labels[rows]
@@ -152,7 +163,7 @@ def upright(digits: Digits, name: object, refuse: bool = True) -> Digits:
         f"{as_is.mean():.0%}, turned {other.mean():.0%}); they are transposed",
         stacklevel=4,
     )
-    return Digits(np.ascontiguousarray(digits.images.transpose(0, 2, 1)), digits.labels)
+    return replace(digits, images=np.ascontiguousarray(digits.images.transpose(0, 2, 1)))
 
 
 def _nearest(images: NDArray[np.uint8]) -> NDArray[np.int64]:

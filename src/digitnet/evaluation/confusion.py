@@ -24,14 +24,14 @@ def plain(text: str, most: int = 28) -> str:
 
 
 def draw_confusion(scores: Scores, axes: Axes, shares: bool = False) -> None:
-    """Draw the confusion matrix into axes: rows true digits, columns predicted ones, all ten of each.
+    """Draw the confusion matrix into axes: rows true digits, columns predicted ones, all of each.
 
     shares: write percent of each row instead of counts.
     """
     from sklearn.metrics import ConfusionMatrixDisplay
 
     cells, form, zero = (row_shares(scores) * 100, ".1f", "0.0") if shares else (scores.confusion, ",d", "0")
-    display = ConfusionMatrixDisplay(cells, display_labels=list(range(10)))
+    display = ConfusionMatrixDisplay(cells, display_labels=[plain(name, 8) for name in scores.names])
     display.plot(ax=axes, cmap="Blues", values_format=form)
     axes.set(xlabel="predicted digit", ylabel="true digit")
     for text in display.text_.ravel():
@@ -58,8 +58,8 @@ def save_confusion(scores: Scores, path: Path, title: str) -> None:
 
 
 def row_shares(scores: Scores) -> NDArray[np.float64]:
-    """Return the confusion matrix as shares of each true digit, (10, 10) 0..1; 0 where there are none of it."""
+    """Return the confusion matrix as shares of each true digit, (k, k) 0..1; 0 where there are none of it."""
     counts = scores.confusion
     whole = counts.sum(axis=1, keepdims=True)
-    shares: NDArray[np.float64] = np.divide(counts, whole, out=np.zeros((10, 10)), where=whole > 0)
+    shares: NDArray[np.float64] = np.divide(counts, whole, out=np.zeros(counts.shape), where=whole > 0)
     return shares

@@ -10,12 +10,14 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from html import escape
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet.core.classes import DIGIT_NAMES
 from digitnet.core.digits import Classifier, Digits
 from digitnet.core.errors import DataError
 from digitnet.models.trained_on import ImageSet, warn_of_seen
@@ -185,6 +187,7 @@ class Scores(Answers):
     """A classifier's answers on labelled digits, and what follows from them.
 
     labels: (n,) uint8 0..9, the true digits. probs: (n, 10) float32, the predictions.
+    names: what the labels stand for; with k other names than the ten digits, k takes the place of 10 here.
     index: (n,) int64, each digit's position in the scored data; 0 .. n-1 unless some were left out.
     seen: (n,) bool, which digits the classifier was trained or validated on; None if unknown.
     """
@@ -193,6 +196,7 @@ class Scores(Answers):
     probs: NDArray[np.float32]
     index: NDArray[np.int64]
     seen: NDArray[np.bool_] | None = None
+    names: tuple[str, ...] = DIGIT_NAMES
 
     def __repr__(self) -> str:
         """Say the accuracy, its interval and the count."""
@@ -219,8 +223,9 @@ class Scores(Answers):
     @cached_property
     def confusion(self) -> NDArray[np.int64]:
         """The confusion matrix, (10, 10) int64 counts: rows are true digits, columns predicted ones."""
-        cells = self.labels.astype(np.int64) * 10 + self.predicted
-        return np.bincount(cells, minlength=100).reshape(10, 10)
+        k = len(self.names)
+        cells = self.labels.astype(np.int64) * k + self.predicted
+        return np.bincount(cells, minlength=k * k).reshape(k, k)
 
     @property
     def precision(self) -> NDArray[np.float64]:
@@ -241,7 +246,7 @@ class Scores(Answers):
         """Return the most frequent confusions, most frequent first; equals in order of the digits."""
         counts = self.confusion - np.diag(self.confusion.diagonal())
         order = np.argsort(-counts, axis=None, kind="stable")[:most]
-        cells = [(int(i) // 10, int(i) % 10) for i in order]
+        cells = [divmod(int(i), len(self.names)) for i in order]
         return [Confusion(t, p, int(counts[t, p])) for t, p in cells if counts[t, p]]
 
     def worst(self, most: int = 10) -> list[Misread]:
@@ -261,7 +266,7 @@ class Scores(Answers):
         """Return the scores on the other digits, those whose index is not among `indices`."""
         keep = ~np.isin(self.index, list(indices))
         seen = None if self.seen is None else self.seen[keep]
-        return Scores(self.labels[keep], self.probs[keep], self.index[keep], seen)
+        return Scores(self.labels[keep], self.probs[keep], self.index[keep], seen, self.names)
 
     def unseen(self) -> Scores | None:
         """Return the scores on the digits that the classifier was not trained on; None if there are none."""
@@ -269,22 +274,28 @@ class Scores(Answers):
         return rest if rest.n else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the scores as plain numbers and lists, ready for JSON."""
+        """Return the scores as plain numbers and lists, ready for JSON; labels by their names, digits as numbers."""
+        names = [int(name) if self.names == DIGIT_NAMES else name for name in self.names]
+
+        def named(pair: Confusion | Misread) -> dict[str, Any]:
+            return asdict(pair) | {"true": names[pair.true], "predicted": names[pair.predicted]}
+
         return self._summary(SHARES) | {
             "trained_on": None if self.seen is None else int(self.seen.sum()),
+            **({} if self.names == DIGIT_NAMES else {"classes": names}),
             "confusion": self.confusion.tolist(),
             "digits": [
                 {
-                    "digit": digit,
+                    "digit": names[digit],
                     "n": int(self.confusion[digit].sum()),
                     "precision": float(self.precision[digit]),
                     "recall": float(self.recall[digit]),
                     "f1": float(self.f1[digit]),
                 }
-                for digit in range(10)
+                for digit in range(len(names))
             ],
-            "confused": [asdict(pair) for pair in self.confused()],
-            "worst": [asdict(misread) for misread in self.worst()],
+            "confused": [named(pair) for pair in self.confused()],
+            "worst": [named(misread) for misread in self.worst()],
         }
 
 
@@ -293,10 +304,11 @@ def evaluate(classifier: Classifier, digits: Digits) -> Scores:
 
     classifier: any function (n, 28, 28) uint8 -> (n, 10) probabilities; it is called once. If it has an attribute
         `trained_on`, as built-in models and runs do, digits that it was trained on cause a warning with their number.
-    Raises DataError if the digits are empty or have no labels, or if the classifier does not return probabilities
-    (n, 10).
+    Raises DataError if the digits are empty or have no labels, if the classifier does not return probabilities
+    (n, 10), or if it has the attribute `names` and a label is not among them.
     """
     _require_labels(digits)
+    digits = digits.with_names(getattr(classifier, "names", digits.names))
     return scored(np.asarray(classifier(digits.images)), digits, getattr(classifier, "trained_on", None))
 
 
@@ -306,14 +318,14 @@ def scored(probs: NDArray[np.float32], digits: Digits, trained_on: ImageSet | No
     trained_on: the images that it was trained on, where they are known.
     """
     _require_labels(digits)
-    answered = Digits(digits.images, digits.labels, probs)
+    answered = Digits(digits.images, digits.labels, probs, names=digits.names)
     if answered.probs is None or answered.labels is None:
         raise DataError("the classifier returned no probabilities")
     seen = None
     if trained_on is not None:
         seen = trained_on.has(digits.images)
         warn_of_seen(seen, trained_on, stacklevel=3)
-    return Scores(answered.labels, answered.probs, np.arange(len(digits)), seen)
+    return Scores(answered.labels, answered.probs, np.arange(len(digits)), seen, digits.names)
 
 
 def _require_labels(digits: Digits) -> None:
@@ -324,7 +336,7 @@ def _require_labels(digits: Digits) -> None:
 
 
 def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.zeros(10), where=whole > 0)
+    return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
 
 
 def _binomial_cdf(k: int, n: int, p: float) -> float:
@@ -342,13 +354,13 @@ def scores_html(scores: Scores) -> str:
 
     low, high = scores.interval
     cell = "padding:.2em .45em;text-align:right;border:1px solid #fff"
-    head = "".join(f'<th scope="col" style="text-align:right">{digit}</th>' for digit in range(10))
+    head = "".join(f'<th scope="col" style="text-align:right">{escape(digit)}</th>' for digit in scores.names)
     most = np.log1p(scores.confusion.max())
     rows = "".join(
-        f'<tr><th scope="row">{digit}</th>'
+        f'<tr><th scope="row">{escape(digit)}</th>'
         + "".join(f'<td style="{cell};{_shade(np.log1p(n) / most)}">{n:,}</td>' for n in row)
         + "</tr>"
-        for digit, row in enumerate(scores.confusion.tolist())
+        for digit, row in zip(scores.names, scores.confusion.tolist(), strict=True)
     )
     return (
         f"<p><b>{percent(scores.accuracy)}</b> of {scores.n:,} correct, 95% interval {percent(low)} to {percent(high)},"

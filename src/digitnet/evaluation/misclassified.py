@@ -33,10 +33,10 @@ def save_errors(scores: Scores, digits: Digits, path: Path) -> None:
     """Keep the digits that were read wrong in an `.npz` file, atomically, the surest first, `A_CELL` of each confusion.
 
     digits: those scored, in their order. The file has images (n, 28, 28) uint8, labels, predicted (n,) uint8,
-    probability (n,) float32, and index (n,) int64 as `scores` has it.
+    probability (n,) float32, and index (n,) int64 as `scores` has it. Labels are numbers of classes.
     """
     wrong = scores.ranked_errors()
-    cells = scores.labels[wrong].astype(int) * 10 + scores.predicted[wrong]
+    cells = scores.labels[wrong].astype(int) * len(scores.names) + scores.predicted[wrong]
     rows = wrong[[bool((cells[:place] == cell).sum() < A_CELL) for place, cell in enumerate(cells)]]
     packed = io.BytesIO()
     np.savez_compressed(

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet.core.classes import DIGIT_NAMES
 from digitnet.core.digits import Digits
 from digitnet.core.files import cell
 from digitnet.data.datasets import load
-from digitnet.evaluation.scoring import files_of
+from digitnet.evaluation.scoring import files_of, in_classes
 from digitnet.models.loading import Model
 
 
@@ -35,17 +36,17 @@ class Predictions:
 
     def rows(self) -> list[dict[str, object]]:
         """Return a row per digit: index, file, digit, probability, digitness and label, as far as they are known."""
-        probs = np.asarray(self.digits.probs)
+        probs, names = np.asarray(self.digits.probs), _names(self.digits)
         found = []
         for i, row in enumerate(probs):
             one: dict[str, object] = {"index": i}
             if self.files:
                 one["file"] = str(self.files[i])
-            one |= {"digit": int(row.argmax()), "probability": round(float(row.max()), 6)}
+            one |= {"digit": names[row.argmax()], "probability": round(float(row.max()), 6)}
             if self.digitness is not None:
                 one["digitness"] = round(float(self.digitness[i]), 6)
             if self.digits.labels is not None:
-                one["label"] = int(self.digits.labels[i])
+                one["label"] = names[self.digits.labels[i]]
             found.append(one)
         return found
 
@@ -54,14 +55,14 @@ def predict(model: Model, source: str, data_dir: str | Path | None = None) -> Pr
     """Return a model's answers to digits, with or without labels.
 
     source: a data set's name or a path, as `load` takes it; of one with parts the test part is taken.
-    Raises DataError if the digits are not available.
+    Raises DataError if the digits are not available, or have labels that are not among the model's classes.
     """
-    digits, digitness = load(source, "test", data_dir), None
+    digits, digitness = in_classes(load(source, "test", data_dir), model, source), None
     if hasattr(model.classifier, "classify"):
         probs, digitness = model.classifier.classify(digits.images)
     else:
         probs = model.classifier(digits.images)
-    known = Digits(digits.images, digits.labels, probs)
+    known = Digits(digits.images, digits.labels, probs, names=digits.names)
     return Predictions(model.name, source, known, digitness, files_of(source))
 
 
@@ -83,8 +84,14 @@ def as_json(found: Predictions) -> str:
 
 def as_kaggle(found: Predictions) -> str:
     """Return predictions as Kaggle's digit-recognizer takes them: `ImageId`, from 1, and `Label`."""
-    answers = np.asarray(found.digits.probs).argmax(1)
-    return "ImageId,Label\n" + "".join(f"{i},{digit}\n" for i, digit in enumerate(answers, 1))
+    names = _names(found.digits)
+    answers = (names[best] for best in np.asarray(found.digits.probs).argmax(1))
+    return "ImageId,Label\n" + "".join(f"{i},{cell(str(digit))}\n" for i, digit in enumerate(answers, 1))
+
+
+def _names(digits: Digits) -> list[int | str]:
+    """Return the names of the classes as they are written: digits as numbers."""
+    return [int(name) if digits.names == DIGIT_NAMES else name for name in digits.names]
 
 
 FORMATS: dict[str, Callable[[Predictions], str]] = {"csv": as_csv, "json": as_json, "kaggle": as_kaggle}

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.core import extras
-from digitnet.core.digits import Digits
+from digitnet.core.digits import Digits, names_of
 from digitnet.core.errors import DataError
 from digitnet.data import pictures
 from digitnet.data.corruptions import corrupt
@@ -127,10 +127,17 @@ def _to_score(model: Model, source: str, data_dir: str | Path | None) -> tuple[D
     digits = load(source, "test", data_dir)
     if digits.labels is None:
         raise DataError(f"{source}: has no labels; scoring needs them")
-    if model.about.get("data_sha256") != fingerprint(digits):
-        return digits, np.arange(len(digits)), False
-    rows = np.flatnonzero(held_out_rows(digits))
-    return digits[rows], rows, True
+    own = model.about.get("data_sha256") == fingerprint(digits)
+    rows = np.flatnonzero(held_out_rows(digits)) if own else np.arange(len(digits))
+    return in_classes(digits[rows] if own else digits, model, source), rows, own
+
+
+def in_classes(digits: Digits, model: Model, source: str) -> Digits:
+    """Return labelled digits with the classes of a model. Raises DataError where it does not have all of them."""
+    try:
+        return digits.with_names(names_of(model.classifier))
+    except DataError as error:
+        raise DataError(f"{model.name} on {source}: {error}") from error
 
 
 def picture(scores: Scores, path: Path, model: str, source: str) -> None:

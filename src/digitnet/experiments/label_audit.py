@@ -28,11 +28,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.core import extras
+from digitnet.core.classes import DIGIT_NAMES
 from digitnet.core.digits import Digits
 from digitnet.core.display import data_uri
 from digitnet.core.errors import DataError
 from digitnet.core.files import cell, write_atomic
-from digitnet.core.text import percent
+from digitnet.core.text import listed, percent
 from digitnet.data import pictures
 from digitnet.data.datasets import DATASETS, load, part_names
 from digitnet.models import checkpoint
@@ -112,6 +113,8 @@ def open_source(name: str, data_dir: str | Path | None = None) -> Source:
     labels = [part.labels for part in loaded if part.labels is not None]
     if len(labels) < len(loaded):
         raise DataError(f"{name}: has no labels; an audit requires labelled digits")
+    if other := next((part.names for part in loaded if part.names != DIGIT_NAMES), ()):
+        raise DataError(f"{name}: has the labels {listed(other, 5)}; an audit requires the ten digits")
     digits = Digits(np.concatenate([part.images for part in loaded]), np.concatenate(labels))
     parts = [("" if part == "all" else part, len(one)) for part, one in zip(names, loaded, strict=True)]
     return Source(

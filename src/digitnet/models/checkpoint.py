@@ -19,6 +19,7 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from digitnet.core.classes import DIGIT_NAMES, class_names
 from digitnet.core.errors import DataError, ModelError, TrainingError
 from digitnet.core.files import ZipBytes, write_atomic
 from digitnet.core.text import listed, reason
@@ -78,19 +79,32 @@ def load_images(run: Path) -> ImageSet | None:
         raise ModelError(f"{path}: damaged ({reason(error)}); delete it, or copy the run again") from error
 
 
-def save_network(path: Path, network: nn.Module, name: str) -> None:
-    """Write a network's weights, and its name in `MODELS`, to a safetensors file."""
-    save_tensors(path, network.state_dict(), {"model": name})
+def save_network(path: Path, network: nn.Module, name: str, names: tuple[str, ...] = DIGIT_NAMES) -> None:
+    """Write a network's weights, its name in `MODELS`, and the names of its classes, to a safetensors file."""
+    classes = {} if names == DIGIT_NAMES else {"classes": names}
+    save_tensors(path, network.state_dict(), {"model": name, **classes})
 
 
-def make_network(name: str, run: Path | None = None) -> nn.Module:
+def load_names(path: str | Path) -> tuple[str, ...]:
+    """Return the names of the classes of the network that `load_network` loads. Raises ModelError as it does."""
+    path = Path(path).expanduser()
+    path = path / WEIGHTS if path.is_dir() else path
+    return _names(path, load_tensors(path)[1]) if path.suffix == ".safetensors" else DIGIT_NAMES
+
+
+def _names(path: Path, about: Mapping[str, Any]) -> tuple[str, ...]:
+    return class_names(about, path) if about.get("model") else DIGIT_NAMES
+
+
+def make_network(name: str, run: Path | None = None, classes: int = 10) -> nn.Module:
     """Return a new network by its name in `MODELS`, or one of the user's own, FILE.py:CLASS.
 
+    classes: outputs of the networks for single digits; one's own has what it has.
     run: the folder with a copy of that file, which is run if it is trusted; without it FILE.py itself is run. A class
     with an attribute `input`, a name of `INPUTS`, is given inputs scaled so. Raises ModelError where it cannot be made.
     """
     if not own_network.is_own(name):
-        return MODELS[name]()
+        return MODELS[name]() if classes == 10 else MODELS[name](classes)
     path, inside = own_network.split(name)
     if run is None:
         make = own_network.maker(path, inside)
@@ -131,9 +145,9 @@ def load_network(path: str | Path) -> nn.Module:
         return keras_network(path)
     if path.suffix == ".safetensors":
         tensors, about = load_tensors(path)
-        name = about.get("model")
     else:
-        tensors, name = _load_pickled(path), None
+        tensors, about = _load_pickled(path), {}
+    name = about.get("model")
     if name is None:
         return _by_others(path, without_prefix(tensors))
     if str(name).startswith(OWN):
@@ -144,7 +158,7 @@ def load_network(path: str | Path) -> nn.Module:
         )
     if name not in MODELS and not own_network.is_own(str(name)):
         raise ModelError(f"{path}: contains a model named {name!r}; this version knows {', '.join(MODELS)}")
-    network = make_network(str(name), path.parent)
+    network = make_network(str(name), path.parent, len(_names(path, about)))
     _check_shapes(path, tensors, network.state_dict())
     network.load_state_dict(tensors)
     return network.eval()

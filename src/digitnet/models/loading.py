@@ -149,7 +149,8 @@ def open_model(model: str | Path | None = None, inputs: str | None = None, data_
         network, about = candidates[chosen].network, {"input": chosen}
     else:
         _refuse(inputs, path)
-    classifier = TorchClassifier(network, trained_on(about, checkpoint.load_images(path)))
+    images = trained_on(about, checkpoint.load_images(path))
+    classifier = TorchClassifier(network, images, checkpoint.load_names(path))
     return Model(str(path), classifier, about, path if path.is_dir() else Path())
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
+from digitnet.core.classes import class_names
 from digitnet.core.digits import DIGITS, SIDE, STRIP
 from digitnet.core.errors import ModelError
 from digitnet.core.text import listed
@@ -92,8 +93,9 @@ def open_model(
     alphabet = about.get(ALPHABET, DIGITS)
     if not isinstance(alphabet, str) or not alphabet.startswith(DIGITS) or len(set(alphabet)) < len(alphabet):
         raise ModelError(f"{path}: its alphabet must consist of the ten digits and signs, each once; export it again")
+    classes = len(class_names(about, path)) if INPUT in expected else len(alphabet) + 1
     if foreign:
-        _try(path, session, expected, len(alphabet) + 1)
+        _try(path, session, expected, classes)
         try:
             session = session_of(content, threads)
         except Exception as error:
@@ -116,7 +118,7 @@ def _try(path: Path, session: Any, expected: tuple[str, ...], classes: int) -> N
     answers = vetting.trial(session, expected[1:], [{expected[0]: given} for given in inputs])
     for given in inputs:
         columns = (1, given.shape[2] // STRIDE)
-        shapes = [(*columns, classes), (*columns, 4), columns] if lines else [(len(given), 10), (len(given),)]
+        shapes = [(*columns, classes), (*columns, 4), columns] if lines else [(len(given), classes), (len(given),)]
         try:
             answer = next(answers)
         except Exception as error:

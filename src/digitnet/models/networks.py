@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from digitnet.core.classes import DIGIT_NAMES
 from digitnet.core.digits import SIDE
 from digitnet.core.errors import ModelError
 from digitnet.core.text import reason
@@ -30,7 +31,7 @@ class DigitNet(nn.Module):
     the output layer. The attribute names are the tutorial's, so that state dicts saved there load here.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 10) -> None:
         """Make the layers with PyTorch's default initialisation, from its global random state."""
         super().__init__()
         self.feature_stage_1 = nn.Sequential(
@@ -41,7 +42,7 @@ class DigitNet(nn.Module):
         )
         self.classifier_1 = nn.Linear(32 * 7 * 7, 128)
         self.activation = nn.ReLU()
-        self.output_layer = nn.Linear(128, 10)
+        self.output_layer = nn.Linear(128, classes)
         _channels_last(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -59,7 +60,7 @@ class StrongNet(nn.Module):
     pooling comes before normalisation where it can, at a quarter of the cost.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 10) -> None:
         """Make the layers with PyTorch's default initialisation, from its global random state."""
         super().__init__()
         self.stem = _convolution(1, 32, pool=True)  # 28x28 -> 14x14
@@ -70,7 +71,7 @@ class StrongNet(nn.Module):
         self.residual_3 = _convolution(96, 96)
         self.whole = _convolution(96, 256, padding=0)  # 3x3 -> 1x1
         self.pool = nn.MaxPool2d(2)
-        self.output_layer = nn.Linear(256, 10)
+        self.output_layer = nn.Linear(256, classes)
         _channels_last(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -217,30 +218,30 @@ def dtype_of(network: nn.Module) -> torch.dtype:
     return next((weight.dtype for weight in network.parameters() if weight.is_floating_point()), torch.float32)
 
 
-def logits_of(network: nn.Module, images: NDArray[np.uint8]) -> Tensor:
-    """Return a network's logits (n, 10) float32, on the CPU, of images (n, 28, 28) uint8, `BATCH` at a time.
+def logits_of(network: nn.Module, images: NDArray[np.uint8], classes: int = 10) -> Tensor:
+    """Return a network's logits (n, classes) float32, on the CPU, of images (n, 28, 28) uint8, `BATCH` at a time.
 
-    The network runs in evaluation mode and is left as it was. Raises ModelError where it gives anything but (n, 10).
+    The network runs in evaluation mode and is left as it was. Raises ModelError where it gives anything else.
     """
     # Without inference mode: a tensor that the network caches in it could not take part in a later training.
-    found = [torch.empty(0, 10)]
+    found = [torch.empty(0, classes)]
     with set_mode(network, training=False), torch.no_grad():
         for start in range(0, len(images), BATCH):
             batch = images[start : start + BATCH]
             logits = network(network_input(network, batch))
-            if not isinstance(logits, Tensor) or logits.shape != (len(batch), 10):
+            if not isinstance(logits, Tensor) or logits.shape != (len(batch), classes):
                 given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-                name, expected = type(network).__name__, (len(batch), 10)
+                name, expected = type(network).__name__, (len(batch), classes)
                 raise ModelError(f"{name}: returns {given} for {len(batch)} images; expected logits {expected}")
             found.append(logits.float().cpu())
     return torch.cat(found)
 
 
-def check_network(network: nn.Module) -> None:
-    """Raise ModelError, in one line, unless a network gives finite logits (2, 10) for two images of 28x28 pixels."""
+def check_network(network: nn.Module, classes: int = 10) -> None:
+    """Raise ModelError, in one line, unless a network gives finite logits (2, classes) for two images of 28x28."""
     name = type(inner(network)).__name__
     try:
-        logits = logits_of(network, np.zeros((2, SIDE, SIDE), np.uint8))
+        logits = logits_of(network, np.zeros((2, SIDE, SIDE), np.uint8), classes)
     except ModelError:
         raise
     except Exception as error:
@@ -254,7 +255,7 @@ def inner(network: nn.Module) -> nn.Module:
     return network.network if isinstance(network, Normalised) else network
 
 
-def layer_shapes(network: nn.Module) -> list[tuple[str, tuple[int, ...]]]:
+def layer_shapes(network: nn.Module, classes: int = 10) -> list[tuple[str, tuple[int, ...]]]:
     """Return the name of each layer that runs, in order, and the shape of what it gives for one image."""
     found: list[tuple[str, tuple[int, ...]]] = []
 
@@ -264,7 +265,7 @@ def layer_shapes(network: nn.Module) -> list[tuple[str, tuple[int, ...]]]:
     layers = [(name, module) for name, module in inner(network).named_modules() if not [*module.children()]]
     hooks = [module.register_forward_hook(note(name or type(module).__name__)) for name, module in layers]
     try:
-        logits_of(network, np.zeros((1, SIDE, SIDE), np.uint8))
+        logits_of(network, np.zeros((1, SIDE, SIDE), np.uint8), classes)
     finally:
         for hook in hooks:
             hook.remove()
@@ -291,17 +292,21 @@ class TorchClassifier:
     Takes any `nn.Module` from (n, 1, 28, 28) floats in 0..1 to (n, 10) logits. It runs where its weights are, in
     evaluation mode, `BATCH` images at a time, and is left as it was.
 
-    trained_on: the images that it was trained on; None where they are not known.
+    trained_on: the images that it was trained on; None where they are not known. names: of its classes; with k other
+    names than the ten digits, k takes the place of 10.
     """
 
-    def __init__(self, network: nn.Module, trained_on: ImageSet | None = None) -> None:
+    def __init__(
+        self, network: nn.Module, trained_on: ImageSet | None = None, names: tuple[str, ...] = DIGIT_NAMES
+    ) -> None:
         """Wrap a network."""
         self.network = network
+        self.names = names
         self.trained_on = trained_on
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probabilities, each row summing to 1. Raises ModelError where the network gives no logits."""
-        probs: NDArray[np.float32] = logits_of(self.network, images).softmax(1).numpy()
+        probs: NDArray[np.float32] = logits_of(self.network, images, len(self.names)).softmax(1).numpy()
         return probs
 
     def layers(self, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet.core.classes import class_names
 from digitnet.core.digits import DIGITS, SIDE, STRIP
 from digitnet.core.digits import ensemble as ensemble
 from digitnet.core.errors import DataError, ModelError
@@ -63,6 +64,7 @@ class OnnxClassifier:
     """A model file as a `Classifier`: (n, 28, 28) uint8 -> (n, 10) float32 probabilities, any n.
 
     about: the file's metadata: name, recipe, data and their SHA-256, scores, temperature, threshold, versions.
+    names: of its classes; with k other names than the ten digits, k takes the place of 10.
     threshold: images with a lower `digitness` should be rejected as not a digit, 0..1.
     sha256: of the file.
     """
@@ -79,6 +81,7 @@ class OnnxClassifier:
         self.sha256 = hashlib.sha256(self._content).hexdigest()
         self.threshold: float = self.about["threshold"]
         self.name: str = self.about["name"]
+        self.names = class_names(self.about, path)
 
     @property
     def content(self) -> bytes:
@@ -91,7 +94,7 @@ class OnnxClassifier:
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probabilities, (n, 10) float32, each row summing to 1."""
-        return self._run([PROBABILITIES], images)[0].reshape(-1, 10)
+        return self._run([PROBABILITIES], images)[0].reshape(-1, len(self.names))
 
     def digitness(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return how much each image looks like a digit, (n,) float32 in 0..1."""
@@ -100,7 +103,7 @@ class OnnxClassifier:
     def classify(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return probabilities and digitness together, at the cost of one of them."""
         probs, digitness = self._run([PROBABILITIES, DIGITNESS], images)
-        return probs.reshape(-1, 10), digitness
+        return probs.reshape(-1, len(self.names)), digitness
 
     @cached_property
     def trained_on(self) -> ImageSet | None:

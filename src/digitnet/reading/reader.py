@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.digits import DIGITS, SIDE
+from digitnet.core.digits import DIGITS, SIDE, require_digits
 from digitnet.core.errors import DataError
 from digitnet.imaging import pages
 from digitnet.imaging.crop import picture_of, roomier, section
@@ -83,10 +83,11 @@ class Reader:
     ) -> None:
         """Open the models: built-in names or `.onnx` files. threads: for one image, 0 for the number of cores.
 
-        Raises ModelError if a model does not exist.
+        Raises ModelError if a model does not exist, or classifies something else than digits.
         """
         self.line = line_reader(line, threads)
         self.digits = classifier(digits, threads)
+        require_digits(self.digits, digits, "reading numbers")
         self.page = page_model(page, threads)
 
     def hashes(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digitnet.core.digits import SIDE
+from digitnet.core.digits import SIDE, require_digits
 from digitnet.core.errors import ModelError
 from digitnet.core.files import write_atomic
 from digitnet.core.text import listed
@@ -65,8 +65,10 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))"
 def write_page(model: OnnxClassifier, folder: Path) -> Path:
     """Write the page of a model to `folder` and return its path, `folder`/index.html.
 
-    Raises ModelError if the model has operators that the page cannot run, or does not name its layers.
+    Raises ModelError if the model has other classes than the ten digits, has operators that the page cannot run, or
+    does not name its layers.
     """
+    require_digits(model, f"model {model.name}", "the page")
     if unknown := operators(model.content) - OPERATORS:
         raise ModelError(
             f"model {model.name}: the page cannot run its operators {listed(sorted(unknown))}; "

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal, cast
 
@@ -43,10 +45,11 @@ class Training:
 
     def follow(self) -> None:
         """Take what the process shows until it ends; the work of a thread."""
-        with self.process:
+        with self.process, ThreadPoolExecutor(1) as beside:  # a full pipe would hold up the training
+            last = beside.submit(deque[str], cast("IO[str]", self.process.stderr), 1)
             for line in cast("IO[str]", self.process.stdout):
                 self._take(json.loads(line))
-            words = cast("IO[str]", self.process.stderr).read().strip().splitlines()
+            words = [line.strip() for line in last.result()]
         if self.process.returncode == 0:
             self.state = "finished"
         elif self.state == "running":

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Annotated, get_type_hints
 
+from digitnet.core.classes import DIGIT_NAMES
 from digitnet.core.errors import TrainingError
 
 RECIPE_OF = {"digitnet": "best", "strong": "transfer", "line": "line", "page": "page"}
@@ -67,6 +68,7 @@ class TrainConfig:
     frozen: Annotated[
         float, "share of the epochs of a fine-tuning, the first ones, in which only the last layer learns"
     ] = 0.0
+    classes: Annotated[tuple[str, ...], "names of the labels, in the order of the network's outputs"] = DIGIT_NAMES
     known: Annotated[int, "digits of the first model's own training data that a fine-tuning mixes in"] = 0
 
     def __post_init__(self) -> None:
@@ -91,6 +93,7 @@ class TrainConfig:
             raise TrainingError(f"learning rate {self.lr}: must be above 0")
         if self.precision not in PRECISIONS:
             raise TrainingError(f"precision {self.precision!r}: choose auto, float32 or bfloat16")
+        object.__setattr__(self, "classes", tuple(self.classes))  # JSON has lists
         if not 0 <= self.seed < 2**32:
             raise TrainingError(f"seed {self.seed}: choose one from 0 to {2**32 - 1}")
 
@@ -98,6 +101,11 @@ class TrainConfig:
     def composed(self) -> int:
         """Lines or pages composed for every epoch; 0: the network learns from digits alone."""
         return self.lines or self.pages
+
+    @property
+    def adds_digits(self) -> bool:
+        """Whether the network also learns from digits or letters that are not in its data set."""
+        return bool(self.fonts or self.hands or self.pens or self.negatives or self.composed or self.start_from)
 
 
 RECIPES = {

@@ -9,14 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
+from digitnet.core.classes import DIGIT_NAMES
 from digitnet.core.digits import Digits
+from digitnet.core.errors import DataError
+from digitnet.core.text import listed
 from digitnet.data import fonts, unipen
 from digitnet.data.datasets import Splits, get, load, splits
 from digitnet.data.pages.compose import Composed
 from digitnet.data.synthesis.scribe import Written
 from digitnet.data.synthesis.strokes import hands
 from digitnet.training import finetune, line_sources, page_sources
-from digitnet.training.config import TrainConfig
+from digitnet.training.config import RECIPES, TrainConfig
 from digitnet.training.line_sources import Sources
 from digitnet.training.page_sources import PageSources
 
@@ -69,6 +72,38 @@ def own_parts(config: TrainConfig, data_dir: str | Path | None = None) -> Splits
     return splits(config.data, data_dir)
 
 
+def classes_of(config: TrainConfig, parts: Splits) -> tuple[str, ...]:
+    """Return the names of what a network learns to tell apart: the labels of its data, which may be a few digits.
+
+    Fine-tuning keeps the first model's classes, and recipes that add digits the ten digits. Raises DataError where
+    there is one label alone.
+    """
+    if config.start_from:
+        return finetune.beginning(config.start_from).names
+    if config.adds_digits:
+        if parts.train.names != DIGIT_NAMES:
+            others = ", ".join(name for name, recipe in RECIPES.items() if not recipe.adds_digits)
+            raise DataError(
+                f"{config.data}: has the labels {listed(parts.train.names, 5)}, and recipe {config.recipe} adds digits "
+                f"to the data; choose one of {others}"
+            )
+        return DIGIT_NAMES
+    there = {name for part in parts[:3] for name in part.present()}
+    found = tuple(name for name in parts.train.names if name in there)
+    if len(found) < 2:
+        raise DataError(f"{config.data}: all labels are {listed(found)}; training needs two classes or more")
+    return found
+
+
+def in_classes(parts: Splits, names: tuple[str, ...], source: str) -> Splits:
+    """Return the parts with the classes of a training. Raises DataError where it does not have all of their labels."""
+    try:
+        train, valid, test = (part.with_names(names) for part in parts[:3])
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from error
+    return parts._replace(train=train, valid=valid, test=test)
+
+
 def with_sources(config: TrainConfig, data_dir: str | Path | None = None) -> TrainConfig:
     """Return the configuration without digits of pen trajectories, and warn, where there are no trajectories."""
     if not config.pens or unipen.find(data_dir) is not None:
@@ -112,8 +147,8 @@ def _letters(data_dir: str | Path | None) -> Digits:
 
 def warn_of_few(name: str, digits: Digits) -> None:
     """Warn where there are too few digits to learn to read well, in all or of one label."""
-    counts = np.bincount(np.asarray(digits.labels), minlength=10)
-    if missing := [str(digit) for digit in np.flatnonzero(counts == 0)]:
+    counts = np.bincount(np.asarray(digits.labels), minlength=len(digits.names))
+    if missing := [digits.names[digit] for digit in np.flatnonzero(counts == 0)]:
         log.warning("%s: no training digit has the label %s; the network cannot learn it", name, " or ".join(missing))
     rarest = int(counts[counts > 0].min())
     if len(digits) < MIN_DIGITS or rarest < MIN_OF_A_LABEL:

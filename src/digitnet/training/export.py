@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import nll_loss
 
+from digitnet.core.classes import CLASSES, class_names
 from digitnet.core.digits import SIDE, Digits
 from digitnet.core.errors import DataError, ModelError
 from digitnet.data.datasets import splits
@@ -101,7 +102,7 @@ class Calibrated(nn.Module):
 
 def calibrate(network: nn.Module, digits: Digits) -> Calibration:
     """Fit temperature, doubt and digit-ness to a network's logits on labelled digits that it has not learnt from."""
-    logits = logits_of(network, digits.images)
+    logits = logits_of(network, digits.images, len(digits.names))
     labels = torch.tensor(digits.labels).long()
     energy = logits.logsumexp(1)
     middle = float(energy.quantile(REJECTED_VALID))
@@ -120,7 +121,7 @@ class CalibratedClassifier:
 
     def __init__(self, network: nn.Module, digits: Digits, trained_on: ImageSet | None = None) -> None:
         """Calibrate a copy of a network, as `export` takes it, on digits that it has not learnt from."""
-        network, self.trained_on = copied(network), trained_on
+        network, self.trained_on, self.names = copied(network), trained_on, digits.names
         self.model = Calibrated(network, calibrate(network, digits)).eval()
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -133,7 +134,7 @@ class CalibratedClassifier:
 
     def classify(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return probabilities and digit-ness together, of images (n, 28, 28) uint8."""
-        probs, digitness = [np.empty((0, 10), np.float32)], [np.empty(0, np.float32)]
+        probs, digitness = [np.empty((0, len(self.names)), np.float32)], [np.empty(0, np.float32)]
         with torch.inference_mode():
             for start in range(0, len(images), BATCH):
                 answers = self.model(torch.tensor(np.ascontiguousarray(images[start : start + BATCH])))
@@ -190,7 +191,7 @@ def valid_of_run(
         raise DataError(f"{error}; {advice}") from error
     if parts.sha256 != config["data_sha256"]:
         raise DataError(f"{source}: not the digits that {folder} was trained on; {advice}")
-    return parts.valid, config
+    return parts.valid.with_names(class_names(config, folder / CONFIG)), config
 
 
 def export(network: nn.Module, digits: Digits, about: dict[str, Any], path: Path) -> OnnxClassifier:
@@ -209,6 +210,7 @@ def export(network: nn.Module, digits: Digits, about: dict[str, Any], path: Path
         "temperature": model.calibration.temperature,
         "doubt": model.calibration.doubt,
         "threshold": THRESHOLD,
+        CLASSES: list(digits.names),
         "onnx": onnx.__version__,
     }
     with TemporaryDirectory() as folder:

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from digitnet.core.classes import DIGIT_NAMES
 from digitnet.core.digits import Digits
 from digitnet.core.errors import DataError, ModelError
 from digitnet.data.datasets import load, splits, stratified
@@ -42,13 +43,14 @@ class Beginning:
     """The model that a fine-tuning starts from.
 
     model: the name of its network. network: with its weights, in evaluation mode. about: its settings. images: what it
-    was trained on, if known.
+    was trained on, if known. names: of its classes.
     """
 
     model: str
     network: nn.Module
     about: dict[str, Any]
     images: ImageSet | None
+    names: tuple[str, ...] = DIGIT_NAMES
 
 
 def beginning(name: str) -> Beginning:
@@ -64,7 +66,13 @@ def beginning(name: str) -> Beginning:
     network, about = checkpoint.load_network(folder), load_json(folder / CONFIG)
     if isinstance(network, LineNet | PageNet):
         raise ModelError(f"{folder}: not a network for single digits, the only ones that can be fine-tuned")
-    return Beginning(str(about["model"]), network, about, trained_on(about, checkpoint.load_images(folder)))
+    return Beginning(
+        str(about["model"]),
+        network,
+        about,
+        trained_on(about, checkpoint.load_images(folder)),
+        checkpoint.load_names(folder),
+    )
 
 
 def _from_onnx(model: str, path: Path) -> nn.Module:
@@ -98,21 +106,23 @@ def earlier(start_from: str, count: int, data_dir: str | Path | None = None) -> 
     They are those of its data set and, where it was trained on them, of fonts and drawn by the package. Raises
     DataError where they cannot be had.
     """
-    about = beginning(start_from).about
+    first = beginning(start_from)
+    about, names = first.about, first.names
     few, made = count // SYNTHETIC, []
     with _needed(start_from):
         if about.get("fonts"):
             made.append(_some(load("fonts", "train", data_dir), few))
         if about.get("hands"):
             made.append(hands(few))
-        train = splits(str(about["data"]), data_dir).train
+        train = splits(str(about["data"]), data_dir).train.with_names(names)
     return together([_some(train, count - sum(len(part) for part in made)), *made])
 
 
 def held_out(start_from: str, data_dir: str | Path | None = None) -> Digits:
     """Return digits of a model's data set that it was validated on. Raises DataError where they cannot be had."""
     with _needed(start_from):
-        return _some(splits(str(beginning(start_from).about["data"]), data_dir).valid, HELD_OUT)
+        first = beginning(start_from)
+        return _some(splits(str(first.about["data"]), data_dir).valid.with_names(first.names), HELD_OUT)
 
 
 @contextmanager
@@ -134,7 +144,7 @@ def together(parts: list[Digits]) -> Digits:
     if len(parts) == 1:
         return parts[0]
     labels = [part.labels for part in parts if part.labels is not None]
-    return Digits(np.concatenate([part.images for part in parts]), np.concatenate(labels))
+    return Digits(np.concatenate([part.images for part in parts]), np.concatenate(labels), names=parts[0].names)
 
 
 def mixed(own: Digits, known: Digits) -> Digits:
@@ -174,7 +184,10 @@ def loss(network: nn.Module, *parts: Digits) -> float:
     The logits are divided by the temperature that suits them best, as `digitnet export` does: too much or too little
     confidence everywhere does not count.
     """
-    scored = [(logits_of(network, part.images), torch.tensor(np.asarray(part.labels)).long()) for part in parts]
+    scored = [
+        (logits_of(network, part.images, len(part.names)), torch.tensor(np.asarray(part.labels)).long())
+        for part in parts
+    ]
     temperatures = torch.linspace(-1.6, 1.6, 65).exp().tolist()
     return min(sum(float(F.cross_entropy(x / t, y)) for x, y in scored) for t in temperatures) / len(parts)
 

@@ -48,7 +48,7 @@ def watch(
     run = start(replace(config, data=data, seed=seed, lr=rate * config.lr, muon_lr=rate * config.muon_lr), out)
     digits, valid = run.parts.train, run.parts.valid
     steps = run.config.epochs * math.ceil(len(digits) / run.config.batch_size)
-    show({"run": run.folder.name, "steps": steps, "digits": len(digits)})
+    show({"run": run.folder.name, "steps": steps, "digits": len(digits), "classes": run.config.classes})
     network = new_network(run.config, run.folder)
     looked = _Looks(network, valid[:SAMPLE], steps, show)
     network.register_forward_hook(looked)
@@ -81,8 +81,11 @@ class _Looks:
 
     def look(self) -> None:
         """Show loss, accuracy, the confusion matrix and the first filters."""
-        logits = logits_of(self._network, self._digits.images)
-        counts = torch.bincount(10 * self._labels + logits.argmax(1), minlength=100).reshape(10, 10)
+        classes = len(self._digits.names)
+        logits = logits_of(self._network, self._digits.images, classes)
+        counts = torch.bincount(classes * self._labels + logits.argmax(1), minlength=classes**2).reshape(
+            classes, classes
+        )
         first = next(module for module in self._network.modules() if isinstance(module, nn.Conv2d))
         self._show(
             {

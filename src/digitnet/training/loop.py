@@ -80,7 +80,7 @@ def new_network(config: TrainConfig, run: Path | None = None) -> nn.Module:
         return finetune.beginning(config.start_from).network
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return checkpoint.make_network(config.model, run)
+        return checkpoint.make_network(config.model, run, len(config.classes))
 
 
 def train(
@@ -99,7 +99,8 @@ def train(
         weights are trained in place; its memory format, modes and `requires_grad` stay as they are. It is on the
         configuration's device during training and returns to its own at the end. If the recipe keeps a moving average
         of the weights, the average is saved and scored, and `network` itself has the latest weights.
-    digits, valid: labelled; valid is only scored and does not influence the training.
+    digits, valid: labelled, with the names in `config.classes`; valid is only scored and does not influence the
+        training.
     letters: images that are not digits, for recipes with negatives.
     resume: continue after the last epoch saved in `out`; on a CPU with the same number of threads, the weights become
         those of an uninterrupted run, bit for bit.
@@ -115,7 +116,7 @@ def train(
         raise TrainingError(f"recipe {config.recipe!r} also trains on images that are not digits; pass `letters`")
     config = with_epochs(resolve(config), len(digits))
     device = torch.device(config.device)
-    check_network(network)
+    check_network(network, len(digits.names))
     images = torch.tensor(digits.images, device=device)
     labels = torch.tensor(digits.labels, device=device).long()
     others = None if letters is None else to_input(torch.tensor(letters.images, device=device))
@@ -125,7 +126,7 @@ def train(
             return one_epoch(training, images, labels, others, config, number)
 
     def judge(network: nn.Module) -> Scores:
-        return evaluate(TorchClassifier(network), valid)
+        return evaluate(TorchClassifier(network, names=digits.names), valid)
 
     if distributed.rank() == 0:
         learnt = ImageSet.of(digits.images, valid.images)
@@ -222,7 +223,7 @@ def _epochs(
         history.append(json.dumps(epoch.to_dict()))
         if distributed.rank() == 0:
             # The state comes last: after a kill in between, resuming makes the same epoch again.
-            checkpoint.save_network(out / WEIGHTS, average, _name(network, config))
+            checkpoint.save_network(out / WEIGHTS, average, _name(network, config), config.classes)
             write_atomic(out / HISTORY, "".join(line + "\n" for line in history).encode())
             checkpoint.save_state(state, networks, training.optimizers, number)
         yield epoch

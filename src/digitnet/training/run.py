@@ -39,7 +39,7 @@ from digitnet.models.trust import trust
 from digitnet.training import distributed
 from digitnet.training.augmentation import named
 from digitnet.training.config import AUGMENTATIONS, TrainConfig, with_epochs
-from digitnet.training.dataset import Dataset, assemble, own_parts, warn_of_few, with_sources
+from digitnet.training.dataset import Dataset, assemble, classes_of, in_classes, own_parts, warn_of_few, with_sources
 from digitnet.training.finetune import beginning, better
 from digitnet.training.folder import alone, mark_finished, new_folder, require_unfinished
 from digitnet.training.line_loop import evaluate_lines, train_lines
@@ -167,20 +167,22 @@ class Run:
                 self.folder,
                 self.config.start_from,
             )
-            checkpoint.save_network(self.folder / WEIGHTS, before, self.config.model)
+            checkpoint.save_network(self.folder / WEIGHTS, before, self.config.model, self.config.classes)
             after = before
-        first, earlier = (evaluate(TorchClassifier(before), digits) for digits in (self.parts.test, known))
-        now = evaluate(TorchClassifier(after), known)
+        first, last = (TorchClassifier(network, names=self.config.classes) for network in (before, after))
+        earlier, now = evaluate(first, known), evaluate(last, known)
+        first_scores = evaluate(first, self.parts.test)
         return {
             "fine_tuning": {
                 "kept": kept,
-                "before": {"accuracy": first.accuracy, "n": first.n},
+                "before": {"accuracy": first_scores.accuracy, "n": first_scores.n},
                 "known": {"before": earlier.accuracy, "after": now.accuracy, "n": now.n},
             }
         }
 
     def _classifier(self) -> TorchClassifier:
-        return TorchClassifier(checkpoint.load_network(self.folder), checkpoint.load_images(self.folder))
+        images = checkpoint.load_images(self.folder)
+        return TorchClassifier(checkpoint.load_network(self.folder), images, self.config.classes)
 
     def evaluation(self, scores: Scores | LineScores | FindScores) -> Evaluation:
         """Return the scores of `finish` with the model and the digits: what `report_run` makes the run's report of.
@@ -235,9 +237,12 @@ def start(
     elif is_own(config.model):
         path, inside = split(config.model)
         config = replace(config, model=f"{path.absolute()}:{inside}")
-        check_network(new_network(config))
     config = with_sources(config, data_dir)
     parts = own_parts(config, data_dir)
+    config = replace(config, classes=classes_of(config, parts))
+    parts = in_classes(parts, config.classes, config.data)
+    if is_own(config.model):
+        check_network(new_network(config), len(config.classes))
     config = replace(with_epochs(config, len(parts.train)), data=_anywhere(config.data))
     most = torch.get_num_threads()
     speed = fastest(config, len(parts.train), [threads] if threads else counts(most)) if measure else None
@@ -292,7 +297,7 @@ def reopen(
     if augment not in (None, config.augment):
         raise TrainingError(f"--resume uses the settings of {folder}; omit --augment {augment}")
     config = resolve(replace(config, device=device or config.device, data=_anywhere(data or config.data)))
-    parts = splits(config.data, data_dir)
+    parts = in_classes(splits(config.data, data_dir), config.classes, config.data)
     if saved["data_sha256"] != parts.sha256:
         raise TrainingError(f"{config.data}: not the digits that {folder} was trained on; name those with --data")
     if config.data != saved["data"]:

@@ -94,7 +94,7 @@ def _step(config: TrainConfig, run: Path | None) -> Callable[[], object]:
         x = torch.rand(LINES if config.lines else PAGES, generator=rng)
         return lambda: _backward(network, x)
     images = torch.randint(256, (config.batch_size, SIDE, SIDE), generator=rng, dtype=torch.uint8)
-    labels = torch.randint(10, (config.batch_size,), generator=rng)
+    labels = torch.randint(len(config.classes), (config.batch_size,), generator=rng)
     training = TrainingState(network, network, optimizers_of(network, config))
     return lambda: one_epoch(training, images, labels, None, config, 1)
 

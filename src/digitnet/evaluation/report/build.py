@@ -156,6 +156,10 @@ def page(found: Findings, drawn: dict[str, ReportFigure], command: str) -> str:
     )
 
 
+MAX_CELLS = 90
+"""Cells of the confusion matrix whose errors are shown, the largest: all of ten digits."""
+
+
 def as_uri(image: NDArray[np.uint8]) -> str:
     """Return a digit (28, 28) uint8 as a data URI: black ink, as opaque as it is strong, on nothing."""
     from PIL import Image
@@ -169,8 +173,8 @@ def tile(done: Evaluation, row: int) -> dict[str, Any]:
     index = int(scores.index[row])
     return {
         "image": done.digits.images[row],
-        "true": int(scores.labels[row]),
-        "predicted": int(scores.predicted[row]),
+        "true": scores.names[scores.labels[row]],
+        "predicted": scores.names[scores.predicted[row]],
         "sure": float(scores.confidence[row]),
         "true_sure": float(scores.probs[row, scores.labels[row]]),
         "place": str(done.files[index]) if done.files else f"index {index:,}",
@@ -184,7 +188,7 @@ def _cells(done: Evaluation) -> list[dict[str, Any]]:
         rows.setdefault((int(done.scores.labels[row]), int(done.scores.predicted[row])), []).append(row)
     return [
         {"pair": pair, "tiles": [tile(done, row) for row in rows[pair.true, pair.predicted][:A_CELL]]}
-        for pair in done.scores.confused(90)
+        for pair in done.scores.confused(MAX_CELLS)
     ]
 
 
@@ -210,7 +214,7 @@ def _matrices(scores: Scores) -> list[dict[str, Any]]:
 
     counts, shares = scores.confusion, row_shares(scores)
     most = np.log1p(counts.max())
-    grid = range(10)
+    grid = range(len(counts))
     return [
         {
             "name": "counts",
@@ -235,14 +239,20 @@ def _share(share: float) -> str:
 
 def _digits(scores: Scores) -> list[dict[str, Any]]:
     found = []
-    for digit in range(10):
+    for digit, name in enumerate(scores.names):
         n, right = int(scores.confusion[digit].sum()), int(scores.confusion[digit, digit])
         shares = [float(column[digit]) for column in (scores.precision, scores.recall, scores.f1)]
         off = scores.confusion[digit].copy()
         off[digit] = 0
         most = int(off.argmax())
         found.append(
-            {"digit": digit, "n": n, "errors": n - right, "shares": shares, "most": most if off[most] else None}
+            {
+                "digit": name,
+                "n": n,
+                "errors": n - right,
+                "shares": shares,
+                "most": scores.names[most] if off[most] else None,
+            }
         )
     return found
 

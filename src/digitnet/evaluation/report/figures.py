@@ -47,7 +47,10 @@ def _errors(found: Findings) -> Iterator[ReportFigure]:
         lambda: confusion.confusion_figure(scores, f"{title}: {scores.correct:,} of {scores.n:,} correct"),
         "True digits in rows, predicted digits in columns. Errors are off the diagonal.",
         f"Confusion matrix: {scores.correct:,} of {scores.n:,} digits lie on the diagonal.",
-        [["true", *map(str, range(10))], *([row, *counts] for row, counts in enumerate(scores.confusion.tolist()))],
+        [
+            ["true", *scores.names],
+            *([row, *counts] for row, counts in zip(scores.names, scores.confusion.tolist(), strict=True)),
+        ],
     )
     yield ReportFigure(
         "shares",
@@ -55,9 +58,9 @@ def _errors(found: Findings) -> Iterator[ReportFigure]:
         lambda: confusion.confusion_figure(scores, f"{title}: % of each true digit", shares=True),
         "The same as percent of each row: the diagonal shows the recall of each digit.",
         "The confusion matrix as percent of each true digit.",
-        [["true", *map(str, range(10))], *([row, *cells] for row, cells in enumerate(shares.tolist()))],
+        [["true", *scores.names], *([row, *cells] for row, cells in zip(scores.names, shares.tolist(), strict=True))],
     )
-    pairs = scores.confused(10)
+    pairs, names = scores.confused(10), scores.names
     if pairs:
         most = pairs[0]
         yield ReportFigure(
@@ -65,8 +68,11 @@ def _errors(found: Findings) -> Iterator[ReportFigure]:
             "The most confused pairs",
             lambda: plots.confusions_figure(scores),
             "The ten most frequent confusions. Bars of one or two digits may be chance.",
-            f"Bars: {most.true} was read as {most.predicted} most often, {most.count} times.",
-            [["true", "read as", "digits"], *([pair.true, pair.predicted, pair.count] for pair in pairs)],
+            f"Bars: {names[most.true]} was read as {names[most.predicted]} most often, {most.count} times.",
+            [
+                ["true", "read as", "digits"],
+                *([names[pair.true], names[pair.predicted], pair.count] for pair in pairs),
+            ],
         )
 
 
@@ -222,17 +228,22 @@ def _inside(found: Findings, look: NetworkView) -> Iterator[ReportFigure]:
         [
             ["label", "row", "column", "ink", "fall of the probability"],
             *(
-                [int(found.scores.labels[shown]), *place, int(digits.images[shown][place]), float(falls[place])]
+                [
+                    found.scores.names[found.scores.labels[shown]],
+                    *place,
+                    int(digits.images[shown][place]),
+                    float(falls[place]),
+                ]
                 for shown, falls in zip(look.shown, look.needed, strict=True)
                 for place in np.ndindex(28, 28)
             ),
         ],
     )
-    labels, right = found.scores.labels[look.rows], found.scores.right[look.rows]
+    labels, right, names = found.scores.labels[look.rows], found.scores.right[look.rows], found.scores.names
     yield ReportFigure(
         "plane",
         "A map of the hidden layer",
-        lambda: network_plots.plane_figure(look.points, labels, right, look.explained),
+        lambda: network_plots.plane_figure(look.points, labels, right, look.explained, names),
         f"The outputs of the hidden layer for {len(look.rows):,} digits, on their first two principal components. "
         "Digits that are similar to the network are close to each other; a flat map shows only a part "
         f"of this, {100 * sum(look.explained):.0f}% of the variance.",
@@ -240,7 +251,12 @@ def _inside(found: Findings, look: NetworkView) -> Iterator[ReportFigure]:
         [
             ["index", "true", "read as", "first axis", "second axis"],
             *(
-                [int(found.scores.index[row]), int(found.scores.labels[row]), int(found.scores.predicted[row]), *point]
+                [
+                    int(found.scores.index[row]),
+                    names[found.scores.labels[row]],
+                    names[found.scores.predicted[row]],
+                    *point,
+                ]
                 for row, point in zip(look.rows, look.points.tolist(), strict=True)
             ),
         ],
@@ -256,5 +272,8 @@ def _differences(found: Findings, rival: Evaluation) -> ReportFigure:
         lambda: plots.differences_figure(names, found.scores, rival.scores),
         "The number of errors of both models on the same digits. A difference of a few digits may be chance.",
         f"Bars: {names[0]} reads {counts[0].sum():,} digits wrong, {names[1]} {counts[1].sum():,}.",
-        [["digit", *names], *([digit, int(counts[0][digit]), int(counts[1][digit])] for digit in range(10))],
+        [
+            ["digit", *names],
+            *([name, int(one), int(other)] for name, one, other in zip(found.scores.names, *counts, strict=True)),
+        ],
     )

@@ -15,7 +15,8 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.digits import Classifier, Digits
+from digitnet.core.classes import DIGIT_NAMES
+from digitnet.core.digits import Classifier, Digits, names_of
 from digitnet.core.errors import DataError, DigitNetError, ModelError
 from digitnet.core.version import __version__
 from digitnet.data.corruptions import CORRUPTIONS, corrupt
@@ -157,6 +158,8 @@ def elsewhere(model: Model, but: Sequence[Evaluation], data_dir: str | Path | No
     """
     seen = {fingerprint(done.digits) for done in but}
     names = {done.source for done in but}
+    if names_of(model.classifier) != DIGIT_NAMES:
+        return []
     here = [
         dataset.name
         for dataset in DATASETS.values()
@@ -170,6 +173,8 @@ def elsewhere(model: Model, but: Sequence[Evaluation], data_dir: str | Path | No
 
 def in_common(one: Evaluation, other: Evaluation) -> tuple[Evaluation, Evaluation]:
     """Return two evaluations on the same source, each on the digits that both scored."""
+    if one.scores.names != other.scores.names:
+        raise DataError(f"{one.model.name} and {other.model.name}: have different classes, so they cannot be compared")
     rows = np.intersect1d(one.scores.index, other.scores.index)
     if not len(rows):
         raise DataError(
@@ -196,7 +201,9 @@ def look_inside(done: Evaluation) -> NetworkView | str:
     right = np.flatnonzero(scores.right)
     if not len(right):
         return "No digit was read correctly, so there is nothing to show."
-    shown = np.array([rows[0] for label in range(10) if len(rows := right[scores.labels[right] == label])])
+    shown = np.array(
+        [rows[0] for label in range(len(scores.names)) if len(rows := right[scores.labels[right] == label])]
+    )
     example = int(right[0])
     rows = np.flatnonzero(sample(digits, MAPPED))
     try:

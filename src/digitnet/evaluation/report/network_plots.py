@@ -114,18 +114,19 @@ def plane_figure(
     labels: NDArray[np.uint8],
     right: NDArray[np.bool_],
     explained: tuple[float, float],
+    names: Sequence[str],
 ) -> Figure:
-    """Draw digits as points (n, 2), each as its own figure, those read wrong in a ring."""
+    """Draw digits as points (n, 2), each as the name of its label where that is short, those read wrong in a ring."""
     figure = blank(NARROW, NARROW)
     axes = figure.subplots()
-    for label in range(10):
+    for label, name in enumerate(names):
         mine = points[labels == label]
         axes.plot(
             *mine.T,
             linestyle="",
-            marker=f"${label}$",
+            marker=f"${name}$" if name.isalnum() and name.isascii() and len(name) < 3 else "o",
             markersize=5.5,
-            color=TEN[label],
+            color=TEN[label % len(TEN)],
             markeredgewidth=0.2,
             alpha=0.85,
         )

@@ -180,13 +180,13 @@ def differences_figure(names: tuple[str, str], one: Scores, other: Scores) -> Fi
 
     figure = blank(NARROW, 3.4)
     axes = figure.subplots()
-    places = np.arange(10)
+    places = np.arange(len(one.names))
     for scores, name, colour, side in ((one, names[0], BLUE, -0.2), (other, names[1], ORANGE, 0.2)):
         wrong = scores.confusion.sum(axis=1) - scores.confusion.diagonal()
         bars = axes.bar(places + side, wrong, 0.38, color=colour, label=f"{plain(name)} ({wrong.sum():,})")
         axes.bar_label(bars, size=7.5, color=TEXT_COLOUR)
     axes.set(xlabel="true digit", ylabel="digits read wrong")
-    axes.set_xticks(places)
+    axes.set_xticks(places, [plain(name, 12) for name in one.names])
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(y=0.22)
     axes.grid(axis="y")
@@ -205,7 +205,8 @@ def confusions_figure(scores: Scores, most: int = 10) -> Figure:
     places = np.arange(len(pairs))[::-1]
     bars = axes.barh(places, [pair.count for pair in pairs], 0.66, color=BLUE)
     axes.bar_label(bars, padding=3)
-    axes.set_yticks(places, [f"{pair.true} read as {pair.predicted}" for pair in pairs])
+    names = [plain(name, 12) for name in scores.names]
+    axes.set_yticks(places, [f"{names[pair.true]} read as {names[pair.predicted]}" for pair in pairs])
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("digits")

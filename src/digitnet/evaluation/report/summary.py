@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from digitnet.core.classes import DIGIT_NAMES
 from digitnet.core.text import percent
 from digitnet.evaluation.comparison import Comparison
 from digitnet.evaluation.metrics import Scores
@@ -52,23 +53,27 @@ def _mistakes(scores: Scores) -> list[str]:
     pairs = scores.confused(2)
     if not pairs:
         return []
-    most = pairs[0]
-    told = f"The most frequent error is reading {most.true} as {most.predicted} ({times(most.count)})"
+    most, names = pairs[0], scores.names
+    told = f"The most frequent error is reading {names[most.true]} as {names[most.predicted]} ({times(most.count)})"
     if most.count == 1:
-        told = f"No error occurred more than once; for example, a {most.true} was read as a {most.predicted}"
+        told = (
+            f"No error occurred more than once; for example, a {names[most.true]} was read as a {names[most.predicted]}"
+        )
     elif len(pairs) > 1 and pairs[1].count == most.count:
-        both = " and ".join(f"{pair.true} as {pair.predicted}" for pair in pairs)
+        both = " and ".join(f"{names[pair.true]} as {names[pair.predicted]}" for pair in pairs)
         told = f"The most frequent errors are reading {both} ({times(most.count)} each)"
     elif len(pairs) > 1:
-        told += f", followed by {pairs[1].true} as {pairs[1].predicted} ({times(pairs[1].count)})"
-    there = [digit for digit in range(10) if scores.confusion[digit].sum()]
+        second = f"{names[pairs[1].true]} as {names[pairs[1].predicted]}"
+        told += f", followed by {second} ({times(pairs[1].count)})"
+    there = [digit for digit in range(len(names)) if scores.confusion[digit].sum()]
     hard, easy = (choose(there, key=lambda digit: scores.recall[digit]) for choose in (min, max))
+    kind = "digit" if names == DIGIT_NAMES else "class"
     if scores.recall[hard] == scores.recall[easy]:
         return [told + "."]
     return [
         told + ".",
-        f"The hardest digit is {hard} ({percent(scores.recall[hard])} read correctly), the easiest {easy} "
-        f"({percent(scores.recall[easy])}).",
+        f"The hardest {kind} is {names[hard]} ({percent(scores.recall[hard])} read correctly), "
+        f"the easiest {names[easy]} ({percent(scores.recall[easy])}).",
     ]
 
 

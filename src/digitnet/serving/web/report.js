@@ -59,16 +59,17 @@ function how() {
   ];
 }
 
-function shown({ run, accuracy, interval, n, errors, confusion, wrong }) {
+function shown({ run, accuracy, interval, n, errors, confusion, wrong, classes }) {
+  const names = classes ?? confusion.map((_, digit) => digit);
   const faces = make("div", { aria: { live: "polite" } });
   const matrix = make(
     "div",
     { className: "scroll", tabIndex: 0, aria: { role: "group", label: "Confusion matrix" } },
-    table(confusion, (...cell) => {
-      faces.replaceChildren(...gallery(wrong, confusion, ...cell));
+    table(confusion, names, (...cell) => {
+      faces.replaceChildren(...gallery(wrong, confusion, names, ...cell));
     }),
   );
-  faces.replaceChildren(...gallery(wrong, confusion));
+  faces.replaceChildren(...gallery(wrong, confusion, names));
   return [
     facts({ run, accuracy, interval, n, errors }),
     make("div", { className: "matrix" }, matrix, faces),
@@ -76,13 +77,13 @@ function shown({ run, accuracy, interval, n, errors, confusion, wrong }) {
 }
 
 /** Rows are what a person says, columns what the network says; a mistake is a button that shows its digits. */
-function table(confusion, choose) {
+function table(confusion, names, choose) {
   const most = Math.max(...confusion.flatMap((row, y) => row.filter((_, x) => x !== y)), 2);
   const cell = (count, y, x) => {
     if (x === y) return make("td", { className: "right", textContent: count.toLocaleString("en") });
     if (!count) return make("td", { textContent: "·" });
     const button = make("button", { type: "button", textContent: count, aria: { pressed: false } });
-    button.setAttribute("aria-label", `${count} of ${y} read as ${x}: show`);
+    button.setAttribute("aria-label", `${count} of ${names[y]} read as ${names[x]}: show`);
     button.addEventListener("click", () => {
       const on = button.getAttribute("aria-pressed") === "false";
       for (const other of body.querySelectorAll("[aria-pressed=true]")) other.setAttribute("aria-pressed", false);
@@ -94,7 +95,6 @@ function table(confusion, choose) {
     made.style.background = `color-mix(in oklab, var(--accent) ${strength}%, var(--card))`;
     return made;
   };
-  const digits = [...Array(10).keys()];
   return make(
     "table",
     { className: "confusion" },
@@ -106,21 +106,21 @@ function table(confusion, choose) {
         "tr",
         {},
         make("td", { className: "right" }),
-        ...digits.map((x) => make("th", { scope: "col", textContent: x })),
+        ...names.map((name) => make("th", { scope: "col", textContent: name })),
       ),
     ),
     make(
       "tbody",
       {},
       ...confusion.map((row, y) =>
-        make("tr", {}, make("th", { scope: "row", textContent: y }), ...row.map((count, x) => cell(count, y, x))),
+        make("tr", {}, make("th", { scope: "row", textContent: names[y] }), ...row.map((count, x) => cell(count, y, x))),
       ),
     ),
   );
 }
 
 /** The digits of one mistake, or the surest ones of all. */
-function gallery(wrong, confusion, y, x) {
+function gallery(wrong, confusion, names, y, x) {
   if (!wrong)
     return [
       make("p", {
@@ -132,12 +132,13 @@ function gallery(wrong, confusion, y, x) {
   const some = all ? wrong.slice(0, MOST) : wrong.filter((each) => each.true === y && each.predicted === x);
   const kept = all || some.length === confusion[y][x] ? "" : `, the ${some.length} most confident of ${confusion[y][x]}`;
   return [
-    make("h3", { textContent: all ? "The most confident errors" : `${y} read as ${x}${kept}` }),
-    make("div", { className: "faces" }, ...some.map(face)),
+    make("h3", { textContent: all ? "The most confident errors" : `${names[y]} read as ${names[x]}${kept}` }),
+    make("div", { className: "faces" }, ...some.map((each) => face(each, names))),
   ];
 }
 
-function face({ true: is, predicted, probability, image }) {
+function face({ true: label, predicted: answer, probability, image }, names) {
+  const [is, predicted] = [names[label], names[answer]];
   const canvas = make("canvas", {
     aria: { role: "img", label: `A ${is} read as ${predicted}, confidence ${percent(probability)}` },
   });

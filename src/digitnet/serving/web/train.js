@@ -52,7 +52,7 @@ export function startTrain() {
       ...(one.confusion
         ? [
             make("h3", { textContent: "True digits in rows, predicted digits in columns" }),
-            matrix(one.confusion),
+            matrix(one.confusion, one.about.classes),
             make("h3", { textContent: "The filters of the first layer" }),
             make("div", { className: "filters", aria: { role: "img", label: `${one.filters.length} filters; white is positive` } }, ...one.filters.map(filter)),
           ]
@@ -132,24 +132,23 @@ function chart(title, name, all, one, write, most) {
   return make("figure", { className: "chart" }, make("figcaption", { textContent: last ? `${title}: ${write(last[name])}` : title }), picture);
 }
 
-function matrix(confusion) {
+function matrix(confusion, names) {
   const most = Math.max(...confusion.flatMap((row, y) => row.filter((_, x) => x !== y)), 1);
   const cell = (count, y, x, all) => {
     const made = make("td", { className: x === y ? "right" : "wrong", textContent: count || "" });
     made.style.setProperty("--strength", `${Math.round(count && (x === y ? (35 * count) / all : 10 + (35 * count) / most))}%`);
     return made;
   };
-  const digits = [...Array(10).keys()];
   return make(
     "table",
     { className: "confusion live" },
-    make("thead", {}, make("tr", {}, make("td"), ...digits.map((x) => make("th", { scope: "col", textContent: x })))),
+    make("thead", {}, make("tr", {}, make("td"), ...names.map((name) => make("th", { scope: "col", textContent: name })))),
     make(
       "tbody",
       {},
       ...confusion.map((row, y) => {
         const all = row.reduce((sum, count) => sum + count, 0) || 1;
-        return make("tr", {}, make("th", { scope: "row", textContent: y }), ...row.map((count, x) => cell(count, y, x, all)));
+        return make("tr", {}, make("th", { scope: "row", textContent: names[y] }), ...row.map((count, x) => cell(count, y, x, all)));
       }),
     ),
   );
