@@ -501,7 +501,8 @@ def test_a_batch_is_not_lost_by_a_reload_unasked(page):
 
 def test_a_class_watches_a_network_learn_and_compares_two_trainings(visit, monkeypatch):
     look = {"step": 5, "loss": 0.4, "accuracy": 0.9, "confusion": [[9] * 10] * 10, "filters": [[0.1] * 9] * 16}
-    shown = [{"run": "quick-1", "steps": 20, "digits": 540}, look, {"accuracy": 0.99, "errors": 10, "n": 1000}]
+    about = {"run": "quick-1", "steps": 20, "digits": 540, "classes": list("0123456789")}
+    shown = [about, look, {"accuracy": 0.99, "errors": 10, "n": 1000}]
     told = f"import json; [print(json.dumps(each), flush=True) for each in {shown}]"
     monkeypatch.setattr(trainings, "COMMAND", (sys.executable, "-c", told))
     with served(Settings(threads=1, train="mnist")) as url:
@@ -698,3 +699,38 @@ def test_axe_finds_nothing_wrong_with_any_tab(visit, address, axe, scheme):
     page.click("#tab-report")
     playwright.expect(page.locator("#report-body")).to_contain_text("digitnet serve")
     assert violations() == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 375)])
+def test_axe_finds_nothing_wrong_with_opened_tools_a_training_and_a_report(
+    visit, axe, scheme, width, report, monkeypatch
+):
+    look = {"step": 5, "loss": 0.4, "accuracy": 0.9, "confusion": [[9] * 10] * 10, "filters": [[0.1] * 9] * 16}
+    shown = [{"run": "quick-1", "steps": 20, "digits": 540, "classes": list("0123456789")}, look]
+    told = f"import json, time; [print(json.dumps(each), flush=True) for each in {shown}]; time.sleep(600)"
+    monkeypatch.setattr(trainings, "COMMAND", (sys.executable, "-c", told))
+    with served(Settings(threads=1, train="mnist", report=report, address="192.0.2.7")) as url:
+        page = visit(url, width=width, scheme=scheme)
+        page.evaluate(axe)
+
+        def check(part):
+            said = page.evaluate("part => axe.run(part)", part)["violations"]
+            assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in said] == []
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+
+        page.locator(".maps canvas, .maps button").first.click()
+        for tool in ("own", "share", "keys", "break"):
+            page.click(f"#{tool} > summary")
+            playwright.expect(page.locator(f"#{tool} > .panel")).to_be_visible()
+            check("#draw")
+        page.click("#tab-report")
+        playwright.expect(page.locator(".faces figure").first).to_be_visible()
+        check("#report")
+        page.click("#tab-train")
+        page.click("#train-start")
+        playwright.expect(page.locator(".filters canvas")).to_have_count(16)
+        check("#train")
+        page.click("#train-stop")
+        page.goto(url + "docs")
+        page.evaluate(axe)
+        check("body")

@@ -5,7 +5,7 @@ import { pause } from "./timing.js";
 import { make, pixels } from "./words.js";
 
 const OFTEN = 400; // milliseconds between two looks at the server while a training runs
-const [WIDE, HIGH, LEFT, FOOT] = [600, 190, 44, 22]; // of a chart and its margins, in its own units
+const [WIDE, HIGH, LEFT, FOOT] = [600, 190, 62, 22]; // of a chart and its margins, in its own units
 
 const element = (id) => document.getElementById(id);
 
