@@ -18,6 +18,7 @@ def test_a_watched_training_shows_how_it_learns_and_leaves_a_complete_run(drawn_
     first, *looks, last = shown
     config = json.loads((tmp_path / "run/config.json").read_text())
     assert (config["lr"], config["muon_lr"], config["seed"]) == (0.005, 0.03, 3)
+    assert first.pop("classes") == drawn.names
     assert first == {"run": "run", "steps": -(-first["digits"] // 32), "digits": first["digits"]}
     steps = [look["step"] for look in looks]
     assert steps[:4] == [0, 1, 2, 3]
