@@ -167,7 +167,7 @@ _TRAINING = _named(
         rate={"type": "number"},
         seed=_WHOLE,
         state={"type": "string", "enum": ["running", "finished", "stopped", "failed"]},
-        about=_object(False, run=_TEXT, steps=_WHOLE, digits=_WHOLE),
+        about=_object(False, run=_TEXT, steps=_WHOLE, digits=_WHOLE, classes=_list(_TEXT)),
         curve=_list(_object(step=_WHOLE, loss={"type": "number"}, accuracy=_SHARE)),
         scores={"type": ["object", "null"], "description": "the test scores, once it has finished"},
         message=_PERHAPS,
