@@ -45,7 +45,7 @@ VARIANTS = 4
 BATCH = 16
 """Lessons of a step, and composed lines of it."""
 
-LR, WARMUP = 3e-4, 0.1
+LR, WARMUP = 1e-4, 0.1
 """Highest learning rate, and the share of all steps in which it rises; then it falls to 0."""
 
 
