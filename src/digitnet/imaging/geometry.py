@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,10 +23,10 @@ def mapped(to_page: Affine, box: Box, shape: tuple[int, ...]) -> Box:
     """Return the box, at least a pixel, on a page of `shape` around a box that an affine map takes there."""
     left, top, right, bottom = box
     corners = np.array([[left, right, left, right], [top, top, bottom, bottom], [1, 1, 1, 1]])
-    x, y = to_page @ corners
+    x, y = (to_page @ corners).tolist()
     height, width = shape
-    x0, y0 = (int(np.clip(np.floor(v.min()), 0, limit - 1)) for v, limit in ((x, width), (y, height)))
-    x1, y1 = (int(np.clip(np.ceil(v.max()), low + 1, limit)) for v, low, limit in ((x, x0, width), (y, y0, height)))
+    x0, y0 = (min(max(math.floor(min(v)), 0), limit - 1) for v, limit in ((x, width), (y, height)))
+    x1, y1 = (min(max(math.ceil(max(v)), low + 1), limit) for v, low, limit in ((x, x0, width), (y, y0, height)))
     return x0, y0, x1, y1
 
 

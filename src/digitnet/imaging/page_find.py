@@ -121,11 +121,6 @@ def see(page: NDArray[np.uint8], network: Network, scale: float) -> tuple[Maps, 
     """Return the network's maps of a page at a scale, and the (width, height) that it had there."""
     size = max(8, round(page.shape[1] * scale)), max(8, round(page.shape[0] * scale))
     if size != page.shape[1::-1]:
-        if scale < 0.5:  # by whole numbers first, which is much faster
-            times = int(1 / scale)
-            whole = page.shape[1] // times, page.shape[0] // times
-            page = page[: whole[1] * times, : whole[0] * times]
-            page = cv2.resize(page, whole, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
         page = cv2.resize(page, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC).astype(np.uint8)
     high, wide = size[1] + -size[1] % 32, size[0] + -size[0] % 32
     pixels = page.reshape(-1, page.size // (page.shape[0] * page.shape[1]))
