@@ -57,7 +57,7 @@ def test_a_lone_digit_does_not_turn_its_page(reader, text):
 def test_an_upright_page_is_looked_at_once(reader, monkeypatch):
     seen = []
     look = Reader._look
-    monkeypatch.setattr(Reader, "_look", lambda self, page, single: seen.append(page.shape) or look(self, page, single))
+    monkeypatch.setattr(Reader, "_look", lambda self, page: seen.append(page.shape) or look(self, page))
     reader.read_page(write(*ROWS)[0])
     assert len(seen) == 1
 
