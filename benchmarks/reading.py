@@ -167,7 +167,7 @@ def cheques(reader: Reader, asked: argparse.Namespace) -> bool:
     good = np.cumsum(~scores.right[order]) <= 0.01 * np.arange(1, scores.n + 1)
     good &= np.append(np.diff(scores.confidence[order]) != 0, True)  # between equals is no threshold
     share = (np.flatnonzero(good).max(initial=-1) + 1) / scores.n
-    best, certain = scores.sending(1 - share), scores.selection(0.01)
+    best, certain = scores.rejecting(1 - share), scores.selection(0.01)
     proven = f"{1 - certain.rejected:.1%} above {certain.threshold:.4f}" if certain else "no share"
     measured = f"{share:.1%}, {best.errors} wrong, above {best.threshold:.4f}; with 95% certainty {proven}"
     met &= row("cheque amounts read alone at an error <= 1%", ">= 35%", measured, scores.n, share >= 0.35)

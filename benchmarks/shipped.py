@@ -91,7 +91,7 @@ def selective(name: str, model: Classifier, test: Digits) -> bool:
     scores = evaluate(model, test)
     wrong = (scores.predicted != scores.labels)[np.argsort(-scores.confidence, kind="stable")]
     kept = np.flatnonzero(np.cumsum(wrong) <= 0.001 * np.arange(1, scores.n + 1))[-1] + 1
-    enough = scores.sending(1 - kept / scores.n)
+    enough = scores.rejecting(1 - kept / scores.n)
     certain = scores.selection()
     proven = f"{certain.rejected:.2%}, less sure than {certain.threshold:.4f}" if certain else "no share"
     return row(

@@ -115,7 +115,7 @@ def test_evaluate_scores_a_model_file(exported, drawn, drawn_npz, digitnet):
     scores = evaluate(lambda images: probs, drawn)
     assert found["calibration_error"] == pytest.approx(scores.calibration_error)
     assert [choice["rejected"] for choice in found["selection"]] == [0, 1 / 600, 3 / 600, 6 / 600, 12 / 600, 30 / 600]
-    assert [choice["errors"] for choice in found["selection"]] == [scores.sending(share).errors for share in SHARES]
+    assert [choice["errors"] for choice in found["selection"]] == [scores.rejecting(share).errors for share in SHARES]
 
 
 def test_evaluate_prints_how_sure_a_model_is_and_what_a_person_would_gain(exported, drawn, drawn_npz, digitnet):

@@ -24,7 +24,7 @@ from digitnet.data import corruptions, datasets
 from digitnet.evaluation.metrics import Scores
 from digitnet.evaluation.misclassified import A_CELL
 from digitnet.evaluation.report import build, measure, summary
-from digitnet.evaluation.scoring import Evaluation, judge
+from digitnet.evaluation.scoring import Evaluation, score_model
 from digitnet.models import run_folder
 from digitnet.models.loading import Model, open_model
 from digitnet.training.config import RECIPES
@@ -110,7 +110,7 @@ def written(folder, exported, rival, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scores(folder, exported):
-    return judge(open_model(exported), str(folder / "drawn.npz")).scores
+    return score_model(open_model(exported), str(folder / "drawn.npz")).scores
 
 
 def test_a_report_has_its_parts_each_with_a_heading(written):
@@ -222,7 +222,7 @@ def test_spoilt_digits_are_scored_as_evaluate_scores_them(written, drawn, export
 
 
 def test_a_comparison_shows_the_digits_that_differ(written, scores, rival, folder):
-    other = judge(open_model(rival), str(folder / "drawn.npz")).scores
+    other = score_model(open_model(rival), str(folder / "drawn.npz")).scores
     only_one, only_other = (int((a.right & ~b.right).sum()) for a, b in ((scores, other), (other, scores)))
     assert only_one > 0
     text = Page(written[0]).text
@@ -235,7 +235,7 @@ def test_a_comparison_shows_the_digits_that_differ(written, scores, rival, folde
 
 
 def test_other_data_is_told_in_words_and_as_points(written, exported, folder):
-    accuracy = judge(open_model(exported), str(folder / "half.npz")).scores.accuracy
+    accuracy = score_model(open_model(exported), str(folder / "half.npz")).scores.accuracy
     assert f"On other data, it reads {100 * accuracy:.2f}" in Page(written[0]).text
     rows = list(csv.reader((written[1] / "transfer.csv").read_text().splitlines()))
     assert float(rows[2][3]) == accuracy
@@ -341,7 +341,7 @@ def test_a_network_in_torch_shows_what_its_file_shows(taught, exported, drawn):
 
 
 def test_the_map_is_the_plane_of_most_variance(exported, folder, drawn):
-    look = measure.look_inside(judge(open_model(exported), str(folder / "drawn.npz")))
+    look = measure.look_inside(score_model(open_model(exported), str(folder / "drawn.npz")))
     hidden = open_model(exported).classifier.hidden(drawn.images).astype(float)
     shares = np.linalg.svd(hidden - hidden.mean(axis=0), compute_uv=False) ** 2
     assert look.explained == pytest.approx(tuple(shares[:2] / shares.sum()), rel=1e-3)
@@ -378,7 +378,7 @@ def test_a_mistake_is_one_clear_line_and_leaves_everything_as_it_was(
 @pytest.mark.parametrize("missing", ["matplotlib", "jinja2", "sklearn"])
 def test_what_is_not_installed_is_said_before_anything_is_measured(missing, digitnet, monkeypatch, exported, folder):
     monkeypatch.setitem(sys.modules, missing, None)
-    monkeypatch.setattr(build, "judge", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(build, "score_model", lambda *_: pytest.fail("measured"))
     status, _, err = digitnet("report", exported, "--data", folder / "drawn.npz")
     assert status == 1
     assert extras.missing(missing) in err
@@ -413,7 +413,7 @@ def test_a_model_file_is_reported_without_torch(exported, folder, environment, d
 def test_names_may_hold_anything(exported, drawn, tmp_path):
     name = "a$b$ <script> & " + "long " * 20
     np.savez(tmp_path / f"{name}.npz", images=drawn.images[:50], labels=drawn.labels[:50])
-    done = judge(open_model(exported), f"{name}.npz")
+    done = score_model(open_model(exported), f"{name}.npz")
     found = measure.measure(done, others=[done], rival=replace(done, model=replace(done.model, name=name)), spoil=())
     page = Page(build.page(found, build.drawings(found), "digitnet report"))
     assert not page.every("script")
@@ -429,7 +429,7 @@ def test_a_report_on_other_data_leaves_that_of_the_training(tmp_path):
 
 
 def test_two_models_that_share_no_digits_are_not_compared(exported, folder):
-    whole = judge(open_model(exported), str(folder / "drawn.npz"))
+    whole = score_model(open_model(exported), str(folder / "drawn.npz"))
     one, other = (replace(whole, scores=replace(whole.scores, index=whole.scores.index + add)) for add in (0, 600))
     with pytest.raises(DataError, match=r"no digits of .* on which both can be scored"):
         measure.in_common(one, other)
@@ -455,7 +455,7 @@ def test_the_least_digits_and_the_worst_answers_are_reported_all_the_same(case, 
         "all right": drawn[scores.right][:50],
     }[case]
     np.savez(tmp_path / "few.npz", images=digits.images, labels=digits.labels)
-    found = measure.measure(judge(open_model(exported), "few.npz"), spoil=("rotate",))
+    found = measure.measure(score_model(open_model(exported), "few.npz"), spoil=("rotate",))
     drawn_here = build.drawings(found)
     page = Page(build.page(found, drawn_here, "digitnet report"))
     assert f"{100 * found.scores.accuracy:.2f} % of {len(digits)} digit" in page.text
@@ -466,7 +466,7 @@ def test_the_least_digits_and_the_worst_answers_are_reported_all_the_same(case, 
 
 @pytest.mark.mnist
 def test_the_built_in_model_is_reported_on_mnist_as_it_is_evaluated(mnist_folder):
-    done = judge(open_model("digitnet"), "mnist")
+    done = score_model(open_model("digitnet"), "mnist")
     assert build.wrong_labels(done.digits) == datasets.WRONG_TEST_LABELS
     page = Page(build.page(measure.Findings(done, 1.0, look="Not looked at."), {}, "digitnet report digitnet"))
     assert f"{100 * done.scores.accuracy:.2f} % of 10,000 digits read correctly" in page.text

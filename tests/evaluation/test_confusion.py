@@ -133,7 +133,7 @@ def test_the_curve_of_rejection_is_what_evaluate_says(unsure):
     assert rows[0][0] == 0
     assert rows[0][3] == pytest.approx(1 - unsure.accuracy)
     for share, threshold, errors, error in rows[1::20]:
-        same = unsure.sending(share)
+        same = unsure.rejecting(share)
         assert (threshold, errors, error) == (same.threshold, same.errors, same.error)
         kept = unsure.confidence >= threshold
         assert errors == (~unsure.right[kept]).sum()

@@ -124,7 +124,7 @@ def test_who_is_as_often_right_as_sure_is_calibrated():
 @given(st.lists(st.tuples(st.floats(0.51, 1), st.booleans()), min_size=1, max_size=40), st.floats(0, 1))
 def test_a_share_sent_to_a_person_is_that_of_the_least_sure(pairs, share):
     scores = answers(*zip(*pairs, strict=True))
-    sent = scores.sending(share)
+    sent = scores.rejecting(share)
     surest = sorted(scores.confidence, reverse=True)[: len(pairs) - round(share * len(pairs))]
     assert sent.n == len(surest)
     assert sent.rejected == pytest.approx(1 - len(surest) / len(pairs))

@@ -13,7 +13,7 @@ from digitnet.core import extras
 from digitnet.data import datasets
 from digitnet.data.corruptions import corrupt
 from digitnet.evaluation.report.measure import elsewhere
-from digitnet.evaluation.scoring import judge, score, score_corrupted, summary
+from digitnet.evaluation.scoring import score, score_corrupted, score_model, summary
 from digitnet.models import onnx_models, run_folder
 from digitnet.models.loading import Model, open_model
 from digitnet.training.config import RECIPES
@@ -71,7 +71,7 @@ def test_digits_of_which_a_model_learnt_all_tell_nothing(put_fonts, exported):
     learnt = replace(honest, about=honest.about | {"fonts": 4})
     assert elsewhere(learnt, []) == []
     with pytest.raises(DataError, match=r"^fonts: .* was trained on all of these digits, .*; choose other data$"):
-        judge(learnt, "fonts")
+        score_model(learnt, "fonts")
 
 
 def test_a_recipe_that_learns_all_digits_of_a_source_is_not_trained_on_it():

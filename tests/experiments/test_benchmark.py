@@ -47,7 +47,7 @@ def test_a_networks_numbers_are_those_that_evaluate_gives_for_its_file(done, pla
     scores = score(model, sets.source).scores
     assert said["test"]["accuracy"] == scores.accuracy
     assert said["test"]["calibration"] == pytest.approx(scores.calibration_error, abs=1e-6)
-    assert said["test"]["kept"] == pytest.approx(1 - scores.sending(0.01).error)
+    assert said["test"]["kept"] == pytest.approx(1 - scores.rejecting(0.01).error)
     assert said["data/theirs"]["accuracy"] == score(model, plan.data[0]).scores.accuracy
     fog = evaluate(model.classifier, corrupt(datasets.load(sets.source)[:30], "fog"))
     assert said["spoilt/fog"]["accuracy"] == fog.accuracy

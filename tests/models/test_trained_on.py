@@ -18,7 +18,7 @@ from helpers import draw_digits
 from digitnet import DataError, Digits, ModelError, classifier, evaluate, load
 from digitnet.data import datasets
 from digitnet.evaluation.report import build, measure
-from digitnet.evaluation.scoring import judge, score_corrupted, summary
+from digitnet.evaluation.scoring import score_corrupted, score_model, summary
 from digitnet.models import checkpoint, onnx_models, vetting
 from digitnet.models.loading import open_model
 from digitnet.models.networks import DigitNet, TorchClassifier
@@ -91,7 +91,7 @@ def test_a_run_knows_what_it_was_trained_on_shuffled_and_partial(run, drawn):
     old = np.flatnonzero(~held_out)[::7]
     name, seen = mixed(drawn, old)
     with pytest.warns(UserWarning, match=SHARE) as caught:
-        done = judge(open_model(folder), name)
+        done = score_model(open_model(folder), name)
     count, n = len(old), len(old) + 200
     assert said(caught, "those that the model was trained or validated on; ") == (count, n, f"{count / n:.2%}")
     assert (done.scores.seen == seen).all()
@@ -106,7 +106,7 @@ def test_a_run_knows_what_it_was_trained_on_shuffled_and_partial(run, drawn):
 def test_digits_that_a_run_was_not_trained_on_are_no_warning(run, drawn):
     folder, held_out = run
     name, _ = mixed(drawn, np.flatnonzero(held_out))
-    scores = judge(open_model(folder), name).scores
+    scores = score_model(open_model(folder), name).scores
     assert not scores.seen.any()
     assert scores.to_dict()["trained_on"] == 0
     assert "without_trained_on" not in summary(scores, NEW)
@@ -123,7 +123,7 @@ def test_a_file_tells_it_from_its_metadata(run, drawn):
         assert said(caught)[:2] == (seen.sum(), len(seen))
         assert caught[0].filename == __file__
     with pytest.warns(UserWarning, match=SHARE) as caught:
-        assert (judge(open_model("mine.onnx"), name).scores.seen == scores.seen).all()
+        assert (score_model(open_model("mine.onnx"), name).scores.seen == scores.seen).all()
     assert "trained" not in json.dumps(model.about)
 
 
@@ -139,7 +139,7 @@ def test_a_run_that_kept_no_set_is_scored_without_one(run, drawn, tmp_path):
     for file in ("model.safetensors", "config.json"):
         (tmp_path / file).write_bytes((run[0] / file).read_bytes())
     name, _ = mixed(drawn, np.arange(600))
-    scores = judge(open_model(tmp_path), name).scores
+    scores = score_model(open_model(tmp_path), name).scores
     assert scores.seen is None
     assert scores.to_dict()["trained_on"] is None
     assert scores.unseen().n == scores.n
@@ -233,4 +233,4 @@ def test_mnist_is_known_shuffled_and_partial_and_its_test_digits_are_none_of_it(
     torch.save(DigitNet().state_dict(), "their.pt")
     np.savez("some.npz", images=some.images, labels=some.labels)
     with pytest.warns(UserWarning, match="MNIST's training digits, which the model was probably trained on"):
-        judge(open_model("their.pt", "0..1"), "some.npz")
+        score_model(open_model("their.pt", "0..1"), "some.npz")

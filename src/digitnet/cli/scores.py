@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from digitnet.evaluation.metrics import Answers, Scores
 
 
-def print_sending(scores: Answers, shares: Sequence[float]) -> None:
+def print_rejecting(scores: Answers, shares: Sequence[float]) -> None:
     """Print the calibration, and the remaining error if shares (0..1) of the least confident answers are rejected."""
     from rich.table import Table
 
@@ -23,7 +23,7 @@ def print_sending(scores: Answers, shares: Sequence[float]) -> None:
     table = Table("rejected", "confidence below", "error of the rest", "errors")
     for column in table.columns:
         column.justify = "right"
-    for selection in map(scores.sending, shares):
+    for selection in map(scores.rejecting, shares):
         threshold = percent(selection.threshold) if selection.rejected else "-"
         table.add_row(percent(selection.rejected), threshold, percent(selection.error), f"{selection.errors:,}")
     console().print(table)
@@ -68,14 +68,14 @@ def print_line_scores(heading: str, scores: LineScores) -> None:
     put(f"{heading}: {percent(scores.accuracy)} read exactly  (95% interval {percent(low)} to {percent(high)})")
     characters = percent(scores.character_error_rate)
     print(f"{scores.n - scores.correct:,} of {scores.n:,} read wrong; {characters} of the characters")
-    print_sending(scores, LINE_SHARES)
+    print_rejecting(scores, LINE_SHARES)
 
 
 def print_selection(scores: Scores) -> None:
     """Print the remaining error if the least confident digits are rejected for manual review."""
     from digitnet.evaluation.metrics import SHARES
 
-    print_sending(scores, SHARES)
+    print_rejecting(scores, SHARES)
     if (safe := scores.selection()) is None:
         print("At most 0.1% wrong, with 95% certainty: not achievable; the digits are too few or too often misread")
     else:

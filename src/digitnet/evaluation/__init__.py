@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from digitnet.evaluation.comparison import Comparison, mcnemar
     from digitnet.evaluation.line_metrics import LineScores
     from digitnet.evaluation.metrics import Scores, evaluate
-    from digitnet.evaluation.scoring import Evaluation, judge, score
+    from digitnet.evaluation.scoring import Evaluation, judge, score, score_model
 
 __all__ = [
     "Comparison",
@@ -23,6 +23,7 @@ __all__ = [
     "judge",
     "mcnemar",
     "score",
+    "score_model",
 ]
 
 __getattr__, __dir__ = lazily(
@@ -31,6 +32,6 @@ __getattr__, __dir__ = lazily(
         "comparison": ["Comparison", "mcnemar"],
         "line_metrics": ["LineScores"],
         "metrics": ["Scores", "evaluate"],
-        "scoring": ["Evaluation", "judge", "score"],
+        "scoring": ["Evaluation", "judge", "score", "score_model"],
     },
 )

@@ -140,9 +140,12 @@ class Answers:
         wrong = np.flatnonzero(~self.right)
         return wrong[np.argsort(-self.confidence[wrong], kind="stable")]
 
-    def sending(self, share: float) -> Selection:
+    def rejecting(self, share: float) -> Selection:
         """Return the result of rejecting a share (0..1) of the answers, the least confident ones."""
         return self._keeping(self.n - round(share * self.n))
+
+    sending = rejecting
+    """The earlier name of `rejecting`."""
 
     def selection(self, error: float = 0.001, certainty: float = 0.95) -> Selection | None:
         """Return the largest selection whose error rate is at most `error` with `certainty` (both 0..1).
@@ -178,7 +181,7 @@ class Answers:
             "errors": self.n - self.correct,
             "interval": list(self.interval),
             "calibration_error": self.calibration_error,
-            "selection": [asdict(self.sending(share)) for share in shares],
+            "selection": [asdict(self.rejecting(share)) for share in shares],
         }
 
 

@@ -51,8 +51,8 @@ class Evaluation:
 
 
 def score(model: Model, source: str | None = None, data_dir: str | Path | None = None) -> Evaluation:
-    """Score a model as `judge` does, and save the confusion matrix where matplotlib is installed."""
-    done = judge(model, source, data_dir)
+    """Score a model as `score_model` does, and save the confusion matrix where matplotlib is installed."""
+    done = score_model(model, source, data_dir)
     try:
         picture(done.scores, done.picture, Path(model.name).name, done.source)
     except OSError as error:
@@ -66,7 +66,7 @@ def score(model: Model, source: str | None = None, data_dir: str | Path | None =
     return done
 
 
-def judge(model: Model, source: str | None = None, data_dir: str | Path | None = None) -> Evaluation:
+def score_model(model: Model, source: str | None = None, data_dir: str | Path | None = None) -> Evaluation:
     """Score a model on labelled digits.
 
     source: a data set's name (its test part is scored) or a path; by default the data that the model was trained on,
@@ -86,6 +86,10 @@ def judge(model: Model, source: str | None = None, data_dir: str | Path | None =
     ours = model.home != Path() and source == own_data(model)
     name = CONFUSION if ours else CONFUSION.replace(".", f"-{Path(source).name.split('.')[0]}.")
     return Evaluation(model, source, digits, scores, model.home / name, files_of(source), held_out, refused)
+
+
+judge = score_model
+"""The earlier name of `score_model`."""
 
 
 def files_of(source: str) -> list[Path]:

@@ -96,7 +96,7 @@ def _tested(scores: Scores, digits: Digits) -> Numbers:
         "accuracy": scores.accuracy,
         "corrected": scores.without(wrong).accuracy if wrong else None,
         "calibration": scores.calibration_error,
-        "kept": 1 - scores.sending(SENT).error,
+        "kept": 1 - scores.rejecting(SENT).error,
         "sent": safe.rejected if safe else None,
     }
 

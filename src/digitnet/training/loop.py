@@ -125,7 +125,7 @@ def train(
         with finetune.held_still(network, config, number):
             return one_epoch(training, images, labels, others, config, number)
 
-    def judge(network: nn.Module) -> Scores:
+    def validate(network: nn.Module) -> Scores:
         return evaluate(TorchClassifier(network, names=digits.names), valid)
 
     if distributed.rank() == 0:
@@ -133,7 +133,7 @@ def train(
         if config.start_from and (before := finetune.beginning(config.start_from).images):
             learnt |= before
         write_atomic(out / TRAINED_ON, learnt.packed())
-    yield from epochs(network, config, out, len(digits), learn, judge, resume)
+    yield from epochs(network, config, out, len(digits), learn, validate, resume)
 
 
 def _name(network: nn.Module, config: TrainConfig) -> str:
@@ -174,18 +174,18 @@ def epochs(
     out: Path,
     count: int,
     learn: Callable[[TrainingState, int], tuple[float, float]],
-    judge: Callable[[nn.Module], Scores | LineScores | FindScores],
+    validate: Callable[[nn.Module], Scores | LineScores | FindScores],
     resume: bool,
 ) -> Iterator[Epoch]:
     """Run the epochs that are not done yet, saving each before it is yielded; what all trainings share.
 
     count: images an epoch. learn: trains for the epoch of that number and returns its loss and last learning rate.
-    judge: scores the weights that are kept. Raises as `train` does.
+    validate: scores the weights that are kept. Raises as `train` does.
     """
     home = device_of(network)
     network.to(torch.device(config.device))
     try:
-        yield from _epochs(network, config, out, count, learn, judge, resume)
+        yield from _epochs(network, config, out, count, learn, validate, resume)
     finally:
         network.to(home)
 
@@ -196,7 +196,7 @@ def _epochs(
     out: Path,
     count: int,
     learn: Callable[[TrainingState, int], tuple[float, float]],
-    judge: Callable[[nn.Module], Scores | LineScores | FindScores],
+    validate: Callable[[nn.Module], Scores | LineScores | FindScores],
     resume: bool,
 ) -> Iterator[Epoch]:
     average = copy.deepcopy(network) if config.average else network
@@ -219,7 +219,7 @@ def _epochs(
                 f"training diverged in epoch {number} (loss {loss}, learning rate {lr:.3g}); {kept}. "
                 "Try another --seed or --recipe tutorial; if it still diverges, check the data"
             )
-        epoch = Epoch(number, config.epochs, loss, lr, seconds, count / seconds, judge(average))
+        epoch = Epoch(number, config.epochs, loss, lr, seconds, count / seconds, validate(average))
         history.append(json.dumps(epoch.to_dict()))
         if distributed.rank() == 0:
             # The state comes last: after a kill in between, resuming makes the same epoch again.

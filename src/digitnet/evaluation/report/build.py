@@ -28,7 +28,7 @@ from digitnet.evaluation.report.figures import drawings, short
 from digitnet.evaluation.report.measure import Findings, elsewhere, measure, weights_path
 from digitnet.evaluation.report.style import TEXT_COLOUR, ReportFigure
 from digitnet.evaluation.report.summary import count, in_words, seeds_told, verdict
-from digitnet.evaluation.scoring import Evaluation, judge, own_data
+from digitnet.evaluation.scoring import Evaluation, own_data, score_model
 from digitnet.models.loading import Model, open_models
 from digitnet.models.onnx_models import LINE
 from digitnet.models.run_folder import REPORT
@@ -73,11 +73,11 @@ def report(
     out = out or _usual_place(opened, first)
     check_place(out, figures)
     tell(f"{opened.name} on {short(first)}")
-    done = judge(opened, first, data_dir)
-    others = [judge(opened, source, data_dir) for source in more]
+    done = score_model(opened, first, data_dir)
+    others = [score_model(opened, source, data_dir) for source in more]
     tell("data sets on this machine")
     others += elsewhere(opened, [done, *others], data_dir)
-    against = judge(rivals[0], first, data_dir) if rivals else None
+    against = score_model(rivals[0], first, data_dir) if rivals else None
     found = measure(done, others=others, rival=against, tell=tell)
     words = [shlex.quote(opened.name), *(f"--data {shlex.quote(source)}" for source in sources)]
     words += [] if compare is None else [f"--compare {shlex.quote(str(compare))}"]

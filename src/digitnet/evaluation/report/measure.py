@@ -1,4 +1,4 @@
-"""What a report tells of a model, measured: `measure(judge(model, source)) -> Findings`. `build.py` makes the page."""
+"""What a report shows of a model: `measure(score_model(model, source)) -> Findings`; `build.py` makes the page."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from digitnet.data.corruptions import CORRUPTIONS, corrupt
 from digitnet.data.datasets import DATASETS, find, fingerprint, stratified
 from digitnet.evaluation.comparison import Comparison
 from digitnet.evaluation.metrics import Scores, evaluate
-from digitnet.evaluation.scoring import Evaluation, judge, trained_on_all
+from digitnet.evaluation.scoring import Evaluation, score_model, trained_on_all
 from digitnet.models.inspection import occlusion
 from digitnet.models.loading import Model
 from digitnet.models.run_folder import CONFIG, HISTORY, SCORES, WEIGHTS
@@ -167,7 +167,7 @@ def elsewhere(model: Model, but: Sequence[Evaluation], data_dir: str | Path | No
         and not trained_on_all(model.about, dataset.name)
         and all(find(dataset, file, data_dir) for file in dataset.files)
     ]
-    found = [judge(model, name, data_dir) for name in here]
+    found = [score_model(model, name, data_dir) for name in here]
     return [done for done in found if fingerprint(done.digits) not in seen]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet.core.classes import DIGIT_NAMES
 from digitnet.evaluation.report.style import GREY, NARROW, TEXT_COLOUR, WIDE, blank, show_digit, styled, veil
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def plane_figure(
     labels: NDArray[np.uint8],
     right: NDArray[np.bool_],
     explained: tuple[float, float],
-    names: Sequence[str],
+    names: Sequence[str] = DIGIT_NAMES,
 ) -> Figure:
     """Draw digits as points (n, 2), each as the name of its label where that is short, those read wrong in a ring."""
     figure = blank(NARROW, NARROW)

@@ -90,7 +90,7 @@ def rejection_rows(scores: Answers, chosen: Selection | None) -> list[tuple[floa
     """Return rows of the error-versus-reject curve: share sent, confidence below which, errors left, their share."""
     most = max(0.05, 1 / scores.n, 2.5 * chosen.rejected if chosen else 0.0, 2 * (1 - scores.accuracy))
     shares = np.unique(np.round(np.linspace(0, min(1.0, most), 101) * scores.n) / scores.n)
-    found = [scores.sending(float(share)) for share in shares]
+    found = [scores.rejecting(float(share)) for share in shares]
     return [(each.rejected, each.threshold if each.rejected else 0.0, each.errors, each.error) for each in found]
 
 
