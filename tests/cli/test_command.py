@@ -119,4 +119,4 @@ def test_a_command_imports_no_other(environment):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     names = {name.removeprefix("digitnet.cli.") for name in done.stdout.splitlines()[-1].split()}
-    assert names == {"app", "command", "options", "read", "read_tables"}
+    assert names == {"app", "command", "job", "options", "read", "read_tables"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import click
 
 from digitnet.cli.command import Argument, Group, Option
-from digitnet.cli.job import Job, KeepImages
+from digitnet.cli.job import Job, KeepImages, fill
 from digitnet.cli.options import Line
 from digitnet.core.errors import DataError
 from digitnet.core.terminal import put, say
@@ -146,7 +146,6 @@ def _into_job(forms: FormReader, files: list[str], place: str, keep: bool, resum
     from dataclasses import replace
     from functools import partial
 
-    from digitnet.cli.job import fill
     from digitnet.review.jobs import Filed, stored
     from digitnet.review.records import StoredSheet
 

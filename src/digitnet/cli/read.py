@@ -13,7 +13,7 @@ import click
 
 from digitnet.cli import read_tables
 from digitnet.cli.command import Argument, Option
-from digitnet.cli.job import Job, KeepImages
+from digitnet.cli.job import Job, KeepImages, fill
 from digitnet.cli.options import Checksum, Length, Lengths, Line, Print, Range, Single
 from digitnet.core.errors import DataError, ImageError
 from digitnet.core.terminal import say
@@ -209,7 +209,6 @@ def _into_job(
     """Read pages into a job, each number a field."""
     from functools import partial
 
-    from digitnet.cli.job import fill
     from digitnet.reading.batch import Done, Read, pictures
     from digitnet.reading.notes import note
     from digitnet.reading.reader import Reader
