@@ -278,9 +278,10 @@ class Reader:
         parts: list[_Seen] = []
         for each in seen:
             region, its_strip, columns = each
-            ends = np.array(terms(columns)) * region.ink.shape[1] / its_strip.shape[1]
-            sections = [section(region, round(left), round(right), page) for left, right in ends]
-            parts += [each] if len(sections) == 1 else self._seen(sections, page)
+            ends = np.round(np.array(terms(columns)) * region.ink.shape[1] / its_strip.shape[1]).astype(int)
+            ends = ends.clip(0, region.ink.shape[1])
+            sections = [section(region, left, right, page) for left, right in ends.tolist() if left < right]
+            parts += [each] if len(ends) == 1 else self._seen(sections, page)
         return parts
 
     def _found(self, page: NDArray[np.uint8]) -> Found:
