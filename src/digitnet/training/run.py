@@ -249,7 +249,8 @@ def start(
     chosen = speed is not None and threads is None
     threads = speed.threads if speed else threads or most
     more = {"threads": threads, "threads_measured": chosen, "processes": distributed.size()}
-    about = asdict(config) | {"data_sha256": parts.sha256} | environment("torch", "numpy") | more
+    settings = asdict(config) | {"classes": list(config.classes)}  # as JSON has them
+    about = settings | {"data_sha256": parts.sha256} | environment("torch", "numpy") | more
     folder = Path(distributed.from_first(lambda: str(_new_folder(out, config, about))))
     warn_of_few(config.data, parts.train)
     return Run(folder, config, assemble(config, parts, data_dir), threads, chosen, speed.step if speed else None)

@@ -24,6 +24,9 @@ const COLUMNS = [
   "written_confidence",
   "value",
   "no_value",
+  "printed",
+  "unread",
+  "no_numbers",
 ];
 
 /** Every page as {file, page, reading} or {file, page, error}. */
@@ -64,7 +67,8 @@ export function asJson(pages, least) {
 }
 
 function rows({ file, page, reading, error }, least) {
-  if (!reading?.numbers.length) return [COLUMNS.map((name) => ({ file, page, error })[name] ?? "")];
+  const left = reading && { unread: reading.unread.length, no_numbers: reading.no_numbers?.code };
+  if (!reading?.numbers.length) return [COLUMNS.map((name) => ({ file, page, error, ...left })[name] ?? "")];
   return reading.numbers.map((read, i) => [read, current(read), i]).map(([read, number, i]) => [
     file,
     page,
@@ -82,6 +86,9 @@ function rows({ file, page, reading, error }, least) {
     number.written_confidence.toFixed(4),
     number.value ?? "",
     number.no_value?.code ?? "",
+    number.printed?.toFixed(4) ?? "",
+    left.unread,
+    left.no_numbers ?? "",
   ]);
 }
 
