@@ -3,7 +3,7 @@
 python benchmarks/accuracy.py best --seeds 3 >> benchmarks/RESULTS.md
 
 Runs go to OUT/RECIPE-SEED. Those that are finished there are not made again, so a long measurement can be stopped and
-gone on with.
+resumed.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ def main() -> bool:
     for model, (name, compose) in made.items():
         given = compose()
         note(f"{model}: {len(given)} inputs to calibrate on")
-        single = model == "line"  # the page network has no part in it
+        single = model == "line"  # reading one number does not use the page network
         before = accuracy(Reader(threads=1, **floats), single)
         plain = folded(floats[model], asked.out / f"{model}-float.onnx")
         for kind, settings in KINDS.items():

@@ -273,7 +273,7 @@ def names(place: Path) -> bool:
             runs.append((locale, words, outcome(words, folder, environment)))
         cache = {"DIGITNET_DATA": str(folder / "cache")}
         runs.append((locale, FETCH, outcome(FETCH, folder, environment | cache)))
-    return tally("names that are no UTF-8: train, evaluate, export, read, check, data", runs)
+    return tally("names that are not UTF-8: train, evaluate, export, read, check, data", runs)
 
 
 def disk(place: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Reading a folder, killed with kill -9 at random moments and gone on with: is any input lost or doubled?
+"""Reading a folder, killed with kill -9 at random moments and resumed: is any input lost or doubled?
 
 python benchmarks/torture_read.py >> benchmarks/RESULTS.md
 python benchmarks/torture_read.py --only ray --kills 5 --seed 7

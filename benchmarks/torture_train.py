@@ -4,7 +4,7 @@ python benchmarks/torture_train.py --kills 100 --minutes 30 >> benchmarks/RESULT
 
 Every run is killed by SIGKILL up to five times, at moments of four kinds: while it starts (imports, loads, makes its
 folder), while it trains, within 4 ms after a file began to be written, and while it finishes (scores, picture). It is
-gone on with as a user would: by --resume, or anew where nothing was saved. Damage of one kill therefore meets the next.
+resumed as a user would: by --resume, or from the start where nothing was saved. Damage of one kill thus meets the next.
 
 The command runs in a process of its own: for kills at the start a new interpreter, for the others a fork of one that
 has imported PyTorch already, since importing takes longer than all the rest and writes nothing.
@@ -212,7 +212,7 @@ def main() -> bool:
     spread = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     met = kills >= asked.kills and not faults
     return row(
-        f"`digitnet train` killed by SIGKILL and gone on with, seed {asked.seed}",
+        f"`digitnet train` killed by SIGKILL and resumed, seed {asked.seed}",
         f"{asked.kills} kills, all runs end with the weights of an undisturbed one",
         f"{kills} kills ({spread}): {runs - len({each.split(':')[0] for each in faults})} of {runs} runs the same",
         kills,

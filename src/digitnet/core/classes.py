@@ -35,7 +35,7 @@ def check_names(names: Sequence[str]) -> None:
 
 
 def class_names(about: Mapping[str, Any], path: Path) -> tuple[str, ...]:
-    """Return the names of a model's classes, by its settings or metadata: the ten digits where these have no `classes`.
+    """Return the names of a model's classes, from its settings or metadata; the ten digits if `classes` is absent.
 
     path: of the file, for messages. Raises ModelError where they are not names.
     """

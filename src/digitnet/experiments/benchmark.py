@@ -1,7 +1,7 @@
 """The benchmark: every model and baseline measured in the same way on the same digits.
 
 A benchmark is a folder. Each measurement is saved there as soon as it is done, so that it can be stopped anywhere and
-gone on with. The folder belongs to the settings it was begun with, which `settings.json` keeps.
+resumed. The folder belongs to the settings it was begun with, which `settings.json` keeps.
 
     OUT/settings.json         what is measured, on what, by which versions
         cells/NAME-SEED.json  the numbers of one model

@@ -44,7 +44,7 @@ _LISTED = 1 << 12  # files in a row group of the list of inputs: what is loaded 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What was asked; a job can only be gone on with by asking for the same.
+    """What was asked; a job can be resumed only with the same settings.
 
     digitnet: the version. models: their sha256 by name. inputs: how many there are; files: sha256 of their list.
     part: how many inputs are in a part. single, rules: as for `Reader.read`.

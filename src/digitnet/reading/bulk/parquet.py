@@ -87,7 +87,7 @@ def tables(inputs: Sequence[Input], reads: Iterable[Read], model: str) -> tuple[
 
 
 def unicode(name: str) -> str:
-    r"""Return a name as text that any table can hold: bytes that are no UTF-8 as \xff."""
+    r"""Return a name as text that any table can hold: bytes that are not UTF-8 as \xff."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
