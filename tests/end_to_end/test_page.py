@@ -469,6 +469,7 @@ def test_one_key_opens_the_next_number_to_review(page):
     give(page, ("a.png", picture("1984 7265")), ("b.png", picture("30")))
     playwright.expect(page.locator("#next")).to_be_disabled()
     page.fill("#least", "100")
+    playwright.expect(page.locator("#next")).to_be_enabled()
     for number in (0, 1, 2, 0):
         page.keyboard.press("n")
         playwright.expect(page.locator(".row").nth(number).locator(".typed")).to_be_focused()
