@@ -23,6 +23,9 @@ def export(
         Path | None,
         Option(show_default=False, help="Folder for a web page that runs the network without a server."),
     ] = None,
+    reader: Annotated[
+        bool, Option("--reader", help="With --page: the page also reads numbers, with the built-in line reader (5 MB).")
+    ] = False,
     data: Annotated[
         str | None,
         Option(show_default="where they were", help="Present path of the digits that the run was trained on."),
@@ -32,12 +35,15 @@ def export(
     """Write a trained network as one calibrated .onnx file, which runs without PyTorch, or as a web page.
 
     Examples: digitnet export run/best-1 --out mine.onnx, then digitnet evaluate --model mine.onnx; digitnet export
-    run/best-1 --page mine/, then open mine/index.html. Without RUN, --page takes the built-in model digitnet.
+    run/best-1 --page mine/, then open mine/index.html. Without RUN, --page takes the built-in model digitnet. With
+    --reader the page also reads numbers of several digits.
     """
     if (out is None) == (page is None):
         raise click.UsageError("name what to write: --out FILE.onnx for a model file, or --page DIR for a web page")
+    if reader and page is None:
+        raise click.UsageError("--reader needs --page DIR: only a page can hold the line reader")
     if page is not None:
-        _write_page(run or "digitnet", page, data_dir, data)
+        _write_page(run or "digitnet", page, reader, data_dir, data)
         return
     if run is None:
         raise click.UsageError("name the folder of the run to export, such as run/best-1")
@@ -63,7 +69,7 @@ def _write_file(run: Path, out: Path, data_dir: Path | None, data: str | None) -
     print(f"temperature {model.about['temperature']:.3f}{refused}")
 
 
-def _write_page(run: str, folder: Path, data_dir: Path | None, data: str | None) -> None:
+def _write_page(run: str, folder: Path, reader: bool, data_dir: Path | None, data: str | None) -> None:
     from tempfile import TemporaryDirectory
 
     from digitnet.core.files import require_writable
@@ -72,7 +78,7 @@ def _write_page(run: str, folder: Path, data_dir: Path | None, data: str | None)
 
     require_writable(folder)
     if run in built_in() or Path(run).suffix == ".onnx":
-        path = write_page(classifier(run), folder)
+        path = write_page(classifier(run), folder, reader)
     else:
         from digitnet.training.export import export_run
 
@@ -82,7 +88,7 @@ def _write_page(run: str, folder: Path, data_dir: Path | None, data: str | None)
                 raise DataError(
                     f"{run}: the page runs networks for single digits; export this one with --out FILE.onnx"
                 )
-            path = write_page(model, folder)
+            path = write_page(model, folder, reader)
     put(f"{path}: {path.stat().st_size:,} bytes. Open it in any browser; it needs no server and no network")
 
 

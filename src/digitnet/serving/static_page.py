@@ -16,7 +16,7 @@ from digitnet.core.digits import SIDE, require_digits
 from digitnet.core.errors import ModelError
 from digitnet.core.files import write_atomic
 from digitnet.core.text import listed
-from digitnet.models.onnx_models import OnnxClassifier
+from digitnet.models.onnx_models import LINE, WEIGHTS, OnnxClassifier
 from digitnet.models.vetting import operators
 
 WEB = Path(__file__).parent / "web"
@@ -39,6 +39,7 @@ OPERATORS = frozenset(
         "GlobalAveragePool",
         "GreaterOrEqual",
         "Identity",
+        "LayerNormalization",
         "LogSoftmax",
         "MatMul",
         "MaxPool",
@@ -49,9 +50,12 @@ OPERATORS = frozenset(
         "Reshape",
         "Shape",
         "Sigmoid",
+        "Slice",
         "Softmax",
+        "Squeeze",
         "Sub",
         "Tanh",
+        "Transpose",
         "Unsqueeze",
     }
 )
@@ -62,8 +66,10 @@ _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) (\w+))", re.MULTILINE)
 
 
-def write_page(model: OnnxClassifier, folder: Path) -> Path:
+def write_page(model: OnnxClassifier, folder: Path, reader: bool = False) -> Path:
     """Write the page of a model to `folder` and return its path, `folder`/index.html.
+
+    reader: whether the built-in line reader goes into the page, too, so that it reads numbers of several digits.
 
     Raises ModelError if the model has other classes than the ten digits, has operators that the page cannot run, or
     does not name its layers.
@@ -82,6 +88,7 @@ def write_page(model: OnnxClassifier, folder: Path) -> Path:
         "<!-- tools -->": tools.strip(),
         "<!-- style -->": f"<style>\n{style}</style>",
         "<!-- model -->": base64.b64encode(model.content).decode(),
+        "<!-- reader -->": _reader() if reader else "",
         "// script": script("alone"),
     }
     for mark, content in parts.items():
@@ -89,6 +96,13 @@ def write_page(model: OnnxClassifier, folder: Path) -> Path:
     path = folder / "index.html"
     write_atomic(path, page.encode())
     return path
+
+
+def _reader() -> str:
+    """Return the elements with the line reader's file and the script of its thread."""
+    model = base64.b64encode((WEIGHTS / f"{LINE}.onnx").read_bytes()).decode()
+    parts = {"line": model, "thread": script("line_worker")}
+    return "\n".join(f'<script type="text/plain" id="{name}">{content}</script>' for name, content in parts.items())
 
 
 def script(name: str) -> str:

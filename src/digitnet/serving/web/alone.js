@@ -3,21 +3,25 @@
 import { pill, showBars } from "./bars.js";
 import { frame } from "./frame.js";
 import { Network } from "./network.js";
+import { pictured, startNumber, startReader } from "./number.js";
 import { startOwn } from "./own.js";
 import { startPaper } from "./paper.js";
 import { asInk } from "./picture.js";
 import { inAddress, startShare } from "./share.js";
 import { Stage } from "./stage.js";
+import { strip } from "./strip.js";
 import { startTheme } from "./theme.js";
 import { onceShown } from "./timing.js";
 import { NO_DIGIT, shares, verdict } from "./verdict.js";
 import { percent } from "./words.js";
 
 const TALL = 160; // pixels of the whole paper in the picture that is framed
+const PENS = { digit: 34, number: 18 };
 const SETTLED = 700; // milliseconds without a new answer before it is read out: a screen reader must keep up
 const element = (id) => document.getElementById(id);
 
-export function start(content) {
+/** content: of the network. reader: {model, source} of the line reader and its thread; null where it is not here. */
+export function start(content, reader) {
   const network = new Network(content);
   const stage = new Stage(element("middle"));
   const canvas = document.createElement("canvas");
@@ -25,6 +29,7 @@ export function start(content) {
   let words = ""; // what is said of it
 
   function follow() {
+    if (document.body.dataset.mode === "number") return number();
     const look = pad.strokes.length ? network.look(frame(asInk(pad.copy(canvas, TALL)))) : null;
     const plain = look ? shares(look.probs, look.digitness, network.about.threshold) : Array(11).fill(0);
     const bars = look ? own.teacher.with(plain, look.hidden) : plain;
@@ -45,12 +50,31 @@ export function start(content) {
 
   const own = startOwn(element("own-body"), () => ({ network, look: now }), () => follow());
   const pad = startPaper(follow);
-  element("about").textContent = `The network ${network.name}, in this page alone`;
+  const read = reader && startReader(reader.model, reader.source);
+  const number = read && startNumber(pad, read, announce, showTrouble);
+  if (read) startModes(pad);
+  element("about").textContent = `The network ${network.name}${read ? " and the line reader" : ""}, in this page alone`;
   showBars(element("bars"), Array(11).fill(0));
   if (inAddress("strokes") === null) pad.demonstrate(Math.floor(10 * Math.random()));
   startShare(element("share-body"), pad, () => words);
   own.retold();
-  window.digitnet = Object.assign(network, { frame }); // for the console, and for the tests
+  window.digitnet = Object.assign(network, { frame, strip, read, picture: () => pictured(pad) }); // for the console, and for the tests
+}
+
+/** Let a reader choose between a digit and a number on the paper. */
+function startModes(pad) {
+  const buttons = [...element("modes").children];
+  element("modes").hidden = false;
+  for (const button of buttons)
+    button.addEventListener("click", () => {
+      const { mode } = button.dataset;
+      for (const each of buttons) each.setAttribute("aria-pressed", each === button);
+      document.body.dataset.mode = mode;
+      element("task").textContent = element("pad-hint").textContent = mode === "number" ? "Write a number" : "Draw a digit";
+      pad.pen = element("pen").value = PENS[mode];
+      pad.fit();
+      pad.clear();
+    });
 }
 
 let timer;
@@ -66,8 +90,9 @@ const showTrouble = (problem) => {
 };
 
 startTheme(element("theme"));
+const bytes = (id) => Uint8Array.from(atob(element(id).textContent), (letter) => letter.charCodeAt(0));
 try {
-  start(Uint8Array.from(atob(element("model").textContent), (letter) => letter.charCodeAt(0)));
+  start(bytes("model"), element("line") && { model: bytes("line"), source: element("thread").textContent });
 } catch (problem) {
   showTrouble(problem);
   throw problem;

@@ -1,6 +1,8 @@
 // The MNIST frame: ink of any size to 28x28, as `digitnet.imaging.normalization.frame` makes it, pixel by pixel.
 // What NumPy and OpenCV keep in single precision is rounded here in the same places, so that no pixel differs.
 
+import { shrunk } from "./resize.js";
+
 const SIDE = 28;
 const GLYPH = 20; // height and width of the box that a digit's ink is scaled to
 const SMALLEST = 10; // least width of the square that is cut out: a dot stays a dot
@@ -20,7 +22,7 @@ export function frame({ data, width, height }) {
   for (let y = top; y < bottom; y++)
     for (let x = left; x < right; x++) square[(y - top + above) * side + x - left + before] = ink[y * width + x];
   if (side < GLYPH) [square, side] = [doubled(square, side), 2 * side];
-  const glyph = side === GLYPH ? square : shrunk(square, side);
+  const glyph = side === GLYPH ? square : shrunk(square, [side, side], [GLYPH, GLYPH]);
   const times = f(255 / Math.max(...glyph));
   glyph.forEach((value, i) => (glyph[i] = value * times));
   const rows = Array.from({ length: GLYPH }, (_, y) => total(glyph.subarray(y * GLYPH, (y + 1) * GLYPH), f));
@@ -58,7 +60,7 @@ function brightOnZero(data, width, height) {
 }
 
 /** A quantile of values 0..255 that are counted, between two of them as `np.quantile` has it. */
-function quantile(counts, share) {
+export function quantile(counts, share) {
   const n = counts.reduce((sum, count) => sum + count, 0);
   const place = share * (n - 1);
   const [low, high] = [Math.floor(place), Math.ceil(place)].map((at) => {
@@ -90,48 +92,6 @@ function doubled(square, side) {
     const [far, other] = [near + (y % 2 ? 1 : -1), right + (x % 2 ? 1 : -1)];
     return 0.75 * (0.75 * at(near, right) + 0.25 * at(near, other)) + 0.25 * (0.75 * at(far, right) + 0.25 * at(far, other));
   });
-}
-
-/** Scaled to GLYPH by the area that each pixel covers, as OpenCV's INTER_AREA. */
-function shrunk(square, side) {
-  if (side % GLYPH === 0) return averaged(square, side, side / GLYPH);
-  const parts = shares(side);
-  const made = new Float32Array(GLYPH * GLYPH);
-  const line = new Float32Array(GLYPH);
-  for (const [to, from, share, first] of parts) {
-    line.fill(0);
-    for (const [x, at, alpha] of parts) line[x] = f(line[x] + f(square[from * side + at] * alpha));
-    for (let x = 0; x < GLYPH; x++) made[to * GLYPH + x] = first ? share * line[x] : made[to * GLYPH + x] + f(share * line[x]);
-  }
-  return made;
-}
-
-function averaged(square, side, times) {
-  const share = f(1 / (times * times));
-  return Float32Array.from({ length: GLYPH * GLYPH }, (_, place) => {
-    const [top, left] = [Math.floor(place / GLYPH) * times, (place % GLYPH) * times];
-    let sum = 0;
-    for (let y = top; y < top + times; y++) for (let x = left; x < left + times; x++) sum += square[y * side + x];
-    return f(sum) * share;
-  });
-}
-
-/** Which share of each pixel to take: [to, from, share, whether it is the first of its place]. */
-function shares(side) {
-  const scale = 1 / (GLYPH / side);
-  const parts = [];
-  for (let to = 0; to < GLYPH; to++) {
-    const [start, end] = [to * scale, to * scale + scale];
-    const cell = Math.min(scale, side - start);
-    const last = Math.min(Math.floor(end), side - 1);
-    const next = Math.min(Math.ceil(start), last);
-    const before = parts.length;
-    if (next - start > 1e-3) parts.push([to, next - 1, f((next - start) / cell)]);
-    for (let from = next; from < last; from++) parts.push([to, from, f(1 / cell)]);
-    if (end - last > 1e-3) parts.push([to, last, f(Math.min(end - last, 1, cell) / cell)]);
-    parts[before].push(true);
-  }
-  return parts;
 }
 
 /** A sum in the order in which NumPy adds twenty values. */

@@ -1,24 +1,21 @@
 // A digit network that runs in the page: its answer, what its layers make of a digit, and how each value comes about.
 
-import { parse } from "./onnx.js";
-import { OPERATORS, windows } from "./operators.js";
+import { Model } from "./model.js";
+import { windows } from "./operators.js";
 
 const WINDOW = 6; // as `digitnet.models.inspection`: the side of the paper that covers ink, and its steps
 const STEP = 2;
 const SIDE = 28;
 
 export class Network {
-  #nodes;
-  #weights;
+  #model;
   #maker = new Map(); // each tensor's node
 
   /** bytes: a model file as `digitnet export` writes it, a Uint8Array. */
   constructor(bytes) {
-    const { nodes, weights, about } = parse(bytes);
-    const unknown = nodes.find(({ op }) => !(op in OPERATORS));
-    if (unknown) throw new Error(`the operator ${unknown.op}, which the page cannot run`);
-    [this.#nodes, this.#weights, this.about] = [nodes, weights, about];
-    for (const node of nodes) for (const name of node.outputs) this.#maker.set(name, node);
+    this.#model = new Model(bytes);
+    this.about = this.#model.about;
+    for (const node of this.#model.nodes) for (const name of node.outputs) this.#maker.set(name, node);
   }
 
   get name() {
@@ -45,11 +42,7 @@ export class Network {
   }
 
   #run(image) {
-    const values = new Map(this.#weights);
-    values.set("images", { shape: [1, SIDE, SIDE], data: Float32Array.from(image) });
-    for (const { op, inputs, outputs, attributes } of this.#nodes)
-      values.set(outputs[0], OPERATORS[op](inputs.map((name) => values.get(name)), attributes));
-    return values;
+    return this.#model.run("images", [1, SIDE, SIDE], image);
   }
 
   /**

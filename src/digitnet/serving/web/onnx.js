@@ -56,8 +56,16 @@ const KINDS = {
   6: [4, (data, at) => data.getInt32(at, true)],
   7: [8, (data, at) => Number(data.getBigInt64(at, true))],
   9: [1, (data, at) => data.getUint8(at)],
+  10: [2, (data, at) => half(data.getUint16(at, true))],
   11: [8, (data, at) => data.getFloat64(at, true)],
 };
+
+/** A number in half precision: a sign, five bits of exponent, ten of fraction. */
+function half(bits) {
+  const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023];
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (exponent ? 2 ** (exponent - 25) * (1024 + fraction) : 2 ** -24 * fraction);
+}
 
 function tensor(bytes) {
   const made = { name: "", shape: [], data: [] };

@@ -122,11 +122,13 @@ function eight(a, b, a0, b0, k, to, at, down, right) {
 }
 
 const known = new Map(); // of windows: a network asks for the same few again and again
+const MOST_KNOWN = 100;
 
 /** Where a window's values lie: for each place of the output its inputs, -1 for those beyond the edge. */
 export function windows(height, width, attributes) {
   const { kernel_shape, pads, strides, dilations } = attributes;
   const key = [height, width, kernel_shape, pads, strides, dilations].join(";");
+  if (known.size > MOST_KNOWN) known.clear(); // pictures of many sizes
   if (!known.has(key)) known.set(key, placed(height, width, attributes));
   return known.get(key);
 }
@@ -216,12 +218,44 @@ function average(values, count, taps) {
 function gemm([a, b, bias], { transB = 0, alpha = 1, beta = 1 }) {
   const [n, k] = a.shape;
   const m = transB ? b.shape[0] : b.shape[1];
-  const rows = transB ? b.data : Float32Array.from({ length: m * k }, (_, i) => b.data[(i % k) * m + Math.floor(i / k)]);
   const made = tensor([n, m]);
-  products(a.data, rows, n, m, k, made.data, 0, m, 1);
+  products(double(a), transB ? double(b) : columns(b), n, m, k, made.data, 0, m, 1);
   made.data.forEach((value, i) => {
     made.data[i] = alpha * value + (bias ? beta * bias.data[bias.data.length === 1 ? 0 : i % m] : 0);
   });
+  return made;
+}
+
+/** The columns of the matrices in a tensor, one behind the other, in double precision; converted once. */
+function columns(x) {
+  const [k, m] = x.shape.slice(-2);
+  return (x.columns ??= Float64Array.from(x.data, (_, i) => {
+    const place = i % (k * m);
+    return x.data[i - place + (place % k) * m + Math.floor(place / k)];
+  }));
+}
+
+/** Matrices by as many others, or all of them by one. */
+function multiplied([a, b]) {
+  const [k, m] = b.shape.slice(-2);
+  const count = size(b.shape.slice(0, -2));
+  const n = a.data.length / k / count;
+  const made = tensor([...a.shape.slice(0, -1), m]);
+  for (let each = 0; each < count; each++)
+    products(double(a).subarray(each * n * k), columns(b).subarray(each * k * m), n, m, k, made.data, each * n * m, m, 1);
+  return made;
+}
+
+/** Each row along the last axes brought to mean 0 and variance 1, then scaled and shifted. */
+function layerNormalised([x, scale, shift], { axis = -1, epsilon = 1e-5 }) {
+  const wide = size(x.shape.slice(axis));
+  const made = tensor(x.shape);
+  for (let start = 0; start < x.data.length; start += wide) {
+    const row = x.data.subarray(start, start + wide);
+    const middle = mean(row);
+    const spread = Math.sqrt(mean(row.map((value) => (value - middle) ** 2)) + epsilon);
+    row.forEach((value, i) => (made.data[start + i] = ((value - middle) / spread) * scale.data[i] + (shift?.data[i] ?? 0)));
+  }
   return made;
 }
 
@@ -264,6 +298,41 @@ function joined(parts, { axis }) {
   return made;
 }
 
+/** Along each axis the values from a start to an end, every step. */
+function sliced([x, starts, ends, axes, steps]) {
+  return [...starts.data].reduce((made, begin, place) => {
+    const axis = axes?.data[place] ?? place;
+    const step = steps?.data[place] ?? 1;
+    const side = made.shape.at(axis);
+    const least = step > 0 ? 0 : -1;
+    const within = (at) => Math.min(Math.max(at < 0 ? at + side : at, least), side + least);
+    const [from, to] = [within(begin), within(ends.data[place])];
+    const count = Math.max(Math.ceil((to - from) / step), 0);
+    const indices = tensor([count], Float32Array.from({ length: count }, (_, i) => from + i * step));
+    return gathered([made, indices], { axis: (axis + made.shape.length) % made.shape.length });
+  }, x);
+}
+
+function transposed([x], { perm = x.shape.map((_, axis) => axis).reverse() }) {
+  const shape = perm.map((axis) => x.shape[axis]);
+  const steps = perm.map((axis) => size(x.shape.slice(axis + 1)));
+  const made = tensor(shape);
+  made.data.forEach((_, place) => {
+    let [rest, from] = [place, 0];
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      from += (rest % shape[axis]) * steps[axis];
+      rest = Math.floor(rest / shape[axis]);
+    }
+    made.data[place] = x.data[from];
+  });
+  return made;
+}
+
+function squeezed([x, given], { axes = given ? [...given.data] : null }) {
+  const gone = new Set(axes?.map((axis) => (axis + x.shape.length) % x.shape.length));
+  return tensor(x.shape.filter((side, axis) => (axes ? !gone.has(axis) : side !== 1)), x.data);
+}
+
 function reshaped([x, to]) {
   const shape = [...to.data].map((side, axis) => (side === 0 ? x.shape[axis] : side));
   const rest = x.data.length / size(shape.filter((side) => side > 0));
@@ -294,8 +363,12 @@ export const OPERATORS = {
   GlobalAveragePool: ([x]) => reduced(mean)([x], { axes: x.shape.map((_, axis) => axis).slice(2) }),
   GreaterOrEqual: pairwise((a, b) => Number(a >= b)),
   Identity: ([x]) => x,
-  LogSoftmax: rowwise((values) => values.map((value) => value - logSumExp(values))),
-  MatMul: (given) => gemm(given, {}),
+  LayerNormalization: layerNormalised,
+  LogSoftmax: rowwise((values) => {
+    const all = logSumExp(values);
+    return values.map((value) => value - all);
+  }),
+  MatMul: multiplied,
   MaxPool: pooled(largest),
   Mul: pairwise((a, b) => a * b),
   ReduceLogSumExp: reduced(logSumExp),
@@ -304,8 +377,14 @@ export const OPERATORS = {
   Reshape: reshaped,
   Shape: ([x]) => tensor([x.shape.length], Float32Array.from(x.shape)),
   Sigmoid: map((value) => 1 / (1 + Math.exp(-value))),
-  Softmax: rowwise((values) => values.map((value) => Math.exp(value - logSumExp(values)))),
+  Slice: sliced,
+  Softmax: rowwise((values) => {
+    const all = logSumExp(values);
+    return values.map((value) => Math.exp(value - all));
+  }),
+  Squeeze: squeezed,
   Sub: pairwise((a, b) => a - b),
   Tanh: map(Math.tanh),
+  Transpose: transposed,
   Unsqueeze: unsqueezed,
 };
