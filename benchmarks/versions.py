@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,7 @@ import numpy as np
 from rows import note, row
 
 HERE = Path(__file__).resolve().parents[1]
-TIMES = 5
+TIMES = 10
 
 READ = """
 import json, sys, time
@@ -41,11 +42,10 @@ def cpu(source: Path, words: Sequence[str]) -> tuple[float, str]:
     """Return the processor seconds of a Python command with a version of the package, and what it printed."""
     environment = {**os.environ, "PYTHONPATH": str(source), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": ""}
     environment |= {"PYTHONPYCACHEPREFIX": str(source.parent / "bytecode")}
-    before = os.times()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, check=True)
-    after = os.times()
-    used = after.children_user - before.children_user + after.children_system - before.children_system
-    return used, done.stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, done.stdout
 
 
 def commands(sources: Sequence[Path], picture: Path) -> None:

@@ -1,5 +1,6 @@
 """Ctrl-C while a command starts: SIGINT comes when a module is about to be imported, and not after some time."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -62,4 +63,15 @@ def test_threads_wait_without_spinning_unless_the_user_chose_otherwise(monkeypat
         monkeypatch.delenv("OMP_WAIT_POLICY")
     monkeypatch.setattr("digitnet.cli.main", lambda: None)
     __main__.main()
+    gc.collect()
     assert os.environ["OMP_WAIT_POLICY"] == found
+
+
+def test_garbage_is_first_looked_for_when_a_command_has_started(monkeypatch):
+    gc.collect()
+    usual, callbacks, started = gc.get_threshold(), list(gc.callbacks), []
+    monkeypatch.setattr("digitnet.cli.main", lambda: started.append(gc.get_threshold()))
+    __main__.main()
+    assert started == [(__main__.STARTED, *usual[1:])]
+    gc.collect()
+    assert (gc.get_threshold(), gc.callbacks) == (usual, callbacks)

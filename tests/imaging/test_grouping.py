@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from digitnet.imaging import grouping
-from digitnet.imaging.grouping import at_most, groups
+from digitnet.imaging.grouping import at_most, groups, median
 
 
 def row(count, tall=20, gap=6, top=10):
@@ -55,3 +55,10 @@ def test_groups_that_overlap_all_over_the_page_are_left_out_the_largest_first(pi
     numbers, limits = at_most([[0], [1], [2], [3]], boxes, pixels)
     assert numbers == [[0], [1], [2], [3]][:kept]
     assert limits == (set() if kept == 4 else {"too_many_parts"})
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32, np.float64])
+@pytest.mark.parametrize("count", [1, 2, 7, 10])
+def test_a_median_is_that_of_numpy(dtype, count):
+    values = (np.random.default_rng(count).random(count) * 100).astype(dtype)
+    assert median(values) == float(np.median(values))

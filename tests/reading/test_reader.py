@@ -1,6 +1,8 @@
 import io
 import itertools
 import json
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -104,6 +106,18 @@ def test_most_numbers_of_strange_but_tidy_hands_are_read(reader):
 def test_every_digit_alone_is_read(reader, single):
     said = [reader.read(write(str(digit))[0], single=single).text for digit in range(10)]
     assert sum(text == str(digit) for digit, text in enumerate(said)) >= 9
+
+
+def test_a_drawing_is_read_without_the_page_network_and_other_packages(environment, tmp_path):
+    drawing = np.full((280, 280), 255, np.uint8)
+    cv2.polylines(drawing, [np.array([[80, 70], [180, 70], [120, 230]])], False, 0, 18, cv2.LINE_AA)
+    cv2.imwrite(str(tmp_path / "seven.png"), drawing)
+    code = (
+        "import sys; from digitnet import Reader; reader = Reader(); found = reader.read('seven.png').text\n"
+        "print(found, '_session' in vars(reader.page), {'numpy.ma', 'PIL.TiffImagePlugin'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "7 False set()\n"
 
 
 def test_a_pages_digits_have_values_probabilities_and_alternatives_that_agree(reader):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from PIL import ImageFile, JpegImagePlugin, TiffImagePlugin
+from PIL import ImageFile
 
 from digitnet.core.errors import ImageError
+
+if TYPE_CHECKING:  # imported when a file needs them
+    from PIL.JpegImagePlugin import JpegImageFile
+    from PIL.TiffImagePlugin import TiffImageFile
 
 MAX_SMALL_READS, MAX_SMALL_BYTES = 300_000, 1_000_000
 """Reads of fewer than 256 bytes while a file is opened or one page decoded, and the bytes these may give together."""
@@ -82,14 +86,14 @@ def cost(picture: ImageFile.ImageFile, file: BinaryIO, length: int) -> tuple[flo
         raise ImageError(f"pixels as text, more than {MAX_TEXT // 10**6} MB; save it as PNG")
     if kind == "PNG" and mode in ("RGB", "RGBA") and picture.tile and "16" in str(picture.tile[0][3]):
         each += 1  # twice as much to unpack
-    if isinstance(picture, JpegImagePlugin.JpegImageFile):
-        each += _coefficients(picture, file)
-    if isinstance(picture, TiffImagePlugin.TiffImageFile):
-        beside += _strip(picture)
+    if kind in ("JPEG", "MPO"):
+        each += _coefficients(cast("JpegImageFile", picture), file)
+    if kind == "TIFF":
+        beside += _strip(cast("TiffImageFile", picture))
     return each, beside
 
 
-def _coefficients(picture: JpegImagePlugin.JpegImageFile, file: BinaryIO) -> int:
+def _coefficients(picture: JpegImageFile, file: BinaryIO) -> int:
     """Return the bytes for each pixel of the coefficients that a JPEG of several scans keeps until its last one."""
     scans = _count(file, b"\xff\xda")  # starts of scan: the data between cannot hold these bytes
     if "progressive" not in picture.info and scans <= 1:
@@ -110,7 +114,7 @@ def _count(file: BinaryIO, mark: bytes) -> int:
     return count
 
 
-def _strip(picture: TiffImagePlugin.TiffImageFile) -> float:
+def _strip(picture: TiffImageFile) -> float:
     """Return the bytes of the strip or tile of a TIFF that is unpacked at a time."""
     tags = picture.tag_v2
     if _TILE_WIDTH in tags:

@@ -6,14 +6,17 @@ Pillow images are converted in bands of rows, so that a page needs its decoded p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
 from digitnet.core.errors import ImageError
+
+if TYPE_CHECKING:
+    from PIL.TiffImagePlugin import TiffImageFile
 
 Page = NDArray[np.uint8]
 
@@ -113,7 +116,7 @@ def _deep(picture: Image.Image) -> Page:
     for rows, band in _bands(picture):
         deep[rows] = np.asarray(band)
     page = eight_bits(deep)
-    if isinstance(picture, TiffImagePlugin.TiffImageFile) and picture.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+    if picture.format == "TIFF" and cast("TiffImageFile", picture).tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         np.subtract(255, page, out=page)  # Pillow does so for up to eight bits only
     if (clear := picture.info.get("transparency")) is not None:
         _on_background(page, np.where(deep == clear, np.uint8(0), np.uint8(255)))

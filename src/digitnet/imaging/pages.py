@@ -24,11 +24,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, TiffImagePlugin
+from PIL import Image, ImageFile
 
 from digitnet.core import extras
 from digitnet.core.errors import ImageError
@@ -37,6 +37,9 @@ from digitnet.imaging import pipes
 from digitnet.imaging.decoding import CountedFile, cost
 from digitnet.imaging.grey import of_array, upright
 from digitnet.imaging.pdf import BYTES_PER_PIXEL, open_pdf
+
+if TYPE_CHECKING:
+    from PIL.TiffImagePlugin import TiffImageFile
 
 FORMATS = {
     "PNG": rb"\x89PNG\r\n\x1a\n",
@@ -308,18 +311,19 @@ def _page_numbers(picture: Image.Image, limit: int) -> list[int]:
 
     Where a TIFF has more frames than `limit`, one page more than that is returned.
     """
-    if not isinstance(picture, TiffImagePlugin.TiffImageFile):
+    if picture.format != "TIFF":
         return [picture.tell()]
+    tiff = cast("TiffImageFile", picture)
     numbers: list[int] = []
     for number in range(limit + 1):
         try:
-            picture.seek(number)
+            tiff.seek(number)
         except EOFError:
             return numbers
-        if picture.tag_v2.next < 0:
+        if tiff.tag_v2.next < 0:
             raise ImageError(f"truncated within page {number + 1}; download or save it again")
-        picture.tag_v2.next = -1  # it stays so where the next directory is cut short, of which Pillow only warns
-        if not number or not picture.tag_v2.get(_SUBFILE, 0) & _NO_PAGE:
+        tiff.tag_v2.next = -1  # it stays so where the next directory is cut short, of which Pillow only warns
+        if not number or not tiff.tag_v2.get(_SUBFILE, 0) & _NO_PAGE:
             numbers.append(number)
     return list(range(limit + 1))  # too many already: a small file may chain millions
 

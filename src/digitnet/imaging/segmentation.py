@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from digitnet.imaging.deskew import levelled
 from digitnet.imaging.geometry import Affine, Box
-from digitnet.imaging.grouping import MAX_COMPONENTS, MIN_DIGIT_HEIGHT, at_most, candidates, groups
+from digitnet.imaging.grouping import MAX_COMPONENTS, MIN_DIGIT_HEIGHT, at_most, candidates, groups, median
 from digitnet.imaging.ink import MIN_STROKE, Gray, checked, ink_of, quantiles
 from digitnet.imaging.line_removal import without_rules
 from digitnet.imaging.reduction import LARGEST, drawn_part, reduced
@@ -118,7 +118,7 @@ def lone(page: Gray) -> Region | None:
         return None
     rows = np.array(numbers[0])
     ends = np.maximum.accumulate(boxes[rows, 2])
-    if (boxes[rows[1:], 0] - ends[:-1] > MAX_LONE_GAP * np.median(boxes[rows, 3] - boxes[rows, 1])).any():
+    if (boxes[rows[1:], 0] - ends[:-1] > MAX_LONE_GAP * median(boxes[rows, 3] - boxes[rows, 1])).any():
         return None
     return moved(_cut(ink, labels, boxes[rows], rows + 1, np.eye(2, 3), small.shape), back, page.shape)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,30 @@ class PageModel:
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         """Load a model file; threads: 0 for as many as there are cores. Raises ModelError where it cannot be run."""
-        content = content_of(path)
-        self.sha256 = hashlib.sha256(content).hexdigest()
+        self._path, self._threads, self._content = path, threads, content_of(path)
+        self.sha256 = hashlib.sha256(self._content).hexdigest()
+        if self.sha256 in hashes().values():
+            return
+        if not trusted(self.sha256):
+            try:
+                _validate(path, self._content)
+            except ModelError:
+                raise
+            # ONNX Runtime's errors have no common parent but Exception.
+            except Exception as error:
+                raise self._unfit() from error
+        _ = self._session
+
+    @cached_property
+    def _session(self) -> Any:
+        """The session; of the built-in network opened for the first page, as a drawing of one number needs none."""
         try:
-            if self.sha256 not in hashes().values() and not trusted(self.sha256):
-                _validate(path, content)
-            self._session: Any = session_of(content, threads)
-        except ModelError:
-            raise
-        # ONNX Runtime's errors have no common parent but Exception.
+            return session_of(self._content, self._threads)
         except Exception as error:
-            raise ModelError(f"{path}: not a model that ONNX Runtime can run; export it again") from error
+            raise self._unfit() from error
+
+    def _unfit(self) -> ModelError:
+        return ModelError(f"{self._path}: not a model that ONNX Runtime can run; export it again")
 
     def __call__(self, page: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the fine maps (1, 3, h/2, w/2) and the coarse ones (1, 21, h/4, w/4), float32."""
