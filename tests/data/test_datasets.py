@@ -194,14 +194,16 @@ def test_a_folder_as_torchvision_lays_it_out_loads_by_path(small, tmp_path):
         ("mnits", "no such file, folder or data set (known data sets: mnist, fonts)"),
         ("empty", "no digits found"),
         ("strange.bin", "unknown file type"),
-        ("labels.npz", "label 12 at index 1"),
+        ("labels.npz", "label 12 at index 1 is not a digit 0..9, as 199 of 200 labels are; correct or remove it"),
+        ("minus.npz", "label -1 at index 2 is not a digit 0..9; correct or remove it"),
         ("none.npz", "contains no digits"),
     ],
 )
 def test_what_cannot_be_loaded_is_said(tmp_path, path, words):
     (tmp_path / "empty").mkdir()
     (tmp_path / "strange.bin").write_bytes(b"what?")
-    np.savez(tmp_path / "labels.npz", images=np.zeros((2, 28, 28), np.uint8), labels=np.array([1, 12]))
+    np.savez(tmp_path / "labels.npz", images=np.zeros((200, 28, 28), np.uint8), labels=np.r_[1, 12, np.zeros(198)])
+    np.savez(tmp_path / "minus.npz", images=np.zeros((3, 28, 28), np.uint8), labels=np.array([1, 12, -1]))
     np.savez(tmp_path / "none.npz", images=np.zeros((0, 28, 28), np.uint8), labels=np.zeros(0, int))
     with pytest.raises(DataError) as caught:
         load(path)

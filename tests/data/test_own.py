@@ -12,7 +12,7 @@ from helpers import draw_digits
 from PIL import Image
 
 from digitnet import DataError, Digits, frame, load
-from digitnet.data import formats, pixels
+from digitnet.data import formats, pixels, splits
 
 
 @pytest.fixture(scope="module")
@@ -287,6 +287,38 @@ def test_labels_of_other_names_are_kept_in_every_format(kind, few, tmp_path):
 def test_a_few_digits_keep_the_names_of_all_ten(few, tmp_path):
     np.savez(tmp_path / "few.npz", images=few.images[:3], labels=few.labels[:3].astype(str))
     assert load(tmp_path / "few.npz").names == tuple("0123456789")
+
+
+@pytest.mark.parametrize("kind", ["npz", "csv", "text", "folder", "parts"])
+def test_whole_numbers_above_9_are_names_in_the_order_of_their_values(kind, few, tmp_path):
+    images, labels = few.images[:6], np.array([26, 3, 9, 10, 3, 9])
+    path = tmp_path / "numbered"
+    if kind == "csv":
+        save_csv(path := tmp_path / "numbered.csv", np.column_stack([labels, images.reshape(6, -1)]))
+    elif kind in ("npz", "text"):
+        np.savez(
+            path := tmp_path / "numbered.npz", images=images, labels=labels.astype(str if kind == "text" else float)
+        )
+    else:
+        for part in ("train", "test") if kind == "parts" else ("",):
+            for place, (image, label) in enumerate(zip(images, labels, strict=True)):
+                (path / part / str(label)).mkdir(parents=True, exist_ok=True)
+                (path / part / str(label) / f"{place}.png").write_bytes(png(image))
+    digits = load(path)
+    assert digits.names == ("3", "9", "10", "26")
+    for name, label in (("3", 0), ("9", 1), ("10", 2), ("26", 3)):
+        found, wanted = digits.images[digits.labels == label], images[labels == int(name)]
+        assert sorted(image.tobytes() for image in found) == sorted(image.tobytes() for image in wanted)
+
+
+def test_parts_that_have_other_numbers_share_their_classes(tmp_path):
+    images = draw_digits(120, 4).images
+    labels = np.arange(120) % 12 + 1
+    columns = {"x_train": images, "y_train": labels, "x_test": images[:9], "y_test": labels[:9]}
+    np.savez(tmp_path / "letters.npz", **columns)
+    parts = splits(tmp_path / "letters.npz")
+    assert parts.train.names == parts.test.names == tuple(str(label) for label in range(1, 13))
+    assert parts.test.labels.tolist() == list(range(9))
 
 
 def test_other_folders_beside_those_of_digits_are_no_classes(few, tmp_path):

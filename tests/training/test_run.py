@@ -12,6 +12,7 @@ from processes import Process, command, training
 
 from digitnet import DataError, ModelError, TrainingError
 from digitnet.data import datasets, fonts
+from digitnet.data.formats import idx_bytes
 from digitnet.data.synthesis.strokes import hands
 from digitnet.evaluation.misclassified import load_report
 from digitnet.models.loading import open_model
@@ -76,14 +77,28 @@ def named(drawn, tmp_path):
     return tmp_path / "named"
 
 
-def test_labels_of_other_names_are_learnt_scored_exported_and_predicted(named, drawn, tmp_path, digitnet, unreported):
+@pytest.fixture
+def numbered(drawn, tmp_path):
+    """Drawn digits 0 to 2 as IDX files whose labels are other numbers, as EMNIST's letters have them."""
+    few = drawn[drawn.labels < 3]
+    (folder := tmp_path / "numbered").mkdir()
+    for part, rows in (("train", slice(30, None)), ("t10k", slice(30))):
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx_bytes(few.images[rows]))
+        labels = np.array([26, 9, 12], np.uint8)[few.labels[rows]]
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
+    return folder
+
+
+@pytest.mark.parametrize(("data", "names"), [("named", ["a", "b", "kit"]), ("numbered", ["9", "12", "26"])])
+def test_other_classes_are_learnt_scored_exported_and_predicted(data, names, request, tmp_path, digitnet, unreported):
+    named = request.getfixturevalue(data)
     run, file = tmp_path / "run", tmp_path / "mine.onnx"
     options = ("--recipe", "tutorial", "--epochs", 8, "--batch-size", 16, "--out", run)
     status, out, _ = digitnet("train", "--data", named, *options)
-    assert (status, f"Classes of {named}: a, b, kit\n" in out) == (0, True)
-    assert json.loads((run / "config.json").read_text())["classes"] == ["a", "b", "kit"]
+    assert (status, f"Classes of {named}: {', '.join(names)}\n" in out) == (0, True)
+    assert json.loads((run / "config.json").read_text())["classes"] == names
     scores = json.loads((run / "scores.json").read_text())
-    assert scores["classes"] == [row["digit"] for row in scores["digits"]] == ["a", "b", "kit"]
+    assert scores["classes"] == [row["digit"] for row in scores["digits"]] == names
     assert [len(row) for row in scores["confusion"]] == [3, 3, 3]
     assert scores["accuracy"] > 0.8
     assert digitnet("export", run, "--out", file)[0] == 0
@@ -92,7 +107,7 @@ def test_labels_of_other_names_are_learnt_scored_exported_and_predicted(named, d
         assert (status, json.loads(out)["accuracy"]) == (0, scores["accuracy"])
         status, out, _ = digitnet("predict", "--model", model, "--data", named, "--format", "json")
         answers = json.loads(out)["predictions"]
-        assert {answer["label"] for answer in answers} == {"a", "b", "kit"}
+        assert {answer["label"] for answer in answers} == set(names)
         assert np.mean([answer["digit"] == answer["label"] for answer in answers]) > 0.8
 
 

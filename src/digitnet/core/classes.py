@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from digitnet.core.errors import DataError, ModelError
@@ -32,6 +32,11 @@ def check_names(names: Sequence[str]) -> None:
             )
     if len(set(names)) < len(names):
         raise DataError("a name of a class occurs twice")
+
+
+def ordered(names: Iterable[str]) -> tuple[str, ...]:
+    """Return different names in order: whole numbers by their value, then all others as text."""
+    return tuple(sorted(set(names), key=lambda name: (not name.isdecimal(), len(name) * name.isdecimal(), name)))
 
 
 def class_names(about: Mapping[str, Any], path: Path) -> tuple[str, ...]:

@@ -69,7 +69,9 @@ class Digits:
             labels = self._column("labels", self.labels, (), "iu")
             if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
                 wrong = int(np.flatnonzero((labels < 0) | (labels >= classes))[0])
-                kind = "a digit 0..9" if self.names == DIGIT_NAMES else f"the number of a class, 0..{classes - 1}"
+                kind = f"the number of a class, 0..{classes - 1}"
+                if self.names == DIGIT_NAMES:
+                    kind = "a digit 0..9; where labels are other classes, pass their names as names"
                 raise DataError(f"label {labels[wrong]} at index {wrong} is not {kind}")
             object.__setattr__(self, "labels", labels.astype(np.uint8, copy=False))
         if self.probs is not None:

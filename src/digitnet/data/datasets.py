@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.classes import DIGIT_NAMES, check_names
+from digitnet.core.classes import DIGIT_NAMES, check_names, ordered
 from digitnet.core.digits import Digits
 from digitnet.core.errors import DataError
 from digitnet.data import fonts, formats, own
@@ -121,8 +121,8 @@ def load(name_or_path: str | Path, split: str = "test", data_dir: str | Path | N
     split: "train", "test" or "all". A source without these parts returns all its digits for any split.
     data_dir: the folder of the named data sets; see `data_folder`.
 
-    Images are (n, 28, 28) uint8, 0 background .. 255 ink; labels are None if the source has no labels. Labels that are
-    text other than the ten digits are sorted and become `Digits.names`. Warns
+    Images are (n, 28, 28) uint8, 0 background .. 255 ink; labels are None if the source has no labels. Labels other
+    than the ten digits, text or whole numbers, are sorted and become `Digits.names`. Warns
     (UserWarning) if images from a path look like dark ink on light paper or are blank, or if their rows and columns are
     swapped, as in EMNIST's files; these are transposed. Other conversions, such as values 0..1 or another size, are
     logged. Raises DataError with the file and its fault.
@@ -244,7 +244,7 @@ def splits(name_or_path: str | Path, data_dir: str | Path | None = None) -> Spli
         train, test = load(name_or_path, "train", data_dir), load(name_or_path, "test", data_dir)
         for part in (train, test):
             _require_labels(part, name_or_path)
-        names = train.names if train.names == test.names else tuple(sorted({*train.names, *test.names}))
+        names = train.names if train.names == test.names else ordered((*train.present(), *test.present()))
         train, test = train.with_names(names), test.with_names(names)
         rows, sha256 = np.arange(len(test)), fingerprint(train, test)
     total = len(train) + len(test)

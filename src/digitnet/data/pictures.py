@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
@@ -48,12 +49,13 @@ def files_in(path: Path) -> list[Path]:
 def classes_in(path: Path) -> list[Path]:
     """Return the subfolders that hold the pictures of one class each.
 
-    They are those with pictures; beside a folder named 0 to 9, those alone whose names are one character.
+    They are those with pictures; beside a folder named 0 to 9, those alone whose names are one character or a number of
+    at most three digits.
     """
     folders = [each for each in sorted(path.iterdir()) if each.is_dir() and not each.name.startswith((".", "__MACOSX"))]
     found = [folder for folder in folders if _pictures(folder)]
     characters = any(is_digit_name(folder.name) for folder in found)
-    return [folder for folder in found if len(folder.name) == 1 or not characters]
+    return [folder for folder in found if re.fullmatch(r".|\d{1,3}", folder.name) or not characters]
 
 
 def _pictures(folder: Path) -> list[Path]:

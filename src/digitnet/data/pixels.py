@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.classes import DIGIT_NAMES
+from digitnet.core.classes import DIGIT_NAMES, ordered
 from digitnet.core.digits import SIDE, Digits
 from digitnet.core.errors import DataError
 
@@ -34,6 +34,9 @@ ENOUGH = 6
 
 KINDS = 3
 """Fewest different digits among them: a 4 written in some way may look like a 7 that lies on its side."""
+
+MIN_OTHER_SHARE = 0.01
+"""Share of whole-number labels that must be above 9 to be classes: fewer are mistakes among the labels of digits."""
 
 CERTAIN = 4
 """How many times as many digits must be recognised only after turning as only before, to turn them."""
@@ -127,10 +130,24 @@ def to_labels(values: NDArray[Any], name: object) -> NDArray[Any]:
 
 
 def coded(labels: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Return labels as `to_labels` gives them as numbers, and what these stand for: the ten digits, or other names."""
-    if labels.dtype.kind != "U" or set(names := np.unique(labels).tolist()) <= set(DIGIT_NAMES):
-        return labels.astype(np.int64), DIGIT_NAMES
-    return np.searchsorted(np.array(names), labels), tuple(names)
+    """Return labels as `to_labels` gives them as numbers, and what these stand for: the ten digits, or other names.
+
+    Whole numbers above 9, such as the 1 to 26 of EMNIST's letters, are names as well, in the order of their values.
+    Raises DataError where some are negative, or where so few are above 9 that they are mistakes (`MIN_OTHER_SHARE`).
+    """
+    if labels.dtype.kind != "U":
+        labels = labels.astype(np.int64)
+        wrong = np.flatnonzero((labels < 0) | (labels > 9))
+        if not len(wrong):
+            return labels, DIGIT_NAMES
+        if labels.min() < 0 or len(wrong) < MIN_OTHER_SHARE * len(labels):
+            worst = wrong[labels[wrong].argmin()]
+            few = "" if labels[worst] < 0 else f", as {len(labels) - len(wrong):,} of {len(labels):,} labels are"
+            raise DataError(f"label {labels[worst]} at index {worst} is not a digit 0..9{few}; correct or remove it")
+        labels = labels.astype(str)
+    found, places = np.unique(labels, return_inverse=True)
+    names = DIGIT_NAMES if set(found.tolist()) <= set(DIGIT_NAMES) else ordered(found.tolist())
+    return np.array([names.index(name) for name in found.tolist()])[places], names
 
 
 def upright(digits: Digits, name: object, refuse: bool = True) -> Digits:
