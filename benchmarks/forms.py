@@ -25,9 +25,11 @@ from rows import note, row
 from digitnet.core.errors import DataError
 from digitnet.data.datasets import load
 from digitnet.forms.composing import SCALE, SheetComposer, hands_of, seen
+from digitnet.forms.cutting import SCALE as CUT_SCALE
+from digitnet.forms.cutting import cut
 from digitnet.forms.examples import EXAMPLES, example, path_of
 from digitnet.forms.filling import Contents
-from digitnet.forms.sheets import FormReader, Sheet
+from digitnet.forms.sheets import FormReader, Sheet, printed
 from digitnet.forms.template import Field, Template, parsed
 from digitnet.forms.truth import expected
 from digitnet.reading.reader import Reader
@@ -104,6 +106,18 @@ def wrong(template: Template, contents: Contents, sheet: Sheet) -> list[tuple[Fi
     ]
 
 
+def both(page: NDArray[np.uint8], sheet: Sheet, field: Field, template: Template) -> NDArray[np.uint8]:
+    """Return a field with the paper around it as it is on the page, and below it as it is cut out."""
+    assert sheet.to_page is not None
+    its = cut(page, sheet.to_page, field.box, printed(template, None)).picture
+    corner = np.array([[1 / CUT_SCALE, 0, field.box[0] - 4], [0, 1 / CUT_SCALE, field.box[1] - 4], [0, 0, 1]])
+    wide, high = (round((field.box[end] - field.box[end - 2] + 8) * CUT_SCALE) for end in (2, 3))
+    seen_so = cv2.warpPerspective(page, sheet.to_page @ corner, (wide, high), flags=cv2.WARP_INVERSE_MAP)
+    below = np.full((its.shape[0] + 8, wide), 128, np.uint8)
+    below[8:, : its.shape[1]] = its[:, :wide]
+    return np.concatenate([np.asarray(seen_so, np.uint8), below])
+
+
 def growth_of(composer: SheetComposer, reader: Reader, count: int) -> float:
     """Return by how many megabytes the process grows as it reads the same ten sheets again and again."""
     forms = FormReader(reader, [path_of(composer.template.name)])
@@ -126,8 +140,12 @@ def main() -> None:
     parser.add_argument("--sheets", type=int, default=200)
     parser.add_argument("--others", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", type=Path, help="a folder for the sheets with errors")
+    parser.add_argument(
+        "--keep", type=Path, help="a folder for the fields with errors: on the page, and as they are cut out"
+    )
     given = parser.parse_args()
+    if given.keep:
+        given.keep.mkdir(parents=True, exist_ok=True)
     cv2.setNumThreads(1)
     try:
         hands = hands_of(load("mnist", "test"))
@@ -161,9 +179,9 @@ def main() -> None:
             right[way] += len(composer.template.fields) - len(errors) if known else 0
             for field, truth, got in errors:
                 note(f"{index} {filled.way} {way}: {field.name} {field.kind} is {truth}, read {got}")
-            if errors and given.keep:
-                given.keep.mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(given.keep / f"{index:03}-{composer.template.name}-{filled.way}.png"), filled.image)
+            for field, truth, got in errors if given.keep else ():
+                name = f"{index:03}-{filled.way}-{field.name}-{way.split()[0]}-{truth}-{got}.png".replace("/", "_")
+                cv2.imwrite(str(given.keep / name), both(filled.image, sheet, field, composer.template))
             if not known:
                 note(f"{index} {filled.way} {way}: {sheet.status}, {'; '.join(sheet.notes)}")
         fields += len(composer.template.fields)

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from helpers import Says
 
-from digitnet.reading.candidates import terms
+from digitnet.reading.candidates import spelt, terms
+from digitnet.reading.constraints import Rules
+from digitnet.reading.ctc import decode
 
 WIDTH = 400
 
@@ -40,3 +42,22 @@ def test_a_minus_belongs_to_the_number_after_it():
     columns = Says(*"5=-2").columns(WIDTH)
     minus = columns.boxes[columns.characters[:, columns.alphabet.index("-")] > -1][0, [0, 2]].mean()
     assert left < minus
+
+
+def read_so(text, rules):
+    columns = spelt(Says(*text).columns(WIDTH), rules)
+    read = columns.characters.argmax(axis=1)
+    return "".join(columns.alphabet[place] for place in read if place < len(columns.alphabet)), decode(
+        columns.log_probs
+    )[0].text
+
+
+def test_where_a_kind_has_no_slash_it_is_a_one_that_leans():
+    assert read_so("2/5.09", Rules(kind="decimal")) == ("215.09", "21509")
+    assert read_so("7/3", Rules(kind="digits")) == ("713", "713")
+    assert read_so("12/5", Rules(kind="fraction"))[0] == "12/5"
+    assert read_so("7/3", Rules((3, 3)))[1] == "73"
+
+
+def test_a_slash_before_the_strokes_that_end_an_amount_stays_one():
+    assert read_so("1/5/-", Rules(kind="decimal")) == ("115/-", "115")

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.core.digits import DIGITS
+from digitnet.core.errors import DataError
 from digitnet.forms.cutting import INKED, SCALE, Cut, cut
 from digitnet.forms.template import Field
+from digitnet.reading.candidates import spelt
+from digitnet.reading.constraints import Rules
 from digitnet.reading.ctc import decode_written
 from digitnet.reading.reader import Reader
 from digitnet.reading.result import Number
@@ -41,6 +45,13 @@ MANY = 40
 
 MIN_INK = 12
 """Pixels of ink from which a free area is taken to be written in."""
+
+
+SIDE_SHARE = 0.15
+"""Share of a comb's cell, at either side, that its neighbours' digits reach into."""
+
+DIGIT_SHARE, STRAY_SHARE = 0.3, 0.1
+"""Shares of a comb's height: of ink within its cells that is a digit, and of ink that may be one."""
 
 
 @dataclass(frozen=True)
@@ -93,20 +104,50 @@ def answer(
     if field.kind == "area":
         written = int((its.dark[its.inside] > INKED).sum()) >= MIN_INK
         return Answer("", 1.0, "written" if written else "empty"), None
-    number = reader.read_page(its.picture, single=True, rules=field.rules()).numbers[0]
+    number = reader.read_page(its.picture, single=True, rules=_rules(field, its)).numbers[0]
     return _of_number(field, number), its
 
 
 def options_of(reader: Reader, field: Field, its: Cut) -> list[Option]:
     """Return the values that a number's field may have, the most probable first; together 1 at most."""
-    _, columns = reader.look(its.picture, single=True)[0]
+    rules = _rules(field, its)
+    columns = spelt(reader.look(its.picture, single=True)[0][1], rules)
     found: dict[str, Option] = {}
-    for path in decode_written(columns.characters, columns.alphabet, field.rules(), MANY):
+    for path in decode_written(columns.characters, columns.alphabet, rules, MANY):
         text, value = meaning(field, path.text)
         if text:
             before = found[text].probability if text in found else 0.0
             found[text] = Option(text, value, before + path.probability)
     return sorted(found.values(), key=lambda option: -option.probability)
+
+
+def _rules(field: Field, its: Cut) -> Rules | None:
+    """Return the rules of a field: a comb's also have as many digits as cells are filled."""
+    rules = field.rules()
+    if rules is None or rules.lengths is None or not field.cells:
+        return rules
+    filled, perhaps = _filled(its, field.cells)
+    least, most = max(rules.lengths[0], filled), min(rules.lengths[1], filled + perhaps)
+    try:
+        return replace(rules, lengths=(least, most)) if max(1, least) <= most else rules
+    except DataError:  # so many digits satisfy no other rule
+        return rules
+
+
+def _filled(its: Cut, cells: int) -> tuple[int, int]:
+    """Return how many cells of a comb have a digit, and how many more may have one."""
+    across, high = its.inside[1], its.inside[0].stop - its.inside[0].start
+    edges = np.linspace(across.start, across.stop, cells + 1)
+    aside = SIDE_SHARE * (edges[1] - edges[0])
+    filled = perhaps = 0
+    for left, right in pairwise(edges):
+        inner, outer = (
+            int((its.dark[:, round(left + less) : round(right - less)] > INKED).any(axis=1).sum())
+            for less in (aside, 0)
+        )
+        filled += inner >= DIGIT_SHARE * high
+        perhaps += inner < DIGIT_SHARE * high and outer >= STRAY_SHARE * high
+    return filled, perhaps
 
 
 def named(field: Field, text: str) -> str | None:

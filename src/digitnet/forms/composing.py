@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.core.digits import Digits
+from digitnet.data.synthesis.handstyle import Style
 from digitnet.data.synthesis.pens import Pen, random_pen
 from digitnet.data.synthesis.scribe import DRAWN, Glyph, Hand, Penman, Scribe
 from digitnet.data.synthesis.strokes import DRAWN_SIGNS, inventions
@@ -53,10 +54,7 @@ class SheetComposer:
         its = contents(self.template, rng)
         page = self.blank.astype(np.float32)
         penman = self.scribe.penman(_pen(rng))
-        # Whoever fills in a form writes to be read: digits stand side by side and lean little.
-        style = penman.style
-        neat = replace(style, gap=max(style.gap, 0.06), jitter=min(style.jitter, 0.03), slant=min(style.slant, 0.35))
-        penman = replace(penman, style=neat)
+        penman = replace(penman, style=_neat(penman.style))
         for field in self.template.fields:
             if text := its[field.name]:
                 self._fill(page, field, text, penman)
@@ -74,10 +72,10 @@ class SheetComposer:
             return
         tall = (bottom - top) * float(rng.uniform(0.5, 0.75)) if field.kind != "area" else 5 * SCALE
         if field.kind != "comb":
-            foot = bottom - (bottom - top - tall) * float(rng.uniform(0.2, 0.7))
             room = right - left - 1.5 * SCALE
             ink = self.scribe.ink(text, penman)
-            times = min(tall / DRAWN, room / ink.shape[1], 1.25 * (bottom - top) / ink.shape[0])
+            times = min(tall / DRAWN, room / ink.shape[1], 1.1 * (bottom - top) / ink.shape[0])
+            foot = bottom - (bottom - top - ink.shape[0] * times) * float(rng.uniform(0.2, 0.7))
             spare = max(0.0, room - ink.shape[1] * times)
             self._lay(page, ink, times, left + 0.5 * SCALE + spare * float(rng.uniform(0, 0.5)), foot, penman)
             return
@@ -119,14 +117,23 @@ class SheetComposer:
 
 
 def hands_of(digits: Digits | None = None) -> list[tuple[float, Sequence[Hand]]]:
-    """Return the hands to fill sheets with: invented ones, and those of labelled digits where they are given."""
-    groups: list[tuple[float, Sequence[Hand]]] = [(0.4, inventions(100, 2**31))]
+    """Return the hands to fill sheets with: invented ones, and those of labelled digits where they are given.
+
+    Their shapes are those taught in schools: of the rare ones some are not told apart even by people.
+    """
+    groups: list[tuple[float, Sequence[Hand]]] = [(0.4, inventions(100, 2**31, rare=False))]
     if digits is not None:
         ways: list[dict[str, Sequence[Glyph]]] = [
             {str(value): list(glyphs) for value, glyphs in enumerate(writer)} for writer in styles(digits)
         ]
         groups.append((0.6, ways))
     return groups
+
+
+def _neat(style: Style) -> Style:
+    """Return the style of someone who fills in a form and writes to be read: digits side by side, none joined."""
+    near = {"gap": max(style.gap, 0.06), "jitter": min(style.jitter, 0.03), "slant": min(style.slant, 0.35)}
+    return replace(style, **near, drift=float(np.clip(style.drift, -0.03, 0.03)), join=0.0)
 
 
 def _pen(rng: np.random.Generator) -> Pen:

@@ -13,14 +13,15 @@ from digitnet.forms.template import Box
 SCALE = 8.0
 """Pixels to a millimetre of what is cut out."""
 
-FIELD_MARGIN = 1.2
+FIELD_MARGIN = 3.0
 """Paper kept around a field, for writing that crosses its frame, millimetres."""
 
 MAX_SHIFT = 2.4
 """How far creases and curled paper may move a field from its place, millimetres."""
 
-MIN_CORRELATION, MIN_GAIN = 0.2, 0.02
-"""Correlation with the printed lines from which a shift is believed, and by how much it must beat no shift."""
+MIN_CORRELATION, FAR = 0.2, 0.15
+"""Correlation with the printed lines from which a shift is believed; what is subtracted from it at `MAX_SHIFT`, less
+the nearer it is, by its square: most fields are where they should be."""
 
 INKED = 0.25
 """Darkness from which a pixel is ink, 0 paper .. 1 black."""
@@ -28,8 +29,9 @@ INKED = 0.25
 MIN_DARKNESS = 0.08
 """Darkness from which a pixel is looked at at all."""
 
-MAX_CREASE = 0.35
-"""Mean darkness below which a thin line across all of a field is a crease."""
+MAX_CREASE, MIN_BEYOND = 0.35, 0.5
+"""Mean darkness below which a thin line across a field is a crease, where it goes on for this share of the paper kept
+above and below the field, or beside it."""
 
 MIN_WRITTEN_DARKNESS, MIN_WRITTEN_SIZE = 0.1, 1.5
 """Darkness of blurred ink, and millimetres of its extent, below which nothing is written."""
@@ -128,13 +130,11 @@ def _shift(dark: Dark, lines: Dark) -> tuple[int, int]:
     middle = (dark.shape[1] - lines.shape[1]) // 2, (dark.shape[0] - lines.shape[0]) // 2
     if float(lines.max(initial=0)) < INKED:
         return middle
-    seen, wanted = _halved(dark), _halved(lines)
-    scores = cv2.matchTemplate(seen, wanted, cv2.TM_CCOEFF_NORMED)
+    scores = cv2.matchTemplate(_halved(dark), _halved(lines), cv2.TM_CCOEFF_NORMED)
+    away = [np.arange(count) * 2 / part - 1 for count, part in zip(scores.shape[::-1], middle, strict=True)]
+    scores -= FAR * (away[0] ** 2 + away[1][:, None] ** 2)
     _, best, _, (x, y) = cv2.minMaxLoc(scores)
-    here = float(scores[min(middle[1] // 2, scores.shape[0] - 1), min(middle[0] // 2, scores.shape[1] - 1)])
-    if best < MIN_CORRELATION or best < here + MIN_GAIN:
-        return middle
-    return min(2 * x, 2 * middle[0]), min(2 * y, 2 * middle[1])
+    return (min(2 * x, 2 * middle[0]), min(2 * y, 2 * middle[1])) if best >= MIN_CORRELATION else middle
 
 
 def _halved(dark: Dark) -> Dark:
@@ -149,11 +149,12 @@ def _clear(dark: Dark, lines: Dark) -> NDArray[np.bool_]:
     zone = cv2.dilate(drawn, np.ones((13, 13), np.uint8)) > 0
     if not drawn.any():
         return zone
-    near = cv2.dilate(drawn, np.ones((5, 5), np.uint8)) > 0
-    pale = float(np.quantile(dark[drawn > 0], 0.6))
+    around = cv2.dilate(lines, np.ones((5, 5), np.uint8))
+    near = around > INKED
+    times = float(np.quantile(dark[drawn > 0] / lines[drawn > 0], 0.6))
     writing = ((dark > INKED) & ~near).astype(np.uint8)
     across = cv2.morphologyEx(cv2.copyMakeBorder(writing, 9, 9, 9, 9, cv2.BORDER_CONSTANT), cv2.MORPH_CLOSE, _DISC)
-    kept = (across[9:-9, 9:-9] > 0) | (dark > max(1.6 * pale, INKED))
+    kept = (across[9:-9, 9:-9] > 0) | (dark > np.maximum(1.6 * times * around, INKED))
     dark[near & ~kept] = 0
     return zone
 
@@ -172,11 +173,15 @@ def _keep_writing(dark: Dark, inside: tuple[slice, slice], zone: NDArray[np.bool
     within = np.bincount(labels[inside].ravel(), minlength=count)
     lined = np.bincount(labels[zone].ravel(), minlength=count)
     wide, high = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
-    thin = (np.minimum(wide, high) <= 6) & (lined >= 0.8 * every)
-    box_high, box_wide = (part.stop - part.start for part in inside)
-    across = (wide >= 0.9 * box_wide) | (high >= 0.9 * box_high)
     faint = np.bincount(labels.ravel(), dark.ravel(), minlength=count) < MAX_CREASE * every
-    thin |= across & faint & (every <= 12 * np.maximum(wide, high))  # a crease
+    thin = ((np.minimum(wide, high) <= 6) | faint) & (lined >= 0.8 * every)
+    down, right = inside
+    across = (high >= 0.9 * (down.stop - down.start), wide >= 0.9 * (right.stop - right.start))
+    for each in np.flatnonzero((across[0] | across[1]) & faint & (every <= 12 * np.maximum(wide, high))):
+        x, y = stats[each, cv2.CC_STAT_LEFT], stats[each, cv2.CC_STAT_TOP]
+        thin[each] = (across[0][each] and _goes_on(inked[:, x : x + wide[each]], down)) or (
+            across[1][each] and _goes_on(inked[y : y + high[each]].T, right)
+        )
     foreign = (within < 0.5 * every) | thin
     foreign[0] = False
     dark[foreign[labels]] = 0
@@ -186,6 +191,12 @@ def _keep_writing(dark: Dark, inside: tuple[slice, slice], zone: NDArray[np.bool
     extents = stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
     if extents.max(initial=0) < MIN_WRITTEN_SIZE * SCALE:
         dark[:] = 0
+
+
+def _goes_on(inked: NDArray[np.uint8], inside: slice) -> bool:
+    """Return whether there is ink on both sides of a field, too, as of a crease: (h, w), a field from top to bottom."""
+    rows = inked.any(axis=1)
+    return min(float(rows[: inside.start].mean()), float(rows[inside.stop :].mean())) >= MIN_BEYOND
 
 
 def _on_page(corners: NDArray[np.float64], shape: tuple[int, ...]) -> float:

@@ -54,7 +54,7 @@ def _left_empty(template: Template, rng: np.random.Generator) -> set[str]:
     optional = {field.name for field in template.fields if not field.required}
     relations = list(map(parse, template.relations))
     related: set[str] = set().union(*(relation.names for relation in relations))
-    empty = {name for name in optional - related if rng.random() < EMPTY_SHARE}
+    empty = {name for name in sorted(optional - related) if rng.random() < EMPTY_SHARE}
     for relation in relations:
         if relation.names <= optional and rng.random() < EMPTY_SHARE:
             empty |= relation.names

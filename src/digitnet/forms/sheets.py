@@ -111,7 +111,7 @@ def printed(template: Template, path: Path | None) -> NDArray[np.uint8]:
     markers has none, ImageError where it cannot be read.
     """
     if template.markers is not None:
-        return picture(template, SCALE, texts=False)
+        return picture(template, SCALE)
     if template.reference is None:
         raise DataError(f"{path}: has neither markers nor a reference image to recognise its sheets; add one")
     if path is None:

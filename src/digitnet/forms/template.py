@@ -125,7 +125,7 @@ class Field(_Model):
             length = length or (1, self.cells)
             if length[1] > self.cells:
                 raise DataError(f"length {length[1]}: more than its {self.cells} cells; change one of them")
-        kind = None if self.kind in ("digits", "comb") or self.decimals else self.kind
+        kind = {"digits": None, "comb": "digits"}.get(self.kind, self.kind)
         low, high = self.range if self.range and self.kind in ("digits", "comb") else (None, None)
         for limit in (low, high):
             if limit is not None and not float(limit).is_integer():
@@ -136,7 +136,7 @@ class Field(_Model):
             None if high is None else int(high),
             self.checksum,
             kind,
-            self.decimal if kind else None,
+            None if self.decimals else self.decimal,
             self.order,
             tuple(self.values) if self.values else None,
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from digitnet.data.synthesis.texts import SIGNS
 from digitnet.imaging.geometry import Box, around
 from digitnet.imaging.segmentation import Region
 from digitnet.models.model_file import MARGIN, STRIDE
-from digitnet.models.onnx_models import Columns
+from digitnet.models.onnx_models import Columns, only_digits
 from digitnet.reading.constraints import Rules
 from digitnet.reading.ctc import Hypothesis, align, decode, decode_kind
 from digitnet.reading.effort import WIDEST
@@ -30,6 +31,9 @@ OTHER_SHARE = 0.1
 
 OPERATORS = "+="
 """Signs that part two numbers where they stand between digits."""
+
+SLASHLESS = "digits", "decimal", "integer"
+"""Kinds of numbers in which a slash is a 1 that leans."""
 
 MIN_DOUBTFUL = 0.1
 """Probability from which a piece of ink that the line reader takes for nothing is shown to the classifier."""
@@ -66,17 +70,19 @@ def draft_of(region: Region, columns: Columns, rules: Rules | None, single: bool
     `BROKEN_SHARE` or on a page `OTHER_SHARE`, does not keep them, and what the image says against the rules counts for
     that. On a page they are applied where they are more likely to hold than not.
     """
-    log_probs = columns.log_probs
+    as_seen, columns = columns, spelt(columns, rules)
     if rules and rules.kind:
         hypotheses = decode_kind(columns.characters, columns.alphabet, rules, ALTERNATIVES)
     else:
-        hypotheses = decode(log_probs, rules, ALTERNATIVES)
+        hypotheses = decode(columns.log_probs, rules, ALTERNATIVES)
     kept, ruled = 1.0, None
     if rules:
         kept = holding(hypotheses, BROKEN_SHARE if single else OTHER_SHARE)
         ruled = single or kept >= 0.5
         if not ruled:
-            hypotheses, kept = decode(log_probs, None, ALTERNATIVES), 1.0
+            columns = as_seen
+            hypotheses, kept = decode(columns.log_probs, None, ALTERNATIVES), 1.0
+    log_probs = columns.log_probs
     if len(region.parts) == 1 and hypotheses and not hypotheses[0].text:
         # One piece of ink that may be a digit: the classifier will say whether it is one.
         lone = [each for each in hypotheses if len(each.text) == 1 and each.probability >= MIN_DOUBTFUL]
@@ -96,6 +102,22 @@ def draft_of(region: Region, columns: Columns, rules: Rules | None, single: bool
         boxes.append((min(x0, width - 1), min(y0, height - 1), max(x1, x0 + 1), max(y1, y0 + 1)))
     sure = kept * hypotheses[0].probability if hypotheses else 0.0
     return Draft(region, columns, hypotheses, alone, boxes, np.array(present, np.float32), ruled, sure)
+
+
+def spelt(columns: Columns, rules: Rules | None) -> Columns:
+    """Return columns in which slashes count as the ones they look like, where numbers of a kind have no slashes.
+
+    Where strokes end an amount, as in 125/-, a slash before them is left.
+    """
+    if rules is None or rules.kind not in SLASHLESS or "/" not in columns.alphabet:
+        return columns
+    slash, characters = columns.alphabet.index("/"), columns.characters.copy()
+    read = _spikes(columns)
+    closing = (place for (place, sign), (_, after) in pairwise(read) if sign == "/" and after in "-=")
+    before = characters[: next(closing, len(characters))]
+    before[:, 1] = np.logaddexp(before[:, 1], before[:, slash])
+    before[:, slash] = -np.inf
+    return replace(columns, characters=characters, log_probs=only_digits(characters, columns.alphabet))
 
 
 def terms(columns: Columns) -> list[tuple[float, float]]:

@@ -274,10 +274,13 @@ def hands(count: int, seed: int = 0) -> Digits:
     return Digits(np.array(images, np.uint8).reshape(-1, SIDE, SIDE), labels)
 
 
-def inventions(count: int, seed: int = 0) -> list[Mapping[str, Sequence[Strokes]]]:
-    """Invent `count` writers as pen strokes: of each digit one shape, two versions of it; repeatable by its seed."""
+def inventions(count: int, seed: int = 0, rare: bool = True) -> list[Mapping[str, Sequence[Strokes]]]:
+    """Invent `count` writers as pen strokes: of each digit one shape, two versions of it; repeatable by its seed.
+
+    rare: whether shapes of `RARE` are among them.
+    """
     rng = np.random.default_rng(seed)
-    every = [usual + rare for usual, rare in zip(SHAPES, RARE, strict=True)]
+    every = [usual + more for usual, more in zip(SHAPES, RARE, strict=True)] if rare else SHAPES
     writers = []
     for _ in range(count):
         proportion, shake = np.exp(rng.uniform(-0.35, 0.35, 2)), rng.uniform(0.01, 0.05)
