@@ -1,4 +1,4 @@
-"""Fields cut out of pages: what is writing stays, what was printed or folded goes; filled cells of combs are counted."""
+"""Fields cut out of pages: writing stays, what was printed or folded goes; filled cells of combs are counted."""
 
 import cv2
 import numpy as np

@@ -29,9 +29,9 @@ INKED = 0.25
 MIN_DARKNESS = 0.08
 """Darkness from which a pixel is looked at at all."""
 
-MAX_CREASE, MIN_BEYOND = 0.35, 0.5
+MAX_CREASE, MIN_BEYOND = 0.35, 0.25
 """Mean darkness below which a thin line across a field is a crease, where it goes on for this share of the paper kept
-above and below the field, or beside it."""
+on one side of the field, and twice this share on the other: labels may hide it."""
 
 MIN_WRITTEN_DARKNESS, MIN_WRITTEN_SIZE = 0.1, 1.5
 """Darkness of blurred ink, and millimetres of its extent, below which nothing is written."""
@@ -176,7 +176,7 @@ def _keep_writing(dark: Dark, inside: tuple[slice, slice], zone: NDArray[np.bool
     faint = np.bincount(labels.ravel(), dark.ravel(), minlength=count) < MAX_CREASE * every
     thin = ((np.minimum(wide, high) <= 6) | faint) & (lined >= 0.8 * every)
     down, right = inside
-    across = (high >= 0.9 * (down.stop - down.start), wide >= 0.9 * (right.stop - right.start))
+    across = (high >= 0.8 * (down.stop - down.start), wide >= 0.8 * (right.stop - right.start))
     for each in np.flatnonzero((across[0] | across[1]) & faint & (every <= 12 * np.maximum(wide, high))):
         x, y = stats[each, cv2.CC_STAT_LEFT], stats[each, cv2.CC_STAT_TOP]
         thin[each] = (across[0][each] and _goes_on(inked[:, x : x + wide[each]], down)) or (
@@ -196,7 +196,8 @@ def _keep_writing(dark: Dark, inside: tuple[slice, slice], zone: NDArray[np.bool
 def _goes_on(inked: NDArray[np.uint8], inside: slice) -> bool:
     """Return whether there is ink on both sides of a field, too, as of a crease: (h, w), a field from top to bottom."""
     rows = inked.any(axis=1)
-    return min(float(rows[: inside.start].mean()), float(rows[inside.stop :].mean())) >= MIN_BEYOND
+    before, after = float(rows[: inside.start].mean()), float(rows[inside.stop :].mean())
+    return min(before, after) >= MIN_BEYOND and max(before, after) >= 2 * MIN_BEYOND
 
 
 def _on_page(corners: NDArray[np.float64], shape: tuple[int, ...]) -> float:
