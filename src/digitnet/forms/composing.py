@@ -132,8 +132,9 @@ def hands_of(digits: Digits | None = None) -> list[tuple[float, Sequence[Hand]]]
 
 def _neat(style: Style) -> Style:
     """Return the style of someone who fills in a form and writes to be read: digits side by side, none joined."""
-    near = {"gap": max(style.gap, 0.06), "jitter": min(style.jitter, 0.03), "slant": min(style.slant, 0.35)}
-    return replace(style, **near, drift=float(np.clip(style.drift, -0.03, 0.03)), join=0.0)
+    gap, jitter = max(style.gap, 0.06), min(style.jitter, 0.03)
+    drift = float(np.clip(style.drift, -0.03, 0.03))
+    return replace(style, gap=gap, jitter=jitter, slant=min(style.slant, 0.35), drift=drift, join=0.0)
 
 
 def _pen(rng: np.random.Generator) -> Pen:

@@ -176,11 +176,13 @@ def _keep_writing(dark: Dark, inside: tuple[slice, slice], zone: NDArray[np.bool
     faint = np.bincount(labels.ravel(), dark.ravel(), minlength=count) < MAX_CREASE * every
     thin = ((np.minimum(wide, high) <= 6) | faint) & (lined >= 0.8 * every)
     down, right = inside
-    across = (high >= 0.8 * (down.stop - down.start), wide >= 0.8 * (right.stop - right.start))
-    for each in np.flatnonzero((across[0] | across[1]) & faint & (every <= 12 * np.maximum(wide, high))):
+    tall, broad = (
+        np.asarray(size >= 0.8 * (part.stop - part.start)) for size, part in zip((high, wide), inside, strict=True)
+    )
+    for each in np.flatnonzero((tall | broad) & faint & (every <= 12 * np.maximum(wide, high))).tolist():
         x, y = stats[each, cv2.CC_STAT_LEFT], stats[each, cv2.CC_STAT_TOP]
-        thin[each] = (across[0][each] and _goes_on(inked[:, x : x + wide[each]], down)) or (
-            across[1][each] and _goes_on(inked[y : y + high[each]].T, right)
+        thin[each] = (tall[each] and _goes_on(inked[:, x : x + wide[each]], down)) or (
+            broad[each] and _goes_on(inked[y : y + high[each]].T, right)
         )
     foreign = (within < 0.5 * every) | thin
     foreign[0] = False
