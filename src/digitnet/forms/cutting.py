@@ -174,16 +174,15 @@ def _keep_writing(dark: Dark, inside: tuple[slice, slice], zone: NDArray[np.bool
     lined = np.bincount(labels[zone].ravel(), minlength=count)
     wide, high = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
     faint = np.bincount(labels.ravel(), dark.ravel(), minlength=count) < MAX_CREASE * every
-    thin = ((np.minimum(wide, high) <= 6) | faint) & (lined >= 0.8 * every)
+    thin = np.asarray(((np.minimum(wide, high) <= 6) | faint) & (lined >= 0.8 * every))
     down, right = inside
     tall, broad = (
         np.asarray(size >= 0.8 * (part.stop - part.start)) for size, part in zip((high, wide), inside, strict=True)
     )
     for each in np.flatnonzero((tall | broad) & faint & (every <= 12 * np.maximum(wide, high))).tolist():
         x, y = stats[each, cv2.CC_STAT_LEFT], stats[each, cv2.CC_STAT_TOP]
-        thin[each] = (tall[each] and _goes_on(inked[:, x : x + wide[each]], down)) or (
-            broad[each] and _goes_on(inked[y : y + high[each]].T, right)
-        )
+        thin[each] |= tall[each] and _goes_on(inked[:, x : x + wide[each]], down)
+        thin[each] |= broad[each] and _goes_on(inked[y : y + high[each]].T, right)
     foreign = (within < 0.5 * every) | thin
     foreign[0] = False
     dark[foreign[labels]] = 0
@@ -197,7 +196,7 @@ def _keep_writing(dark: Dark, inside: tuple[slice, slice], zone: NDArray[np.bool
 
 def _goes_on(inked: NDArray[np.uint8], inside: slice) -> bool:
     """Return whether there is ink on both sides of a field, too, as of a crease: (h, w), a field from top to bottom."""
-    rows = inked.any(axis=1)
+    rows = np.asarray(inked.any(axis=1))
     before, after = float(rows[: inside.start].mean()), float(rows[inside.stop :].mean())
     return min(before, after) >= MIN_BEYOND and max(before, after) >= 2 * MIN_BEYOND
 
