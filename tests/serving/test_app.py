@@ -861,7 +861,7 @@ def test_whatever_is_sent_the_service_keeps_to_its_own_description(ask):
         if mode is schemathesis.GenerationMode.NEGATIVE and not (operation.body or operation.query):
             continue  # there is nothing to get wrong
 
-        @settings(max_examples=15, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=6, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy(generation_mode=mode))
         def keeps(case):
             answer = case.call()

@@ -23,8 +23,7 @@ from digitnet.models.networks import DigitNet, LineNet, StrongNet, to_input
 from digitnet.models.onnx_models import OnnxClassifier, line_reader, padded
 from digitnet.training import export, line_sources
 from digitnet.training.config import RECIPES
-from digitnet.training.line_loop import BLANK, CLASSES, targets, train_lines
-from digitnet.training.loop import new_network
+from digitnet.training.line_loop import BLANK, CLASSES, targets
 from digitnet.training.run import start
 
 
@@ -46,23 +45,24 @@ def run(drawn, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["digitnet", "strong"])
-@pytest.mark.parametrize("size", [1, 2, 7, 256])
-def test_an_exported_network_answers_as_in_torch(name, size, drawn, tmp_path):
+def test_an_exported_network_answers_as_in_torch(name, drawn, tmp_path):
     torch.manual_seed(0)
     network = {"digitnet": DigitNet, "strong": StrongNet}[name]()
     valid = drawn[:300]
     export.export(network, valid, {"name": name}, tmp_path / "model.onnx")
     model = classifier(tmp_path / "model.onnx")
-    batch = drawn.images[-size:]
-    found, energy = logits(network, batch), logsumexp(logits(network, valid.images), axis=1)
-    probs, digitness = model.classify(batch)
-    strange = np.maximum(np.median(energy) - logsumexp(found, axis=1), 0)[:, None]
-    temperature = model.about["temperature"] * np.exp(model.about["doubt"] * strange)
-    assert probs == pytest.approx(softmax(found / temperature, axis=1), abs=1e-4)
-    scaled = (logsumexp(found, axis=1) - np.quantile(energy, 0.002)) / energy.std(ddof=1)
-    assert digitness == pytest.approx(expit(scaled), abs=1e-4)
-    assert probs.shape == (size, 10)
-    assert digitness.shape == (size,)
+    energy = logsumexp(logits(network, valid.images), axis=1)
+    for size in (1, 2, 7, 256):
+        batch = drawn.images[-size:]
+        found = logits(network, batch)
+        probs, digitness = model.classify(batch)
+        strange = np.maximum(np.median(energy) - logsumexp(found, axis=1), 0)[:, None]
+        temperature = model.about["temperature"] * np.exp(model.about["doubt"] * strange)
+        assert probs == pytest.approx(softmax(found / temperature, axis=1), abs=1e-4)
+        scaled = (logsumexp(found, axis=1) - np.quantile(energy, 0.002)) / energy.std(ddof=1)
+        assert digitness == pytest.approx(expit(scaled), abs=1e-4)
+        assert probs.shape == (size, 10)
+        assert digitness.shape == (size,)
 
 
 def watched(network, names, image):
@@ -295,17 +295,12 @@ def test_what_is_no_run_is_not_exported(tmp_path):
         export.export_run(tmp_path, tmp_path / "mine.onnx")
 
 
-@pytest.fixture(scope="module")
-def lines():
-    return few_hands().lines(8)
-
-
-def test_an_exported_line_reader_answers_as_in_torch(lines, tmp_path):
+def test_an_exported_line_reader_answers_as_in_torch(few, tmp_path):
     torch.manual_seed(0)
     network = LineNet().eval()
-    reader = export.export_lines(network, lines, {"name": "mine"}, tmp_path / "mine.onnx")
+    reader = export.export_lines(network, few, {"name": "mine"}, tmp_path / "mine.onnx")
     assert reader.name == "mine"
-    strips = [strip(255 - line.image) for line in lines]
+    strips = [strip(255 - line.image) for line in few]
     temperature = reader.about["temperature"]
     for one, columns in zip(strips, reader(strips), strict=True):
         with torch.no_grad():
@@ -324,16 +319,14 @@ def test_an_exported_line_reader_answers_as_in_torch(lines, tmp_path):
         assert columns.boxes[:, 3] == pytest.approx(STRIP * (0.5 + answer[:there, CLASSES + 3]), abs=0.2)
 
 
-def test_the_temperature_of_lines_makes_their_texts_likeliest(lines, tmp_path):
-    config = replace(RECIPES["line"], epochs=3, lines=32, batch_size=8, device="cpu", average=0.9)
-    list(train_lines(new_network(config), few_hands().scribe, lines, config, tmp_path))
-    network = checkpoint.load_network(tmp_path)
-    reader = export.export_lines(network, lines, {"name": "mine"}, tmp_path / "mine.onnx")
-    fitted, strips = reader.about["temperature"], [strip(255 - line.image) for line in lines]
+def test_the_temperature_of_lines_makes_their_texts_likeliest(line_training, few, tmp_path):
+    network = checkpoint.load_network(line_training.folder)
+    reader = export.export_lines(network, few, {"name": "mine"}, tmp_path / "mine.onnx")
+    fitted, strips = reader.about["temperature"], [strip(255 - line.image) for line in few]
 
     def loss(temperature):
         total = 0.0
-        for one, line in zip(strips, lines, strict=True):
+        for one, line in zip(strips, few, strict=True):
             with torch.no_grad():
                 logits = network(torch.tensor(padded([one]))[:, None] / 255)[0, :, :CLASSES] / temperature
             text = targets([line.written])
