@@ -34,10 +34,10 @@ def logits(network, images):
 
 @pytest.fixture(scope="session")
 def run(drawn, tmp_path_factory):
-    """A run of one epoch on drawn digits, with its scores."""
+    """A run of three epochs on drawn digits, with its scores."""
     folder = tmp_path_factory.mktemp("run")
     np.savez(folder / "drawn.npz", images=drawn.images, labels=drawn.labels)
-    config = replace(RECIPES["quick"], data=str(folder / "drawn.npz"), batch_size=64, device="cpu")
+    config = replace(RECIPES["quick"], data=str(folder / "drawn.npz"), epochs=3, batch_size=64, device="cpu")
     begun = start(config, folder / "quick-1")
     list(begun.train())
     begun.finish()
