@@ -28,7 +28,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.digits import SIDE, STRIP
+from digitnet.core.digits import IMAGE_SIZE, STRIP_HEIGHT
 from digitnet.core.errors import DigitNetError
 from digitnet.data.synthesis.strokes import hands
 from digitnet.imaging import pages
@@ -167,7 +167,7 @@ def load_data(data: bytes) -> None:
     if data:
         with refusals():
             digits = load(_file(_KINDS[data[0] % len(_KINDS)], data[1:]))
-            assert digits.images.shape[1:] == (SIDE, SIDE)
+            assert digits.images.shape[1:] == (IMAGE_SIZE, IMAGE_SIZE)
 
 
 def _data_files() -> dict[str, bytes]:
@@ -180,7 +180,7 @@ def _data_files() -> dict[str, bytes]:
         ",".join(map(str, [label, *picture.ravel()]))
         for label, picture in zip(some.labels, some.images, strict=True)  # type: ignore[arg-type]
     ]
-    header = ",".join(["label", *(f"pixel{n}" for n in range(SIDE * SIDE))])
+    header = ",".join(["label", *(f"pixel{n}" for n in range(IMAGE_SIZE * IMAGE_SIZE))])
     packed, plain = io.BytesIO(), io.BytesIO()
     np.savez_compressed(packed, images=some.images, labels=some.labels)  # type: ignore[arg-type]
     np.savez(plain, images=some.images[:1], labels=some.labels[:1])  # type: ignore[index]
@@ -263,7 +263,7 @@ def load_model(data: bytes) -> None:
     with refusals():
         if STRIPS.encode() in data:
             reader = LineReader(path, threads=1)
-            (columns,) = reader([np.zeros((STRIP, 32), np.uint8)])
+            (columns,) = reader([np.zeros((STRIP_HEIGHT, 32), np.uint8)])
             assert columns.log_probs.ndim == 2
         else:
             classifier = OnnxClassifier(path, threads=1)
@@ -288,7 +288,7 @@ def _models() -> dict[str, bytes]:
     class LittleLine(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.see = nn.Conv2d(1, len(ALPHABET) + 6, (STRIP, 4), stride=(STRIP, 4))
+            self.see = nn.Conv2d(1, len(ALPHABET) + 6, (STRIP_HEIGHT, 4), stride=(STRIP_HEIGHT, 4))
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.see(x).squeeze(2).transpose(1, 2)  # type: ignore[no-any-return]

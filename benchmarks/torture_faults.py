@@ -27,7 +27,7 @@ import numpy as np
 from rows import note, row
 from targets import MEGABYTES, SECONDS, TARGETS, mutations
 
-from digitnet.core.digits import STRIP
+from digitnet.core.digits import STRIP_HEIGHT
 from digitnet.data.synthesis.strokes import hands
 from digitnet.models.onnx_models import WEIGHTS
 
@@ -138,7 +138,7 @@ def mutate(count: int, seed: int) -> None:
             began = time.process_time()
             try:
                 if "line" in name:
-                    LineReader(path, threads=1)([np.zeros((STRIP, 100), np.uint8)])
+                    LineReader(path, threads=1)([np.zeros((STRIP_HEIGHT, 100), np.uint8)])
                 else:
                     model = OnnxClassifier(path, threads=1)
                     model.classify(images)

@@ -67,7 +67,7 @@ class Says:
         return [self.columns(one.shape[1]) for one in strips]
 
     def columns(self, width):
-        from digitnet.core.digits import STRIP
+        from digitnet.core.digits import STRIP_HEIGHT
         from digitnet.models.model_file import MARGIN, STRIDE
         from digitnet.models.onnx_models import Columns, only_digits
 
@@ -81,7 +81,9 @@ class Says:
                 probs[place, self.alphabet.index(character)] = p
         log_probs = np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
         middle = (np.arange(count) + 0.5) * STRIDE - MARGIN
-        box = np.stack([middle - 6, np.full(count, 2), middle + 6, np.full(count, STRIP - 2)], 1).astype(np.float32)
+        box = np.stack([middle - 6, np.full(count, 2), middle + 6, np.full(count, STRIP_HEIGHT - 2)], 1).astype(
+            np.float32
+        )
         presence = np.full(count, 0.99, np.float32)
         return Columns(only_digits(log_probs, self.alphabet), box, presence, log_probs, self.alphabet)
 

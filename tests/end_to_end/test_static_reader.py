@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from digitnet import Reader, classifier
-from digitnet.core.digits import STRIP
+from digitnet.core.digits import STRIP_HEIGHT
 from digitnet.data.synthesis.strokes import SHAPES
 from digitnet.imaging.normalization import strip
 from digitnet.reading.ctc import decode
@@ -107,7 +107,7 @@ def test_20_drawn_numbers_are_read_as_python_reads_them(opened, reader):
         found = page.evaluate(READ, link(written(digits, rng)))
         picture = 255 - pixels(found["data"], found["height"])
         ((its_strip, columns),) = reader.look(picture, single=True)
-        assert np.array_equal(pixels(found["strip"], STRIP), its_strip)
+        assert np.array_equal(pixels(found["strip"], STRIP_HEIGHT), its_strip)
         assert np.abs(np.array(found["columns"]) - columns.log_probs).max() < 1e-4
         texts = [(one.text, pytest.approx(one.probability, abs=1e-5)) for one in decode(columns.log_probs)]
         assert [(one["text"], one["probability"]) for one in found["texts"]] == texts

@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, logsumexp, softmax
 
 from digitnet import DataError, ModelError, classifier
-from digitnet.core.digits import STRIP
+from digitnet.core.digits import STRIP_HEIGHT
 from digitnet.data.synthesis.texts import ALPHABET
 from digitnet.imaging.normalization import strip
 from digitnet.models import checkpoint, run_folder
@@ -315,8 +315,8 @@ def test_an_exported_line_reader_answers_as_in_torch(few, tmp_path):
         assert np.exp(columns.log_probs[:, :10]) == pytest.approx(np.exp(expected[:, :10]), abs=2e-3)
         assert np.exp(columns.log_probs).sum(axis=1) == pytest.approx(1, abs=1e-4)
         middle = (np.arange(there) + 0.5) * STRIDE - MARGIN
-        assert columns.boxes[:, 0] == pytest.approx(middle - STRIP * answer[:there, CLASSES], abs=0.2)
-        assert columns.boxes[:, 3] == pytest.approx(STRIP * (0.5 + answer[:there, CLASSES + 3]), abs=0.2)
+        assert columns.boxes[:, 0] == pytest.approx(middle - STRIP_HEIGHT * answer[:there, CLASSES], abs=0.2)
+        assert columns.boxes[:, 3] == pytest.approx(STRIP_HEIGHT * (0.5 + answer[:there, CLASSES + 3]), abs=0.2)
 
 
 def test_the_temperature_of_lines_makes_their_texts_likeliest(line_training, few, tmp_path):

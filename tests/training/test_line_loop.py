@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from digitnet import TrainingError
-from digitnet.core.digits import STRIP
+from digitnet.core.digits import STRIP_HEIGHT
 from digitnet.data.synthesis.scribe import Written
 from digitnet.data.synthesis.texts import ALPHABET
 from digitnet.imaging.normalization import strip
@@ -32,22 +32,22 @@ def test_a_batch_has_where_every_digit_reaches(sources):
     line = sources.scribe(1).line("4-7")
     one = strip(255 - line.image)
     batch = batch_of([line], [one])
-    scale = np.array([one.shape[1] / line.image.shape[1], STRIP / line.image.shape[0]] * 2)
+    scale = np.array([one.shape[1] / line.image.shape[1], STRIP_HEIGHT / line.image.shape[0]] * 2)
     middle = (np.arange(batch.x.shape[3] // STRIDE) + 0.5) * STRIDE
     assert len(line.boxes) == 2
     for box in line.boxes:
         left, top, right, bottom = box * scale + np.array([MARGIN, 0, MARGIN, 0])
         column = int(np.abs(middle - (left + right) / 2).argmin())
-        reach = batch.reach[0, column].numpy() * STRIP
+        reach = batch.reach[0, column].numpy() * STRIP_HEIGHT
         assert batch.on[0, column]
         assert middle[column] - reach[0] == pytest.approx(left, abs=1e-3)
-        assert STRIP / 2 - reach[1] == pytest.approx(top, abs=1e-3)
+        assert STRIP_HEIGHT / 2 - reach[1] == pytest.approx(top, abs=1e-3)
         assert middle[column] + reach[2] == pytest.approx(right, abs=1e-3)
-        assert STRIP / 2 + reach[3] == pytest.approx(bottom, abs=1e-3)
+        assert STRIP_HEIGHT / 2 + reach[3] == pytest.approx(bottom, abs=1e-3)
 
 
 def test_strips_are_padded_with_paper_at_both_ends():
-    strips = [np.full((STRIP, 30), 200, np.uint8), np.full((STRIP, 51), 100, np.uint8)]
+    strips = [np.full((STRIP_HEIGHT, 30), 200, np.uint8), np.full((STRIP_HEIGHT, 51), 100, np.uint8)]
     together = padded(strips)
     assert together.shape[2] % STRIDE == 0
     for row, one in zip(together, strips, strict=True):
@@ -189,4 +189,4 @@ def test_the_network_answers_a_column_for_every_four_pixels():
     network = LineNet().eval()
     assert sum(weight.numel() for weight in network.parameters()) == 1_801_988
     for width in (16, 60, 400):
-        assert network(torch.zeros(2, 1, STRIP, width)).shape == (2, width // STRIDE, CLASSES + 5)
+        assert network(torch.zeros(2, 1, STRIP_HEIGHT, width)).shape == (2, width // STRIDE, CLASSES + 5)

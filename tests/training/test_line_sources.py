@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from digitnet.core.digits import SIDE
+from digitnet.core.digits import IMAGE_SIZE
 from digitnet.data import unipen
 from digitnet.data.unipen import Collection, Trajectory, held_out, normalized
 from digitnet.training.config import RECIPES
@@ -24,7 +24,7 @@ def trajectories(monkeypatch):
 
 def test_digits_of_pens_are_framed_and_as_many_of_each(trajectories):
     digits = pen_digits(40)
-    assert digits.images.shape == (40, SIDE, SIDE)
+    assert digits.images.shape == (40, IMAGE_SIZE, IMAGE_SIZE)
     assert digits.images.max(axis=(1, 2)).min() == 255
     assert np.bincount(digits.labels).tolist() == [4] * 10
     assert np.array_equal(digits.images, pen_digits(40).images)

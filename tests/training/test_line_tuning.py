@@ -5,7 +5,7 @@ import pytest
 import torch
 from helpers import few_hands
 
-from digitnet.core.digits import STRIP
+from digitnet.core.digits import STRIP_HEIGHT
 from digitnet.core.errors import ModelError
 from digitnet.core.lessons import Lesson
 from digitnet.data.synthesis.texts import ALPHABET
@@ -95,6 +95,6 @@ def test_what_is_seen_once_is_answered_as_the_whole_network_does(network, lines)
 def test_a_strip_varies_and_stays_a_strip(own):
     rng = np.random.default_rng(0)
     seen = [varied(own[0].strip, rng) for _ in range(5)]
-    assert {each.shape[0] for each in seen} == {STRIP}
+    assert {each.shape[0] for each in seen} == {STRIP_HEIGHT}
     assert len({each.tobytes() for each in seen}) == 5
     assert all((each.shape[1] + 2 * MARGIN) // STRIDE > len(own[0].digits) for each in seen)

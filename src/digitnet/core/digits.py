@@ -17,10 +17,10 @@ from digitnet.core.classes import DIGIT_NAMES, check_names
 from digitnet.core.errors import DataError, ModelError
 from digitnet.core.text import listed
 
-SIDE = 28
+IMAGE_SIZE = 28
 """Height and width of a digit image, pixels."""
 
-STRIP = 40
+STRIP_HEIGHT = 40
 """Height of the strip that a number is scaled to for reading it whole, pixels."""
 
 DIGITS, SIGNS = "0123456789", ".,-+/:()%$="
@@ -56,9 +56,9 @@ class Digits:
     def __post_init__(self) -> None:
         """Check every column once."""
         images = np.asarray(self.images)
-        if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE) or images.dtype != np.uint8:
+        if images.ndim != 3 or images.shape[1:] != (IMAGE_SIZE, IMAGE_SIZE) or images.dtype != np.uint8:
             raise DataError(
-                f"images are {images.shape} {images.dtype}, expected (n, {SIDE}, {SIDE}) uint8 "
+                f"images are {images.shape} {images.dtype}, expected (n, {IMAGE_SIZE}, {IMAGE_SIZE}) uint8 "
                 "with 0 for background and 255 for ink"
             )
         object.__setattr__(self, "images", images)

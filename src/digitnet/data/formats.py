@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from digitnet.core import npz
 from digitnet.core.classes import MAX_CLASSES
-from digitnet.core.digits import SIDE
+from digitnet.core.digits import IMAGE_SIZE
 from digitnet.core.errors import DataError
 from digitnet.core.files import fill
 from digitnet.core.npz import NUMBERS, Column
@@ -39,7 +39,7 @@ LABELS = ("label", "class", "digit", "y", "target")
 _BLOCK = 1 << 19  # characters of a CSV that become numbers at a time
 _MAX_LINE_LENGTH = 1 << 16  # characters
 _UBYTE = 0x08  # the IDX type code of unsigned bytes
-_PIXELS = SIDE * SIDE
+_PIXELS = IMAGE_SIZE * IMAGE_SIZE
 
 Arrays = tuple[NDArray[np.uint8], NDArray[Any] | None]
 """(n, 28, 28) uint8 images and (n,) labels, integers or text, or None."""
@@ -112,7 +112,7 @@ def _load_idx(path: Path, tail: tuple[int, ...]) -> NDArray[np.uint8]:
         data = fill(bytearray(), file, 16)  # a header of three dimensions
         start, shape = _idx_header(data, path)
         if len(shape) != 1 + len(tail) or shape[1:] != tail:
-            expected = f"images (n, {SIDE}, {SIDE})" if tail else "labels (n,)"
+            expected = f"images (n, {IMAGE_SIZE}, {IMAGE_SIZE})" if tail else "labels (n,)"
             raise DataError(f"{path}: contains {shape}, expected {expected}")
         if math.prod(shape) > MAX_BYTES:
             raise DataError(f"{path}: its header {shape} states more than {MAX_BYTES >> 30} GiB; split it")
@@ -133,7 +133,7 @@ def read_idx(path: Path) -> Arrays:
     """
     if "labels" in path.name:
         return read_idx(_partner(path, "labels", "images"))
-    images = _load_idx(path, (SIDE, SIDE))
+    images = _load_idx(path, (IMAGE_SIZE, IMAGE_SIZE))
     if "images" not in path.name:
         return images, None
     try:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.digits import SIDE
+from digitnet.core.digits import IMAGE_SIZE
 from digitnet.core.errors import DataError
 from digitnet.core.text import reason
 from digitnet.data.formats import Arrays
@@ -78,12 +78,14 @@ def read_pictures(sources: Iterable[tuple[Path | BinaryIO, object]], name: objec
     images, framed = [], 0
     for source, each in sources:
         ink = _read_picture(source, each)
-        if ink.shape != (SIDE, SIDE):
+        if ink.shape != (IMAGE_SIZE, IMAGE_SIZE):
             ink, framed = frame(ink), framed + 1
         images.append(ink)
     if framed:
-        log.info("%s: %s images of other sizes, framed to %dx%d like MNIST's", name, f"{framed:,}", SIDE, SIDE)
-    return np.stack(images) if images else np.empty((0, SIDE, SIDE), np.uint8)
+        log.info(
+            "%s: %s images of other sizes, framed to %dx%d like MNIST's", name, f"{framed:,}", IMAGE_SIZE, IMAGE_SIZE
+        )
+    return np.stack(images) if images else np.empty((0, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
 
 
 def _read_picture(source: Path | BinaryIO, name: object) -> NDArray[np.uint8]:

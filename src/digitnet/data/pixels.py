@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.core.classes import DIGIT_NAMES, ordered
-from digitnet.core.digits import SIDE, Digits
+from digitnet.core.digits import IMAGE_SIZE, Digits
 from digitnet.core.errors import DataError
 
 log = logging.getLogger("digitnet")
@@ -57,21 +57,23 @@ def to_images(values: NDArray[Any], name: object, factor: float | None = None) -
 
     values = _planes(values, name)
     height, width = values.shape[1:3]
-    ready = (height, width) == (SIDE, SIDE)
+    ready = (height, width) == (IMAGE_SIZE, IMAGE_SIZE)
     if not ready and not (min(height, width) >= MIN_SIDE and max(height, width) <= MAX_SIDE):
         raise DataError(
             f"{name}: images of {width}x{height} pixels; expected 28x28, or {MIN_SIDE} to {MAX_SIDE} per side"
         )
     factor = scale_of(values, name) if factor is None else factor
     if not len(values) or (ready and factor == 1 and values.dtype == np.uint8 and values.ndim == 3):
-        return np.ascontiguousarray(values).reshape(-1, SIDE, SIDE)
+        return np.ascontiguousarray(values).reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
     if values.ndim == 4:
         log.info("%s: colour images, converted to grey", name)
     if factor != 1:
         log.info("%s: values 0..%.3g, scaled to 0..255", name, 255 / factor)
     if not ready:
-        log.info("%s: images of %dx%d pixels, framed to %dx%d like MNIST's", name, width, height, SIDE, SIDE)
-    images = np.empty((len(values), SIDE, SIDE), np.uint8)
+        log.info(
+            "%s: images of %dx%d pixels, framed to %dx%d like MNIST's", name, width, height, IMAGE_SIZE, IMAGE_SIZE
+        )
+    images = np.empty((len(values), IMAGE_SIZE, IMAGE_SIZE), np.uint8)
     for start in range(0, len(values), _BLOCK):
         block = values[start : start + _BLOCK]
         grey = block[..., :3].astype(np.float32) @ _LUMA if block.ndim == 4 else block
@@ -90,8 +92,8 @@ def _planes(values: NDArray[Any], name: object) -> NDArray[Any]:
         values = values[..., 0]
     if not (values.ndim == 3 or (values.ndim == 4 and values.shape[3] in (3, 4))) or values.dtype.kind not in "biuf":
         raise DataError(
-            f"{name}: {values.shape} {values.dtype}, expected images (n, {SIDE}, {SIDE}), or (n, {SIDE * SIDE}), of "
-            "pixels 0..255 or 0..1"
+            f"{name}: {values.shape} {values.dtype}, expected images (n, {IMAGE_SIZE}, {IMAGE_SIZE}), "
+            f"or (n, {IMAGE_SIZE * IMAGE_SIZE}), of pixels 0..255 or 0..1"
         )
     return values
 
@@ -197,7 +199,12 @@ def _means() -> NDArray[np.float32]:
 
 def _standard(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return images (n, 28, 28) at half their size as rows of mean 0 and length 1."""
-    half = images.reshape(-1, SIDE // 2, 2, SIDE // 2, 2).astype(np.float32).mean((2, 4)).reshape(len(images), -1)
+    half = (
+        images.reshape(-1, IMAGE_SIZE // 2, 2, IMAGE_SIZE // 2, 2)
+        .astype(np.float32)
+        .mean((2, 4))
+        .reshape(len(images), -1)
+    )
     half -= half.mean(1, keepdims=True)
     rows: NDArray[np.float32] = half / (np.linalg.norm(half, axis=1, keepdims=True) + np.float32(1e-6))
     return rows

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from digitnet.core import npz
-from digitnet.core.digits import SIDE, Digits
+from digitnet.core.digits import IMAGE_SIZE, Digits
 from digitnet.core.errors import DataError
 from digitnet.core.files import write_atomic
 from digitnet.core.npz import INTEGERS, Column
@@ -21,7 +21,7 @@ A_CELL = 20
 """Wrong digits that are kept of each cell of the confusion matrix, the surest ones."""
 
 _COLUMNS = {
-    "images": Column(("u1",), (SIDE, SIDE)),
+    "images": Column(("u1",), (IMAGE_SIZE, IMAGE_SIZE)),
     "index": Column(INTEGERS),
     "labels": Column(INTEGERS),
     "predicted": Column(INTEGERS),
@@ -70,8 +70,8 @@ def load_report(folder: Path) -> dict[str, Any]:
 
 
 def _errors(path: Path) -> list[dict[str, Any]]:
-    found = npz.read(path, _COLUMNS, 100 * A_CELL * SIDE * SIDE)
+    found = npz.read(path, _COLUMNS, 100 * A_CELL * IMAGE_SIZE * IMAGE_SIZE)
     columns = [found[name].tolist() for name in ("index", "labels", "predicted", "probability")]
-    pixels = found["images"].reshape(-1, SIDE * SIDE).tolist()
+    pixels = found["images"].reshape(-1, IMAGE_SIZE * IMAGE_SIZE).tolist()
     names = ("index", "true", "predicted", "probability", "image")
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, pixels, strict=True)]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.core import extras
-from digitnet.core.digits import SIDE
+from digitnet.core.digits import IMAGE_SIZE
 from digitnet.core.errors import ModelError
 from digitnet.core.version import __version__
 from digitnet.data.synthesis.strokes import hands
@@ -60,8 +60,8 @@ def check() -> Iterator[Finding]:
     rng = np.random.default_rng(0)
     nothing = np.concatenate(
         [
-            np.stack([np.full((SIDE, SIDE), grey, np.uint8) for grey in (0, 128, 255)]),
-            rng.integers(0, 256, (17, SIDE, SIDE), np.uint8),
+            np.stack([np.full((IMAGE_SIZE, IMAGE_SIZE), grey, np.uint8) for grey in (0, 128, 255)]),
+            rng.integers(0, 256, (17, IMAGE_SIZE, IMAGE_SIZE), np.uint8),
         ]
     )
     for name, sha256 in expected.items():
@@ -109,7 +109,7 @@ def _check_reader(expected: dict[str, str]) -> Iterator[Finding]:
 
 def _page(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Write images of digits (20, 28, 28) uint8 on a white page, five numbers of four digits one below the other."""
-    rows = images.reshape(5, 4, SIDE, SIDE)[:, :, :, 4:24].transpose(0, 2, 1, 3).reshape(5, SIDE, 80)
+    rows = images.reshape(5, 4, IMAGE_SIZE, IMAGE_SIZE)[:, :, :, 4:24].transpose(0, 2, 1, 3).reshape(5, IMAGE_SIZE, 80)
     page = np.pad(rows, ((0, 0), (10, 10), (60, 120))).reshape(-1, 260)
     return np.asarray(255 - page.repeat(2, axis=0).repeat(2, axis=1), np.uint8)
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.digits import SIDE, STRIP
+from digitnet.core.digits import IMAGE_SIZE, STRIP_HEIGHT
 from digitnet.core.errors import DataError
 from digitnet.imaging.ink import quantiles
 
@@ -41,7 +41,7 @@ def frame(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     ink = _bright_on_zero(ink)
     rows, columns = _extent(ink.max(axis=1)), _extent(ink.max(axis=0))
     if rows is None or columns is None:
-        return np.zeros((SIDE, SIDE), np.uint8)
+        return np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.uint8)
     ink = ink[rows, columns]
     height, width = ink.shape
     side = max(height, width, MIN_CUT_SIZE)
@@ -54,26 +54,26 @@ def frame(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
         square = cv2.resize(np.pad(square, 1), None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR)[2:-2, 2:-2]
     glyph = cv2.resize(square, (GLYPH_SIZE, GLYPH_SIZE), interpolation=cv2.INTER_AREA)
     glyph *= 255 / glyph.max()
-    framed = np.zeros((SIDE, SIDE), np.uint8)
+    framed = np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.uint8)
     top, left = _shift(glyph.sum(axis=1)), _shift(glyph.sum(axis=0))
     framed[top : top + GLYPH_SIZE, left : left + GLYPH_SIZE] = glyph.round()
     return framed
 
 
 def strip(ink: NDArray[np.uint8], widest: int = 2000) -> NDArray[np.uint8]:
-    """Scale a number's picture to the line reader's height: (h, w) uint8, ink bright -> (STRIP, w') uint8.
+    """Scale a number's picture to the line reader's height: (h, w) uint8, ink bright -> (STRIP_HEIGHT, w') uint8.
 
     The range from paper to ink, taken as the quarter of darkest pixels and the two hundredth of brightest ones, is
     stretched to 0 .. 255, so that a pattern on the paper stays visible as what it is. w' keeps the proportion, from 8
     to `widest` pixels. A picture of one value gives zeros.
     """
     height, width = ink.shape
-    wide = min(max(8, round(width * STRIP / height)), widest)
-    smaller = height > STRIP
-    scaled = cv2.resize(ink, (wide, STRIP), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    wide = min(max(8, round(width * STRIP_HEIGHT / height)), widest)
+    smaller = height > STRIP_HEIGHT
+    scaled = cv2.resize(ink, (wide, STRIP_HEIGHT), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
     low, high = quantiles(np.asarray(scaled, np.uint8), (0.25, 0.995))
     if high - low < 1:
-        return np.zeros((STRIP, wide), np.uint8)
+        return np.zeros((STRIP_HEIGHT, wide), np.uint8)
     levels = ((np.arange(256).clip(low, high) - low) * (255 / (high - low))).round().astype(np.uint8)
     stretched: NDArray[np.uint8] = levels[scaled]
     return stretched
@@ -102,4 +102,4 @@ def _extent(profile: NDArray[np.uint8]) -> slice | None:
 def _shift(mass: NDArray[np.float32]) -> int:
     """Return where the glyph begins in the frame, so that its centre of mass comes to the middle."""
     centre = (mass * (np.arange(GLYPH_SIZE) + 0.5)).sum() / mass.sum()
-    return min(max(int(15 - centre), 0), SIDE - GLYPH_SIZE)
+    return min(max(int(15 - centre), 0), IMAGE_SIZE - GLYPH_SIZE)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.digits import SIDE
+from digitnet.core.digits import IMAGE_SIZE
 from digitnet.core.errors import ModelError
 from digitnet.core.files import ZipBytes
 from digitnet.core.text import listed, printable
@@ -137,7 +137,12 @@ class OnnxProgram:
 
 def _layout(shape: list[int]) -> tuple[int, ...] | None:
     """Return the shape of one image of those that an input takes; None where it takes something else."""
-    for layout in ((1, SIDE, SIDE), (SIDE, SIDE, 1), (SIDE, SIDE), (SIDE * SIDE,)):
+    for layout in (
+        (1, IMAGE_SIZE, IMAGE_SIZE),
+        (IMAGE_SIZE, IMAGE_SIZE, 1),
+        (IMAGE_SIZE, IMAGE_SIZE),
+        (IMAGE_SIZE * IMAGE_SIZE,),
+    ):
         if len(shape) == len(layout) and all(size in (0, ours) for size, ours in zip(shape, layout, strict=True)):
             return layout
     return None

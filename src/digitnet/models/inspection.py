@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.digits import SIDE, Classifier
+from digitnet.core.digits import IMAGE_SIZE, Classifier
 from digitnet.models.onnx_models import OnnxClassifier
 
 WINDOW = 6
@@ -95,7 +95,7 @@ def occlusion(
     falls = np.zeros(inked.shape, np.float32)
     falls[inked] = probs[digit] - classifier(images)[:, digit]
     places = falls.repeat(STEP, axis=0).repeat(STEP, axis=1)  # the middle of each window
-    return np.pad(places, (SIDE - len(places)) // 2, mode="edge")
+    return np.pad(places, (IMAGE_SIZE - len(places)) // 2, mode="edge")
 
 
 def _plain(maps: NDArray[np.float32]) -> dict[str, Any]:

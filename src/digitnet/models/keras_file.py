@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from digitnet.core.digits import SIDE
+from digitnet.core.digits import IMAGE_SIZE
 from digitnet.core.errors import ModelError
 from digitnet.core.extras import add
 from digitnet.core.text import listed, reason
@@ -218,7 +218,7 @@ def _build(
     network = nn.Sequential(*made).eval()
     try:
         with torch.no_grad():
-            given = tuple(network(torch.zeros(2, 1, SIDE, SIDE)).shape)
+            given = tuple(network(torch.zeros(2, 1, IMAGE_SIZE, IMAGE_SIZE)).shape)
     except RuntimeError as error:
         raise ModelError(f"{path}: its layers do not take 28x28 images ({reason(error)}); {_kinds(layers)}") from error
     if given != (2, 10):
@@ -240,7 +240,7 @@ def _activation(path: Path, config: Mapping[str, Any]) -> Iterator[nn.Module]:
 def _sides(value: Any) -> tuple[int, int]:
     """Return height and width of a window or a step. Raises ValueError where they are no sides of a digit's image."""
     high, wide = (value, value) if isinstance(value, int) else value
-    if not (1 <= high <= SIDE and 1 <= wide <= SIDE):
+    if not (1 <= high <= IMAGE_SIZE and 1 <= wide <= IMAGE_SIZE):
         raise ValueError(f"a window or step of {high}x{wide}")
     return int(high), int(wide)
 
@@ -302,18 +302,20 @@ def _flatten(config: Mapping[str, Any], weights: Arrays) -> list[nn.Module]:
 def _reshape(config: Mapping[str, Any], weights: Arrays) -> list[nn.Module]:
     """Pixels stay images, (n, 1, 28, 28), whatever of (28, 28, 1), (28, 28) and (784,) they are called."""
     target = tuple(config["target_shape"])
-    if target == (SIDE * SIDE,):
+    if target == (IMAGE_SIZE * IMAGE_SIZE,):
         return _flatten(config, weights)
-    if target not in ((SIDE, SIDE, 1), (SIDE, SIDE)):
+    if target not in ((IMAGE_SIZE, IMAGE_SIZE, 1), (IMAGE_SIZE, IMAGE_SIZE)):
         raise ValueError(f"a reshape to {target}")
-    return [Step(lambda x: x.reshape(-1, 1, SIDE, SIDE))]
+    return [Step(lambda x: x.reshape(-1, 1, IMAGE_SIZE, IMAGE_SIZE))]
 
 
 def _input(config: Mapping[str, Any], weights: Arrays) -> list[nn.Module]:
-    shape = tuple((config.get("batch_shape") or config.get("batch_input_shape") or (None, SIDE, SIDE, 1))[1:])
-    if shape == (SIDE * SIDE,):
+    shape = tuple(
+        (config.get("batch_shape") or config.get("batch_input_shape") or (None, IMAGE_SIZE, IMAGE_SIZE, 1))[1:]
+    )
+    if shape == (IMAGE_SIZE * IMAGE_SIZE,):
         return [nn.Flatten()]
-    if shape not in ((SIDE, SIDE, 1), (SIDE, SIDE)):
+    if shape not in ((IMAGE_SIZE, IMAGE_SIZE, 1), (IMAGE_SIZE, IMAGE_SIZE)):
         raise ValueError(f"inputs of shape {shape}, expected 28x28 grey images")
     return []
 

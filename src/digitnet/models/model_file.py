@@ -13,7 +13,7 @@ import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from digitnet.core.classes import class_names
-from digitnet.core.digits import DIGITS, SIDE, STRIP
+from digitnet.core.digits import DIGITS, IMAGE_SIZE, STRIP_HEIGHT
 from digitnet.core.errors import ModelError
 from digitnet.core.text import listed
 from digitnet.models import vetting
@@ -112,7 +112,10 @@ def _try(path: Path, session: Any, expected: tuple[str, ...], classes: int) -> N
     lines = STRIPS in expected
     most = MAX_STRIP_WIDTH + 2 * MARGIN if lines else BATCH
     sizes = [max(most // part, 1) for part in (128, 64, 32, 16, 8, 4, 2, 1)]
-    inputs = [np.zeros((1, STRIP, size + -size % STRIDE) if lines else (size, SIDE, SIDE), np.uint8) for size in sizes]
+    inputs = [
+        np.zeros((1, STRIP_HEIGHT, size + -size % STRIDE) if lines else (size, IMAGE_SIZE, IMAGE_SIZE), np.uint8)
+        for size in sizes
+    ]
     for given in inputs:
         given[..., 10:18, 12:16] = 255
     answers = vetting.trial(session, expected[1:], [{expected[0]: given} for given in inputs])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from digitnet.core.classes import DIGIT_NAMES
-from digitnet.core.digits import SIDE
+from digitnet.core.digits import IMAGE_SIZE
 from digitnet.core.errors import ModelError
 from digitnet.core.text import reason
 from digitnet.data.synthesis.texts import ALPHABET
@@ -204,7 +204,9 @@ def set_mode(network: nn.Module, training: bool) -> Iterator[None]:
 
 def network_input(network: nn.Module, images: NDArray[np.uint8]) -> Tensor:
     """Return images (n, 28, 28) uint8 as `to_input` does, on the device of a network's weights and of their type."""
-    x = to_input(torch.tensor(np.ascontiguousarray(images).reshape(-1, SIDE, SIDE), device=device_of(network)))
+    x = to_input(
+        torch.tensor(np.ascontiguousarray(images).reshape(-1, IMAGE_SIZE, IMAGE_SIZE), device=device_of(network))
+    )
     return x.to(dtype_of(network))
 
 
@@ -241,11 +243,11 @@ def check_network(network: nn.Module, classes: int = 10) -> None:
     """Raise ModelError, in one line, unless a network gives finite logits (2, classes) for two images of 28x28."""
     name = type(inner(network)).__name__
     try:
-        logits = logits_of(network, np.zeros((2, SIDE, SIDE), np.uint8), classes)
+        logits = logits_of(network, np.zeros((2, IMAGE_SIZE, IMAGE_SIZE), np.uint8), classes)
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"{name}: fails on images (2, 1, {SIDE}, {SIDE}): {reason(error)}") from error
+        raise ModelError(f"{name}: fails on images (2, 1, {IMAGE_SIZE}, {IMAGE_SIZE}): {reason(error)}") from error
     if not logits.isfinite().all():
         raise ModelError(f"{name}: returns values that are not finite for two images of zeros")
 
@@ -265,7 +267,7 @@ def layer_shapes(network: nn.Module, classes: int = 10) -> list[tuple[str, tuple
     layers = [(name, module) for name, module in inner(network).named_modules() if not [*module.children()]]
     hooks = [module.register_forward_hook(note(name or type(module).__name__)) for name, module in layers]
     try:
-        logits_of(network, np.zeros((1, SIDE, SIDE), np.uint8), classes)
+        logits_of(network, np.zeros((1, IMAGE_SIZE, IMAGE_SIZE), np.uint8), classes)
     finally:
         for hook in hooks:
             hook.remove()

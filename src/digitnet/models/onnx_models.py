@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.core.classes import class_names
-from digitnet.core.digits import DIGITS, SIDE, STRIP
+from digitnet.core.digits import DIGITS, IMAGE_SIZE, STRIP_HEIGHT
 from digitnet.core.digits import ensemble as ensemble
 from digitnet.core.errors import DataError, ModelError
 from digitnet.core.provenance import cores
@@ -169,9 +169,9 @@ class OnnxClassifier:
     def _run(self, outputs: list[str], images: NDArray[np.uint8], session: Any = None) -> list[NDArray[np.float32]]:
         session = session or self._session
         images = np.asarray(images)
-        if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE) or images.dtype != np.uint8:
+        if images.ndim != 3 or images.shape[1:] != (IMAGE_SIZE, IMAGE_SIZE) or images.dtype != np.uint8:
             raise DataError(
-                f"images are {images.shape} {images.dtype}, expected (n, {SIDE}, {SIDE}) uint8; "
+                f"images are {images.shape} {images.dtype}, expected (n, {IMAGE_SIZE}, {IMAGE_SIZE}) uint8; "
                 "digitnet.frame() produces such an image from a digit's ink"
             )
         if not len(images):
@@ -215,7 +215,7 @@ def with_rare_signs(log_probs: NDArray[np.float32], alphabet: str) -> NDArray[np
 
 
 class LineReader:
-    """A model file that reads strips (STRIP, w) uint8, as `normalization.strip` makes them.
+    """A model file that reads strips (STRIP_HEIGHT, w) uint8, as `normalization.strip` makes them.
 
     about: the file's metadata. alphabet: the characters it knows, the ten digits first.
     """
@@ -240,9 +240,9 @@ class LineReader:
     def __call__(self, strips: Sequence[NDArray[np.uint8]]) -> list[Columns]:
         """Read strips of any widths."""
         for strip in strips:
-            if strip.ndim != 2 or strip.shape[0] != STRIP or not strip.shape[1] or strip.dtype != np.uint8:
+            if strip.ndim != 2 or strip.shape[0] != STRIP_HEIGHT or not strip.shape[1] or strip.dtype != np.uint8:
                 raise DataError(
-                    f"a strip is {strip.shape} {strip.dtype}, expected ({STRIP}, width) uint8; see frame.strip"
+                    f"a strip is {strip.shape} {strip.dtype}, expected ({STRIP_HEIGHT}, width) uint8; see frame.strip"
                 )
         return list(self._map(self._read, strips))
 
@@ -252,17 +252,17 @@ class LineReader:
         log_probs, reach, presence = answer_of(self._session, self.name, [LOG_PROBS, REACH, PRESENCE], given)
         middle = (np.arange(log_probs.shape[1], dtype=np.float32) + 0.5) * STRIDE - MARGIN
         boxes = np.empty_like(reach[0])
-        boxes[:, 0], boxes[:, 2] = middle - reach[0, :, 0] * STRIP, middle + reach[0, :, 2] * STRIP
-        boxes[:, 1], boxes[:, 3] = STRIP * (0.5 - reach[0, :, 1]), STRIP * (0.5 + reach[0, :, 3])
+        boxes[:, 0], boxes[:, 2] = middle - reach[0, :, 0] * STRIP_HEIGHT, middle + reach[0, :, 2] * STRIP_HEIGHT
+        boxes[:, 1], boxes[:, 3] = STRIP_HEIGHT * (0.5 - reach[0, :, 1]), STRIP_HEIGHT * (0.5 + reach[0, :, 3])
         characters = with_rare_signs(log_probs[0], self.alphabet)
         digits = only_digits(characters, self.alphabet)
         return Columns(digits, boxes, presence[0], characters, self.alphabet)
 
 
 def padded(strips: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Return strips (STRIP, w) in one array (n, STRIP, w'), each after `MARGIN` pixels of paper."""
+    """Return strips (STRIP_HEIGHT, w) in one array (n, STRIP_HEIGHT, w'), each after `MARGIN` pixels of paper."""
     wide = max(strip.shape[1] for strip in strips) + 2 * MARGIN
-    together = np.zeros((len(strips), STRIP, wide + -wide % STRIDE), np.uint8)
+    together = np.zeros((len(strips), STRIP_HEIGHT, wide + -wide % STRIDE), np.uint8)
     for row, strip in zip(together, strips, strict=True):
         row[:, MARGIN : MARGIN + strip.shape[1]] = strip
     return together

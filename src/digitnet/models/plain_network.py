@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from digitnet.core.digits import SIDE
+from digitnet.core.digits import IMAGE_SIZE
 from digitnet.core.errors import ModelError
 from digitnet.core.text import listed
 
@@ -107,7 +107,7 @@ def _layer(weight: Tensor, bias: Tensor | None) -> nn.Conv2d | nn.Linear | None:
     if bias is not None and bias.shape != weight.shape[:1]:
         return None
     with torch.device("meta"):  # whose own weights would be drawn for nothing
-        if weight.ndim == 4 and 0 < max(weight.shape[2:]) <= SIDE:
+        if weight.ndim == 4 and 0 < max(weight.shape[2:]) <= IMAGE_SIZE:
             size = (weight.shape[2], weight.shape[3])
             layer = nn.Conv2d(weight.shape[1], weight.shape[0], size, bias=bias is not None)
         elif weight.ndim == 2:
@@ -129,7 +129,7 @@ def _fits(convolutions: list[nn.Conv2d], linears: list[nn.Linear]) -> bool:
 
 def _flat(convolutions: list[nn.Conv2d], padded: bool, pooled: Sequence[bool]) -> int:
     """Return how many values come out of the convolutions; 0 where too few pixels are left for them."""
-    height = width = SIDE
+    height = width = IMAGE_SIZE
     for layer, halved in zip(convolutions, pooled, strict=True):
         high, wide = layer.kernel_size
         height, width = (side + 2 * (size // 2) * padded - size + 1 for side, size in ((height, high), (width, wide)))

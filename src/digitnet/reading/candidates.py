@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.digits import DIGITS, STRIP
+from digitnet.core.digits import DIGITS, STRIP_HEIGHT
 from digitnet.data.synthesis.texts import SIGNS
 from digitnet.imaging.geometry import Box, around
 from digitnet.imaging.segmentation import Region
@@ -91,7 +91,7 @@ def draft_of(region: Region, columns: Columns, rules: Rules | None, single: bool
     alone = decode(log_probs, None, 1)[0] if ruled or not hypotheses else hypotheses[0]
     boxes, present = [], []
     height, width = region.ink.shape
-    down = height / STRIP
+    down = height / STRIP_HEIGHT
     across = width / max(8, min(round(width / down), WIDEST))  # as `strip` scales
     for digit, (start, stop) in zip(text, align(log_probs, text), strict=True):
         column = start + int(log_probs[start:stop, int(digit)].argmax())

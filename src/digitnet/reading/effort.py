@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from digitnet.core.digits import STRIP
+from digitnet.core.digits import STRIP_HEIGHT
 from digitnet.imaging.segmentation import Found, Region
 
 WIDEST = 4_000
@@ -17,7 +17,7 @@ MAX_EFFORT = 32_000
 def effort(region: Region) -> float:
     """Return how much work a region is, in pixels of its strip: long strips are searched for longer ones of digits."""
     height, width = region.ink.shape
-    wide: float = min(max(8.0, width * STRIP / height), float(WIDEST))
+    wide: float = min(max(8.0, width * STRIP_HEIGHT / height), float(WIDEST))
     return 100 + wide + wide * wide / 1000
 
 

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.digits import DIGITS, SIDE, require_digits
+from digitnet.core.digits import DIGITS, IMAGE_SIZE, require_digits
 from digitnet.core.errors import DataError
 from digitnet.imaging import pages
 from digitnet.imaging.crop import picture_of, roomier, section
@@ -239,7 +239,7 @@ class Reader:
         if not drafts:
             return {}
         glyphs = [frame(glyph) for draft in drafts for glyph in glyphs_of(draft)]
-        probs, digitness = self.digits.classify(np.array(glyphs, np.uint8).reshape(-1, SIDE, SIDE))
+        probs, digitness = self.digits.classify(np.array(glyphs, np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE))
         ends = np.cumsum([len(draft.boxes) for draft in drafts])[:-1]
         said = zip(drafts, np.split(probs, ends), np.split(digitness, ends), strict=True)
         return {id(draft): Opinion(its_probs, its_digitness) for draft, its_probs, its_digitness in said}
@@ -247,9 +247,9 @@ class Reader:
     def look(
         self, page: NDArray[np.uint8], *, single: bool = False, turned: float = 0.0
     ) -> list[tuple[NDArray[np.uint8], Columns]]:
-        """Return the strips of a page, (STRIP, w) uint8 each, and the line reader's output for each; see `explain`.
+        """Return the strips of a page, (STRIP_HEIGHT, w) uint8 each, and the line reader's output for each.
 
-        turned: as in the `Reading` of the page.
+        See `explain`. turned: as in the `Reading` of the page.
         """
         page = turned_back(page, turned)[0] if turned else page
         if single:

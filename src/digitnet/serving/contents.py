@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.digits import SIDE
+from digitnet.core.digits import IMAGE_SIZE
 from digitnet.core.errors import DataError, ImageError
 from digitnet.serving.problems import ProblemError
 
@@ -96,9 +96,9 @@ def images(content: bytes, most: int) -> NDArray[np.uint8]:
         return _of_npy(content, most)
     rows = _of_json(content, "images")
     if not isinstance(rows, list):
-        raise DataError(f'"images" must be a list of {SIDE} x {SIDE} arrays of integers 0..255')
+        raise DataError(f'"images" must be a list of {IMAGE_SIZE} x {IMAGE_SIZE} arrays of integers 0..255')
     _count(len(rows), most)
-    return np.array([_square(image) for image in rows], np.uint8).reshape(-1, SIDE, SIDE)
+    return np.array([_square(image) for image in rows], np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE)
 
 
 def _of_npy(content: bytes, most: int) -> NDArray[np.uint8]:
@@ -111,10 +111,10 @@ def _of_npy(content: bytes, most: int) -> NDArray[np.uint8]:
     # numpy's parser of headers raises whatever Python's does.
     except Exception as error:
         raise DataError("not a complete .npy file; write it with numpy.save") from error
-    if dtype != np.uint8 or len(shape) != 3 or shape[1:] != (SIDE, SIDE):
-        raise DataError(f"images are {shape} {dtype}, expected (n, {SIDE}, {SIDE}) uint8")
+    if dtype != np.uint8 or len(shape) != 3 or shape[1:] != (IMAGE_SIZE, IMAGE_SIZE):
+        raise DataError(f"images are {shape} {dtype}, expected (n, {IMAGE_SIZE}, {IMAGE_SIZE}) uint8")
     _count(shape[0], most)
-    expected, found = shape[0] * SIDE * SIDE, len(content) - file.tell()
+    expected, found = shape[0] * IMAGE_SIZE * IMAGE_SIZE, len(content) - file.tell()
     if found != expected:
         raise DataError(
             f"the .npy file contains {found:,} bytes, but its header states {expected:,}; write it with numpy.save"
@@ -135,15 +135,21 @@ def _of_json(content: bytes, name: str) -> Any:
 
 def _square(rows: Any) -> NDArray[np.uint8]:
     """Return lists of integers as an image. Raises DataError for what a cast would bend: true, 0.5, -1, 256."""
-    lists = isinstance(rows, list) and len(rows) == SIDE and all(type(row) is list and len(row) == SIDE for row in rows)
+    lists = (
+        isinstance(rows, list)
+        and len(rows) == IMAGE_SIZE
+        and all(type(row) is list and len(row) == IMAGE_SIZE for row in rows)
+    )
     if lists and {type(value) for row in rows for value in row} <= {int, float}:
         with contextlib.suppress(OverflowError):
             values = np.array(rows, np.float64)
             if ((values >= 0) & (values <= 255) & (values == np.floor(values))).all():
                 return values.astype(np.uint8)
     if isinstance(rows, str):
-        raise DataError(f"an image is text, not {SIDE} rows of integers; send image files to /v1/read or /v1/inside")
-    raise DataError(f"an image is not {SIDE} rows of {SIDE} integers 0..255")
+        raise DataError(
+            f"an image is text, not {IMAGE_SIZE} rows of integers; send image files to /v1/read or /v1/inside"
+        )
+    raise DataError(f"an image is not {IMAGE_SIZE} rows of {IMAGE_SIZE} integers 0..255")
 
 
 def _count(count: int, most: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from digitnet.core.digits import SIDE
+from digitnet.core.digits import IMAGE_SIZE
 from digitnet.reading.result import STATUSES
 from digitnet.serving.middleware import needs_token
 from digitnet.serving.problems import PROBLEM
@@ -58,11 +58,17 @@ def _named(name: str, schema: Schema) -> Schema:
 
 
 _BOX = _named("Box", _list(_WHOLE, minItems=4, maxItems=4, description="left, top, right, bottom; pixels of the page"))
-_ROW = _list(_PIXEL, minItems=SIDE, maxItems=SIDE)
+_ROW = _list(_PIXEL, minItems=IMAGE_SIZE, maxItems=IMAGE_SIZE)
 _IMAGE = _named(
-    "Image", _list(_ROW, minItems=SIDE, maxItems=SIDE, description="rows of pixels: 0 background .. 255 ink")
+    "Image",
+    _list(_ROW, minItems=IMAGE_SIZE, maxItems=IMAGE_SIZE, description="rows of pixels: 0 background .. 255 ink"),
 )
-_FLAT = _named("Pixels", _list(_WHOLE, minItems=SIDE * SIDE, maxItems=SIDE * SIDE, description="pixels, row after row"))
+_FLAT = _named(
+    "Pixels",
+    _list(
+        _WHOLE, minItems=IMAGE_SIZE * IMAGE_SIZE, maxItems=IMAGE_SIZE * IMAGE_SIZE, description="pixels, row after row"
+    ),
+)
 _URL = _named(
     "DataURL",
     {"type": "string", "format": "data-url", "description": "an image or PDF as data:image/png;base64,..."},

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digitnet.core.digits import SIDE, require_digits
+from digitnet.core.digits import IMAGE_SIZE, require_digits
 from digitnet.core.errors import ModelError
 from digitnet.core.files import write_atomic
 from digitnet.core.text import listed
@@ -80,7 +80,9 @@ def write_page(model: OnnxClassifier, folder: Path, reader: bool = False) -> Pat
             f"model {model.name}: the page cannot run its operators {listed(sorted(unknown))}; "
             "export it with --out FILE.onnx and use digitnet serve --model FILE.onnx"
         )
-    model.layers(np.zeros((SIDE, SIDE), np.uint8))  # what the page shows; says what to do where there are none
+    model.layers(
+        np.zeros((IMAGE_SIZE, IMAGE_SIZE), np.uint8)
+    )  # what the page shows; says what to do where there are none
     page = (WEB / "alone.html").read_text("utf-8")
     style = "\n".join((WEB / name).read_text("utf-8") for name in ("style.css", "stage.css"))
     (tools,) = _TOOLS.findall((WEB / "index.html").read_text("utf-8"))

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import nll_loss
 
 from digitnet.core.classes import CLASSES, class_names
-from digitnet.core.digits import SIDE, Digits
+from digitnet.core.digits import IMAGE_SIZE, Digits
 from digitnet.core.errors import DataError, ModelError
 from digitnet.data.datasets import splits
 from digitnet.models import checkpoint
@@ -227,7 +227,7 @@ def _difference(model: Calibrated, exported: OnnxClassifier, images: NDArray[np.
     """Return the largest difference between two models' answers, over all `BATCHES`."""
     differences = []
     for size in BATCHES:
-        batch = np.resize(images, (size, SIDE, SIDE))
+        batch = np.resize(images, (size, IMAGE_SIZE, IMAGE_SIZE))
         with torch.inference_mode():
             answers = model(torch.tensor(batch))
         for ours, theirs in zip(answers, exported.classify(batch), strict=True):

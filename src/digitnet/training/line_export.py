@@ -24,10 +24,10 @@ from digitnet.training.onnx_file import keep, opened, told_of, write_onnx
 
 
 class CalibratedLine(nn.Module):
-    """A line reader's network with its temperature: (n, STRIP, w) uint8 -> the three outputs of `forward`."""
+    """A line reader's network with its temperature: (n, STRIP_HEIGHT, w) uint8 -> the three outputs of `forward`."""
 
     def __init__(self, network: nn.Module, temperature: float) -> None:
-        """Wrap a network from (n, 1, STRIP, w) floats in 0..1."""
+        """Wrap a network from (n, 1, STRIP_HEIGHT, w) floats in 0..1."""
         super().__init__()
         self.network = network
         self.temperature = temperature

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from digitnet.core.digits import STRIP
+from digitnet.core.digits import STRIP_HEIGHT
 from digitnet.core.errors import TrainingError
 from digitnet.core.lessons import Lesson
 from digitnet.core.provenance import environment
@@ -111,7 +111,7 @@ class Learnt:
 
     def save(self, path: Path) -> None:
         """Write the reader as an `.onnx` file, atomically."""
-        strips = [np.zeros((STRIP, 80), np.uint8), np.eye(STRIP, 160, 40, np.uint8) * 255]
+        strips = [np.zeros((STRIP_HEIGHT, 80), np.uint8), np.eye(STRIP_HEIGHT, 160, 40, np.uint8) * 255]
         write_lines(self.network, self.temperature, strips, self.about, path)
 
 

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from digitnet.core.digits import DIGITS, STRIP
+from digitnet.core.digits import DIGITS, STRIP_HEIGHT
 from digitnet.core.errors import TrainingError
 from digitnet.data.synthesis.scribe import Scribe, Written
 from digitnet.data.synthesis.texts import ALPHABET
@@ -61,7 +61,7 @@ CLASSES = BLANK + 1
 class Batch:
     """Strips of numbers and what is known of them.
 
-    x: (n, 1, STRIP, w) float in 0..1. columns: (n,) how many columns of each strip are its own. texts: what is
+    x: (n, 1, STRIP_HEIGHT, w) float in 0..1. columns: (n,) how many columns of each strip are its own. texts: what is
     written; None where nothing is to be read. reach: (n, w // 4, 4) float, how far the nearest digit reaches, as
     `LineNet` gives it; on: (n, w // 4) bool, the columns on a digit.
     """
@@ -83,11 +83,14 @@ def batch_of(lines: Sequence[Written], strips: Sequence[NDArray[np.uint8]]) -> B
     for i, (line, one) in enumerate(zip(lines, strips, strict=True)):
         if len(line.boxes):
             height, width = line.image.shape
-            across, down = one.shape[1] / width, STRIP / height
+            across, down = one.shape[1] / width, STRIP_HEIGHT / height
             boxes = line.boxes * np.array([across, down, across, down]) + np.array([MARGIN, 0, MARGIN, 0])
             nearest = np.abs(middle[:, None] - (boxes[:, 0] + boxes[:, 2]) / 2).argmin(axis=1)
             left, top, right, bottom = boxes[nearest].T
-            reach[i] = np.stack([middle - left, STRIP / 2 - top, right - middle, bottom - STRIP / 2], axis=1) / STRIP
+            reach[i] = (
+                np.stack([middle - left, STRIP_HEIGHT / 2 - top, right - middle, bottom - STRIP_HEIGHT / 2], axis=1)
+                / STRIP_HEIGHT
+            )
             on[i] = (middle >= left) & (middle <= right)
     lengths = [(one.shape[1] + 2 * MARGIN) // STRIDE for one in strips]
     return Batch(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digitnet.core.digits import SIDE, Digits
+from digitnet.core.digits import IMAGE_SIZE, Digits
 from digitnet.data import unipen
 from digitnet.data.datasets import TRAJECTORIES, find, load, splits
 from digitnet.data.fonts import FONTS, FontSet
@@ -123,7 +123,7 @@ def pen_digits(count: int, data_dir: str | Path | None = None, held: bool = Fals
     scribe = Scribe(((1.0, hands),), signs, letters, seed)
     labels = np.arange(count, dtype=np.uint8) % 10
     images = [frame(scribe.digit(int(label))) for label in labels]
-    return Digits(np.array(images, np.uint8).reshape(-1, SIDE, SIDE), labels)
+    return Digits(np.array(images, np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE), labels)
 
 
 def printed() -> list[Hand]:

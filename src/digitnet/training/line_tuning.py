@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from digitnet.core.digits import STRIP
+from digitnet.core.digits import STRIP_HEIGHT
 from digitnet.core.errors import ModelError
 from digitnet.core.lessons import Lesson
 from digitnet.data.synthesis.scribe import Written
@@ -149,14 +149,14 @@ def mean(networks: Sequence[LineNet]) -> LineNet:
 
 
 def varied(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return a strip (STRIP, w) as the same number may look another time: stretched, slanted, moved, paler."""
+    """Return a strip (STRIP_HEIGHT, w) as the same number may look another time: stretched, slanted, moved, paler."""
     wide, high = np.exp(rng.normal(0, (0.08, 0.05)))
     slant = rng.normal(0, 0.1)
     width = max(8, round(picture.shape[1] * wide))
-    middle = STRIP / 2
+    middle = STRIP_HEIGHT / 2
     matrix = np.array([[wide, slant, -slant * middle], [0, high, middle * (1 - high) + rng.normal(0, 1.0)]])
     flags = cv2.INTER_LINEAR
-    moved = cv2.warpAffine(picture, matrix, (width, STRIP), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    moved = cv2.warpAffine(picture, matrix, (width, STRIP_HEIGHT), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     level = 255 * (moved / 255) ** np.exp(rng.normal(0, 0.2)) + rng.normal(0, rng.uniform(0, 8), moved.shape)
     seen: NDArray[np.uint8] = np.clip(level, 0, 255).astype(np.uint8)
     return seen

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from digitnet.core.digits import SIDE
+from digitnet.core.digits import IMAGE_SIZE
 
 SHARES = {
     "letters": 0.48,
@@ -74,9 +74,9 @@ def scribbles(count: int, rng: Generator, device: torch.device | None = None) ->
     points = int(torch.randint(7, 13, (), generator=rng, device=device))
     knots = torch.rand(count, 2, points, 1, generator=rng, device=device) * 20 + 4
     path = F.interpolate(knots, (points * 9, 1), mode="bicubic", align_corners=True).squeeze(3)  # (n, 2, steps)
-    steps = torch.arange(SIDE, device=device) + 0.5
-    across = (steps.view(1, SIDE, 1) - path[:, 0].unsqueeze(1)) ** 2  # (n, 28, steps)
-    down = (steps.view(1, SIDE, 1) - path[:, 1].unsqueeze(1)) ** 2
+    steps = torch.arange(IMAGE_SIZE, device=device) + 0.5
+    across = (steps.view(1, IMAGE_SIZE, 1) - path[:, 0].unsqueeze(1)) ** 2  # (n, 28, steps)
+    down = (steps.view(1, IMAGE_SIZE, 1) - path[:, 1].unsqueeze(1)) ** 2
     apart = (down.unsqueeze(2) + across.unsqueeze(1)).amin(3).sqrt().unsqueeze(1)  # (n, 1, 28, 28)
     pen = torch.rand(count, 1, 1, 1, generator=rng, device=device) * 1.3 + 0.5
     return (pen + 0.5 - apart).clamp(0, 1)
@@ -84,9 +84,9 @@ def scribbles(count: int, rng: Generator, device: torch.device | None = None) ->
 
 def shapes(count: int, rng: Generator, device: torch.device | None = None) -> Tensor:
     """Fill one to three boxes or ellipses an image, some with a pattern: silhouettes of things."""
-    steps = torch.arange(SIDE, device=device) + 0.5
+    steps = torch.arange(IMAGE_SIZE, device=device) + 0.5
     across, down = steps.view(1, 1, 1, -1), steps.view(1, 1, -1, 1)
-    picture = torch.zeros(count, 1, SIDE, SIDE, device=device)
+    picture = torch.zeros(count, 1, IMAGE_SIZE, IMAGE_SIZE, device=device)
     for layer in range(3):
         size = (count, 1, 1, 1)
 
@@ -107,9 +107,9 @@ def shapes(count: int, rng: Generator, device: torch.device | None = None) -> Te
 
 def textures(count: int, rng: Generator, device: torch.device | None = None) -> Tensor:
     """Return noise of every grain, much of it in black and white, and empty images of one grey."""
-    side = int(torch.randint(2, SIDE + 1, (), generator=rng, device=device))
+    side = int(torch.randint(2, IMAGE_SIZE + 1, (), generator=rng, device=device))
     grain = torch.rand(count, 1, side, side, generator=rng, device=device)
-    smooth = F.interpolate(grain, (SIDE, SIDE), mode="bilinear", align_corners=False)
+    smooth = F.interpolate(grain, (IMAGE_SIZE, IMAGE_SIZE), mode="bilinear", align_corners=False)
     kind = torch.rand(count, 1, 1, 1, generator=rng, device=device)
     level = torch.rand(count, 1, 1, 1, generator=rng, device=device)
     hard = (smooth > level * 0.6 + 0.2).float()

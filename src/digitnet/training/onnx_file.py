@@ -15,7 +15,7 @@ import onnx
 import torch
 from torch import nn
 
-from digitnet.core.digits import SIDE, STRIP
+from digitnet.core.digits import IMAGE_SIZE, STRIP_HEIGHT
 from digitnet.core.errors import ModelError
 from digitnet.core.files import write_atomic
 from digitnet.core.text import reason
@@ -46,7 +46,7 @@ def write_onnx(
     model: nn.Module, inputs: Sequence[str], outputs: Sequence[str], about: dict[str, Any], trial: Path, path: Path
 ) -> None:
     """Write a model to `trial`; errors are told of `path`."""
-    example = torch.zeros(2, STRIP, 64) if STRIPS in inputs else torch.zeros(2, SIDE, SIDE)
+    example = torch.zeros(2, STRIP_HEIGHT, 64) if STRIPS in inputs else torch.zeros(2, IMAGE_SIZE, IMAGE_SIZE)
     with warnings.catch_warnings():
         # The exporter by tracing is the one that needs no further packages; it is announced as the older one. What it
         # warns of, a trace that holds for some batches alone, the comparison with torch finds out.

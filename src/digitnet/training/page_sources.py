@@ -17,7 +17,7 @@ from digitnet.data.pages.writers import Writers
 from digitnet.training import line_sources
 from digitnet.training.line_sources import Sources
 
-SIDE = 640
+PAGE_SIZE = 640
 """Height and width of the pages, pixels."""
 
 VALIDATION, WATCHED = 300, 48
@@ -39,7 +39,7 @@ class PageSources:
 
     hands: Sources
     faces: Sequence[Face]
-    side: int = SIDE
+    side: int = PAGE_SIZE
 
     def composer(self, seed: int) -> PageComposer:
         """Return a composer of pages; a seed gives the same pages."""

@@ -16,7 +16,7 @@ from statistics import median
 import torch
 from torch import nn
 
-from digitnet.core.digits import SIDE, STRIP
+from digitnet.core.digits import IMAGE_SIZE, STRIP_HEIGHT
 from digitnet.training import distributed
 from digitnet.training.config import TrainConfig
 from digitnet.training.loop import TrainingState, new_network, one_epoch, optimizers_of
@@ -30,7 +30,7 @@ ROUNDS = 3
 GAIN = 1.05
 """How much faster more threads must be to be taken."""
 
-LINES, PAGES = (8, 1, STRIP, 320), (1, 3, 320, 320)
+LINES, PAGES = (8, 1, STRIP_HEIGHT, 320), (1, 3, 320, 320)
 """Inputs of a line reader and a page network by which their threads are measured."""
 
 
@@ -93,7 +93,7 @@ def _step(config: TrainConfig, run: Path | None) -> Callable[[], object]:
     if config.composed:
         x = torch.rand(LINES if config.lines else PAGES, generator=rng)
         return lambda: _backward(network, x)
-    images = torch.randint(256, (config.batch_size, SIDE, SIDE), generator=rng, dtype=torch.uint8)
+    images = torch.randint(256, (config.batch_size, IMAGE_SIZE, IMAGE_SIZE), generator=rng, dtype=torch.uint8)
     labels = torch.randint(len(config.classes), (config.batch_size,), generator=rng)
     training = TrainingState(network, network, optimizers_of(network, config))
     return lambda: one_epoch(training, images, labels, None, config, 1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.digits import SIDE, Digits
+from digitnet.core.digits import IMAGE_SIZE, Digits
 from digitnet.data.unipen import Strokes, normalized
 from digitnet.imaging.normalization import frame
 
@@ -271,7 +271,7 @@ def hands(count: int, seed: int = 0) -> Digits:
     for label in labels:
         shape = SHAPES[label][rng.integers(len(SHAPES[label]))]
         images.append(frame(_ink(shape, _habits(rng), rng)))
-    return Digits(np.array(images, np.uint8).reshape(-1, SIDE, SIDE), labels)
+    return Digits(np.array(images, np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE), labels)
 
 
 def inventions(count: int, seed: int = 0, rare: bool = True) -> list[Mapping[str, Sequence[Strokes]]]:
