@@ -382,12 +382,78 @@ def test_a_file_of_a_wrong_kind_is_said_and_the_others_are_read(page):
     assert "letter.txt" in saved(page, "#csv")
 
 
-def test_every_page_of_a_file_that_the_browser_cannot_show_is_drawn_with_its_numbers(page):
-    sheets, file = [Image.fromarray(write(text)[0]) for text in ("1984", "30")], io.BytesIO()
+def tiff(*texts):
+    """Pages of a number each as a TIFF file's bytes."""
+    sheets, file = [Image.fromarray(write(text)[0]) for text in texts], io.BytesIO()
+    sheets[0].save(file, "tiff", save_all=True, append_images=sheets[1:])
+    return file.getvalue()
+
+
+def draw_box(page, place, box):
+    """Press Add a number of a page, and draw a box of its pixels with the mouse."""
+    sheet = page.locator(".reading").nth(place)
+    sheet.get_by_role("button", name="Add a number").click()
+    svg = sheet.locator(".page svg")
+    svg.scroll_into_view_if_needed()
+    at, width = svg.bounding_box(), json.loads(saved(page, "#json"))[place]["width"]
+    left, top, right, bottom = (at["width"] / width * edge for edge in box)
+    page.mouse.move(at["x"] + left - 4, at["y"] + top - 4)
+    page.mouse.down()
+    page.mouse.move(at["x"] + right + 4, at["y"] + bottom + 4, steps=4)
+    page.mouse.up()
+
+
+def ink_of(page, selector):
+    """The share of dark pixels of pictures on the page."""
+    return page.eval_on_selector_all(
+        selector,
+        """all => all.map((picture) => {
+          const canvas = document.createElement("canvas");
+          canvas.width = picture.naturalWidth ?? picture.width;
+          canvas.height = picture.naturalHeight ?? picture.height;
+          canvas.getContext("2d").drawImage(picture, 0, 0);
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          return data.filter((value, i) => i % 4 === 0 && value < 128).length * 4 / data.length;
+        })""",
+    )
+
+
+def test_pages_that_the_browser_cannot_show_come_from_the_server_and_are_corrected_as_others(page):
+    give(page, ("book.tif", tiff("1984", "30")))
+    assert [share > 0.005 for share in ink_of(page, ".page img") + ink_of(page, ".crop canvas")] == [True] * 4
+    boxes = [each["numbers"][0]["box"] for each in json.loads(saved(page, "#json"))]
+    page.locator(".reading").nth(1).locator(".number-button").click()
+    page.get_by_role("button", name="Delete").locator("visible=true").click()
+    draw_box(page, 1, boxes[1])
+    added = page.locator(".reading").nth(1).locator(".row").nth(1)
+    playwright.expect(added.locator(".typed")).to_have_value("30")  # the reader's proposal, by the picture
+    page.keyboard.press("Enter")
+    pages = json.loads(saved(page, "#json"))
+    assert [number["status"] for each in pages for number in each["numbers"]] == ["read", "deleted", "added"]
+    assert all("picture" not in each for each in pages)
+
+
+def test_a_page_is_turned_and_read_again_with_its_corrections(page):
+    upright = np.array(Image.open(io.BytesIO(picture("1984 7265", "30"))))
+    sheets = [Image.fromarray(np.ascontiguousarray(np.rot90(upright, turn))) for turn in (0, 1)]
+    file = io.BytesIO()
     sheets[0].save(file, "tiff", save_all=True, append_images=sheets[1:])
     give(page, ("book.tif", file.getvalue()))
-    assert page.locator(".page.blank").count() == 2
-    assert page.locator(".written").all_text_contents() == list("198430")
+    second = page.locator(".reading").nth(1)
+    second.locator(".number-button").filter(has_text="30").click()
+    page.keyboard.type("31")
+    page.keyboard.press("Enter")
+    second.get_by_role("button", name="Rotate").click()
+    playwright.expect(page.locator(".reading").nth(1).get_by_role("button", name="Rotate")).to_be_focused()
+    assert page.locator(".reading").nth(1).locator(".number-button").all_text_contents() == ["1984", "7265", "31"]
+    first, turned = json.loads(saved(page, "#json"))
+    assert (turned["width"], turned["height"]) == (first["width"], first["height"]) == upright.shape[::-1]
+    assert np.allclose([n["box"] for n in turned["numbers"]], [n["box"] for n in first["numbers"]], atol=3)
+    page.click("#field summary")
+    page.select_option("[name=kind]", "integer")  # all is read again: it stays turned
+    playwright.expect(page.locator("#pages")).to_contain_text("Constraints, for numbers that can satisfy them")
+    playwright.expect(page.locator(".reading").nth(1).locator(".number-button").nth(2)).to_have_text("31")
+    assert json.loads(saved(page, "#json"))[1]["width"] == upright.shape[1]
 
 
 def test_a_number_is_corrected_by_typing_and_the_next_doubtful_one_opens(page):
@@ -423,15 +489,7 @@ def test_a_false_number_is_deleted_and_a_missed_one_added_by_drawing_its_box(pag
     page.get_by_role("button", name="Delete").click()
     playwright.expect(page.locator(".number-button").nth(1)).to_have_text("deleted")
     playwright.expect(page.locator("#count")).to_have_text("2 numbers on 1 page, 0 to review")
-    page.get_by_role("button", name="Add a number").click()
-    place = page.locator(".page svg").bounding_box()
-    width = json.loads(saved(page, "#json"))[0]["width"]
-    left, top, right, bottom = (place["width"] / width * edge for edge in boxes[1])
-    x, y = place["x"], place["y"]
-    page.mouse.move(x + left - 4, y + top - 4)
-    page.mouse.down()
-    page.mouse.move(x + right + 4, y + bottom + 4, steps=4)
-    page.mouse.up()
+    draw_box(page, 0, boxes[1])
     added = page.locator(".row").nth(3)
     playwright.expect(added.locator(".typed")).to_have_value("7265")  # the reader's proposal
     page.keyboard.type("7266")

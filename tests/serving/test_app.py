@@ -120,6 +120,25 @@ def test_all_pages_of_a_file_are_read_in_their_order(ask, tmp_path):
     assert [page["text"] for page in result["pages"]] == ["958", "4162 6071", "2839"]
 
 
+def test_a_page_is_read_alone_turned_and_with_its_picture(ask, tmp_path, monkeypatch):
+    sheets = [write(text)[0] for text in ("1984", "30")]
+    file = tmp_path / "book.tif"
+    turned = [Image.fromarray(np.ascontiguousarray(np.rot90(sheet, 1))) for sheet in sheets]
+    turned[0].save(file, save_all=True, append_images=turned[1:])
+    kept = []
+    monkeypatch.setattr("digitnet.serving.cache.Answers.answer", lambda *_: kept.append(1))
+    asked = "/v1/read?turn=90&picture=true&page="
+    (page,) = ask.post(f"{asked}2", file.read_bytes()).json()["results"][0]["pages"]
+    assert (page["text"], page["turned"], kept) == ("30", 0, [])
+    head, _, data = page["picture"].partition(",")
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+    assert head == "data:image/jpeg;base64"
+    assert shown.shape == (page["height"], page["width"]) == sheets[1].shape
+    assert np.abs(shown.astype(int) - sheets[1]).mean() < 3
+    answer = ask.post(f"{asked}3", file.read_bytes())
+    assert (answer.status_code, "has 2 pages" in answer.json()["detail"]) == (404, True)
+
+
 def test_a_long_file_lets_others_have_their_turn(ask, monkeypatch):
     monkeypatch.setattr("digitnet.serving.service.SLICE_SECONDS", 0.0)
     content = Path(save("book.tif", *["958"] * 30)).read_bytes()

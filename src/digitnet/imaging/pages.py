@@ -83,6 +83,11 @@ class PageLimits:
 LIMITS = PageLimits()
 """The limits where no others are given."""
 
+
+class NoPageError(ImageError):
+    """A page of a number that a file does not have."""
+
+
 Source = str | Path | bytes | Image.Image | NDArray[Any] | BinaryIO
 """What pages come from: a path, a file's bytes or a binary stream of them, a Pillow image, an array."""
 
@@ -135,7 +140,7 @@ def page(
     with _open(source, name, limits) as (count, read):
         if number is not None:
             if not 1 <= number <= count:
-                raise ImageError(f"{_shown(source, name)}: has {count} pages, and page {number} is not one of them")
+                raise NoPageError(f"{_shown(source, name)}: has {count} pages, and page {number} is not one of them")
             return read(number - 1)
         if count > 1:
             fact = f"has {count} pages; read them one by one with digitnet.Reader().read_pages"

@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 
 from digitnet.core.errors import DataError, ImageError
 from digitnet.imaging import pages
+from digitnet.imaging.preview import preview
 from digitnet.review.jobs import digest_of
 from digitnet.review.records import Source
 from digitnet.review.store import Store
 
 KEPT = 4
 """Pages that are kept decoded."""
-
-SIDE, QUALITY = 2_400, 85
-"""Pixels of the longer side of the page that is sent, at most, and its quality as JPEG, 0..100."""
 
 HEIGHT, WIDTH = 160, 1_600
 """Pixels of a field that is sent: its height, and its width at most."""
@@ -44,12 +42,7 @@ class Pictures:
         Raises ImageError where the scan cannot be read, DataError where it has changed since, or there is no field.
         """
         source, _ = self._store.source(field)
-        page = self.decoded(source)
-        scale = min(1.0, SIDE / max(page.shape))
-        if scale < 1:
-            size = max(1, round(page.shape[1] * scale)), max(1, round(page.shape[0] * scale))
-            page = np.asarray(cv2.resize(page, size, interpolation=cv2.INTER_AREA), np.uint8)
-        return cv2.imencode(".jpg", page, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes(), scale
+        return preview(self.decoded(source))
 
     def field(self, field: int) -> bytes:
         """Return a field as PNG, upright, with some paper around it. Raises as `page`."""

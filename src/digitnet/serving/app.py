@@ -24,6 +24,7 @@ from starlette.exceptions import HTTPException
 from digitnet.core.errors import DigitNetError
 from digitnet.core.text import nearest
 from digitnet.core.version import __version__
+from digitnet.imaging.pages import NoPageError
 from digitnet.reading.checksums import CHECKSUMS
 from digitnet.reading.kinds import KINDS, ORDERS
 from digitnet.review.records import AwayError, DecidedError
@@ -150,10 +151,18 @@ def create_app(settings: Settings | None = None, desk: "Desk | None" = None) -> 
         min_confidence: Annotated[
             float, Query(ge=0, le=1, description="Numbers below this confidence are not `accepted`.")
         ] = 0.0,
+        page: Annotated[int | None, Query(ge=1, le=10_000, description="The only page to read, from 1.")] = None,
+        turn: Annotated[
+            Literal["0", "90", "180", "270"],
+            Query(description="Degrees clockwise by which pages are turned before they are read."),
+        ] = "0",
+        picture: Annotated[bool, Query(description="Return each page as a data URL, to be shown.")] = False,
     ) -> Response:
         rules = (length, lengths, value_range, checksum, number_kind, decimal, order)
-        asked = Asked(single, min_confidence, *rules, printed)
+        asked = Asked(single, min_confidence, *rules, printed, page, int(turn), picture)
         async with intake.files(request) as given:
+            if picture:  # the page itself is not kept in memory for others
+                return _json(await service.read_all(given, asked))
             parts = (part for file in given for part in (repr((file.name, file.kind)).encode(), file.content))
             return await answered((repr(asked).encode(), *parts), partial(service.read_all, given, asked))
 
@@ -275,6 +284,8 @@ def _as_problem(error: Exception) -> ProblemError:
             return ProblemError(422, "; ".join(wrong))
         case AwayError():
             return ProblemError(503, str(error), {"Retry-After": "1"})
+        case NoPageError():
+            return ProblemError(404, str(error))
         case DecidedError():
             return ProblemError(409, str(error))
         case HTTPException(status_code=404):

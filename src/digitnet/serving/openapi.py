@@ -129,6 +129,7 @@ _PAGE = _named(
         numbers=_list(_NUMBER),
     ),
 )
+SCHEMAS["Page"]["properties"]["picture"] = _TEXT | {"description": "the page as a JPEG data URL, if it was asked for"}
 _RESULT = _named("FileResult", _object(False, name=_PERHAPS, pages=_list(_PAGE), error=_PROBLEM))
 _READ = _named("ReadAnswer", _object(results=_list(_RESULT), model=_object(line=_MODEL, digits=_MODEL)))
 _CLASS = _named(
@@ -197,7 +198,7 @@ _WORDS = {
     400: "The form is damaged.",
     401: "The token is missing or wrong, if the service requires one.",
     403: "Sent by a web page of another site.",
-    404: "The service was started without it; see the detail.",
+    404: "The service was started without it, or the file has no such page; see the detail.",
     408: "The body arrived too slowly.",
     409: "A training is running.",
     413: "Too many bytes.",
@@ -223,7 +224,7 @@ ROUTES: dict[str, dict[str, Any]] = {
     "read": _route(
         "Read the numbers in images and PDFs",
         _READ,
-        _WORK,
+        (*_WORK, 404),
         {"multipart/form-data": {"schema": _FORM}}
         | _BODIES
         | {"application/pdf": {"schema": _FILE}, "application/json": {"schema": _READ_BODY}},

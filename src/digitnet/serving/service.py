@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +29,7 @@ from digitnet.evaluation.misclassified import load_report
 from digitnet.imaging import pages as image
 from digitnet.imaging.normalization import frame
 from digitnet.imaging.pages import PageLimits
+from digitnet.imaging.preview import preview
 from digitnet.imaging.segmentation import whole
 from digitnet.models.inspection import inside
 from digitnet.models.model_file import BATCH
@@ -80,7 +82,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Asked:
-    """How pages are to be read: as `digitnet read` has it, the rules in its words; least: `--min-confidence`."""
+    """How pages are to be read: as `digitnet read` has it, the rules in its words; least: `--min-confidence`.
+
+    page: the only one to read, by its number from 1; None for all. turn: degrees clockwise by which pages are turned
+    before they are read, 0, 90, 180 or 270. picture: whether each page comes with what can be shown of it.
+    """
 
     single: bool = False
     least: float = 0.0
@@ -92,6 +98,9 @@ class Asked:
     decimal: str | None = None
     order: str | None = None
     printed: Printed = "keep"
+    page: int | None = None
+    turn: int = 0
+    picture: bool = False
 
     def rules(self) -> Rules | None:
         """Return the rules, None where there are none. Raises DataError where they make no sense."""
@@ -222,7 +231,7 @@ class Service:
 
         Raises ImageError where it cannot be read, DataError where the rules make no sense.
         """
-        pages = _pages(file, self.page_limits)
+        pages = _pages(file, self.page_limits, asked.page)
         found: list[dict[str, Any]] = []
         while True:
             some, ended = await self.work.run(lambda: _some(reader, pages, asked))
@@ -269,17 +278,22 @@ def _some(reader: Reader, pages: Iterator[NDArray[np.uint8]], asked: Asked) -> t
     """Read pages until they end or the slice of time does; say whether they ended."""
     began, rules, found = time.monotonic(), asked.rules(), []
     for page in pages:
-        found.append(
-            judged(reader.read_page(page, single=asked.single, rules=rules, printed=asked.printed), asked.least)
-        )
+        page = np.ascontiguousarray(np.rot90(page, -asked.turn // 90))
+        reading = reader.read_page(page, single=asked.single, rules=rules, printed=asked.printed)
+        found.append(judged(reading, asked.least))
+        if asked.picture:
+            found[-1]["picture"] = f"data:image/jpeg;base64,{b64encode(preview(page)[0]).decode()}"
         if time.monotonic() - began > SLICE_SECONDS:
             return found, False
     return found, True
 
 
-def _pages(file: File, limits: PageLimits) -> Iterator[NDArray[np.uint8]]:
-    """Yield a file's pages; all of the work is in whoever asks for them, a thread."""
-    yield from image.pages(file.picture(), file.name, limits)
+def _pages(file: File, limits: PageLimits, number: int | None) -> Iterator[NDArray[np.uint8]]:
+    """Yield a file's pages, or the one of a number; all of the work is in whoever asks for them, a thread."""
+    if number is not None:
+        yield image.page(file.picture(), file.name, limits, number)
+    else:
+        yield from image.pages(file.picture(), file.name, limits)
 
 
 def _classified(model: OnnxClassifier, items: list[NDArray[np.uint8]]) -> Sequence[tuple[str, list[float]]]:

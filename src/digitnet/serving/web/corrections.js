@@ -40,6 +40,14 @@ export const added = (box, read) => ({
   ...{ box, corners: [], printed: null, added: true, edit: { kind: "added", text: read?.written || read?.text || "" } },
 });
 
+/** A page whose numbers are where they are once it is turned clockwise by 90 degrees. */
+export const quarterTurned = ({ height, numbers }) => ({
+  numbers: numbers.map((number) => {
+    const [left, top, right, bottom] = number.box;
+    return { ...number, box: [height - bottom, left, height - top, right], corners: [] };
+  }),
+});
+
 /** Take what people made of a page over to another reading of it. */
 export function carry(before, reading) {
   for (const number of before?.numbers ?? []) {

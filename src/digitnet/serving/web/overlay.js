@@ -1,4 +1,4 @@
-// A page as it was read: the picture, or paper of its proportion where the browser cannot show it, and boxes over it.
+// A page as it was read: the picture, and boxes over it.
 
 import { current } from "./corrections.js";
 import { doubtful, gradeOf, make, percent, shownText } from "./words.js";
@@ -22,7 +22,6 @@ export function overlay(reading, picture, { least, choose, point }) {
     group.classList.toggle("deleted", number.edit?.kind === "deleted");
     group.append(
       draw("title", {}, tip(number)),
-      ...(picture ? [] : written(number)),
       box(number.box),
       label(number, reading),
     );
@@ -34,7 +33,7 @@ export function overlay(reading, picture, { least, choose, point }) {
     groups[i] = group;
   };
   numbers.forEach((_, i) => update(i));
-  const sheet = make("div", { className: picture ? "page" : "page blank" }, ...(picture ? [picture] : []), svg);
+  const sheet = make("div", { className: "page" }, picture, svg);
   sheet.style.aspectRatio = `${width} / ${height}`;
   return { sheet, groups, update, draw: (done) => drawBox(sheet, svg, reading, done) };
 }
@@ -108,22 +107,6 @@ function label(number, { width, height }) {
     `${current(number).text || "–"}${icon === "✓" ? "" : ` ${icon}`}`,
   );
 }
-
-/** The digits themselves, where there is no picture to see them on. */
-const written = (number) =>
-  current(number).digits.map(({ value, box: [left, top, right, bottom] }) =>
-    draw(
-      "text",
-      {
-        class: "written",
-        x: (left + right) / 2,
-        y: bottom,
-        "font-size": (bottom - top) * 1.35,
-        "text-anchor": "middle",
-      },
-      String(value),
-    ),
-  );
 
 const tip = (number) =>
   [

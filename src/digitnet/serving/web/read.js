@@ -1,7 +1,7 @@
 // The Read panel: files in, numbers out, each beside its place on the page, and corrected there.
 
 import { read } from "./api.js";
-import { added, carry } from "./corrections.js";
+import { added, carry, quarterTurned } from "./corrections.js";
 import { overlay } from "./overlay.js";
 import { asCsv, asJson, asText, pagesOf } from "./results.js";
 import { crop, row } from "./row.js";
@@ -11,7 +11,9 @@ const FLAT = 2.2; // times as wide as high: such a page has its numbers below, n
 
 const element = (id) => document.getElementById(id);
 
-let items = []; // {file, picture, pages or error}: what was given, and what was read of it
+// What was given, and what was read of it: {file, picture, views, turns, pages or error}. picture: the file as the browser
+// shows it, or null. views: a picture of each page. turns: degrees clockwise by which each page is read.
+let items = [];
 let stop = new AbortController();
 
 export function startRead() {
@@ -74,7 +76,7 @@ async function readThem(some) {
     if (signal.aborted) return;
     try {
       item.picture ??= await shown(item.file);
-      const { pages } = await read(item.file, rules(), signal);
+      const pages = await readPages(item, signal);
       pages.forEach((page, i) => carry(item.before?.[i], page));
       item.pages = pages;
     } catch (problem) {
@@ -85,6 +87,53 @@ async function readThem(some) {
     show(item);
     count();
   }
+}
+
+/** Read every page of a file as it is turned. */
+async function readPages(item, signal) {
+  const readAll = (picture) => read(item.file, { ...rules(), picture }, signal);
+  let { pages } = await readAll(!item.picture && !item.views);
+  if (item.picture && !item.views && pages.length > 1) ({ pages } = await readAll(true)); // it shows only the first page
+  const views = await Promise.all(pages.map(viewOf));
+  item.views ??= views.map((view) => view ?? item.picture);
+  item.turns ??= pages.map(() => 0);
+  for (const [i, turn] of item.turns.entries()) if (turn) pages[i] = await readPage(item, i, signal);
+  return pages;
+}
+
+/** Read one page of a file as it is turned, and take the picture of it that comes with it. */
+async function readPage(item, i, signal) {
+  const { pages } = await read(item.file, { ...rules(), page: i + 1, turn: item.turns[i], picture: true }, signal);
+  item.views[i] = await viewOf(pages[0]);
+  return pages[0];
+}
+
+/** Take the picture out of a page that comes with one; null where there is none. */
+async function viewOf(page) {
+  const { picture } = page;
+  delete page.picture;
+  if (!picture) return null;
+  const view = Object.assign(new Image(), { src: picture, alt: "The page as it was read" });
+  await view.decode();
+  return view;
+}
+
+/** Turn a page clockwise, and read it again. */
+async function rotate(item, i) {
+  const { signal } = stop;
+  const before = quarterTurned(item.pages[i]);
+  item.turns[i] = (item.turns[i] + 90) % 360;
+  try {
+    const page = await readPage(item, i, signal);
+    carry(before, page);
+    item.pages[i] = page;
+  } catch (problem) {
+    if (problem.name === "AbortError") return item.before && (item.before[i] = before); // all is being read again
+    item.turns[i] = (item.turns[i] + 270) % 360;
+    throw problem;
+  }
+  show(item);
+  count();
 }
 
 async function readAgain() {
@@ -151,14 +200,15 @@ function show(item) {
   place.replaceChildren(
     ...pages.flatMap((reading, i) => [
       title(pages.length > 1 ? `${file.name}, page ${i + 1} of ${pages.length}` : file.name),
-      pageView(reading, pages.length > 1 ? null : item.picture),
+      pageView(item, i),
     ]),
   );
 }
 
 const title = (text) => make("h3", { textContent: text });
 
-function pageView(reading, picture) {
+function pageView(item, index) {
+  const [reading, picture] = [item.pages[index], item.views[index]];
   const { numbers } = reading;
   const list = make("ol");
   const rows = [];
@@ -187,7 +237,7 @@ function pageView(reading, picture) {
     else rows[i].querySelector("button").focus();
   };
   const place = (i) => {
-    const made = row(numbers[i], least(), picture && crop(picture, numbers[i].box, reading), {
+    const made = row(numbers[i], least(), crop(picture, numbers[i].box, reading), {
       choose: () => choose(i),
       decided: (next) => changed(i, next),
       undo: () => {
@@ -210,7 +260,7 @@ function pageView(reading, picture) {
   const add = async (box) => {
     drawing.setAttribute("aria-pressed", false);
     if (!box) return;
-    numbers.push(added(box, picture && (await readCrop(crop(picture, box, reading, 120)))));
+    numbers.push(added(box, await readCrop(crop(picture, box, reading, 120))));
     const i = numbers.length - 1;
     place(i);
     sheet.update(i);
@@ -226,6 +276,19 @@ function pageView(reading, picture) {
     drawing.setAttribute("aria-pressed", pressed);
     callOff = pressed ? sheet.draw(add) : () => {};
   });
+  const turn = make("button", { type: "button", textContent: "Rotate" });
+  const trouble = make("p", { className: "trouble", aria: { role: "alert" }, hidden: true });
+  turn.addEventListener("click", async () => {
+    turn.disabled = true;
+    try {
+      await rotate(item, index);
+      item.place.querySelectorAll(".rotate")[index]?.focus();
+    } catch (problem) {
+      Object.assign(trouble, { hidden: false, textContent: problem.message });
+      turn.disabled = false;
+    }
+  });
+  turn.classList.add("rotate");
   const nothing = make(
     "p",
     { className: "muted" },
@@ -244,7 +307,8 @@ function pageView(reading, picture) {
         : []),
       ...(numbers.length ? [] : [nothing]),
       list,
-      ...(picture ? [make("p", { className: "buttons" }, drawing)] : []),
+      make("p", { className: "buttons" }, drawing, turn),
+      trouble,
     ),
   );
 }

@@ -34,7 +34,7 @@ export function row(number, least, picture, acts) {
   const made = make(
     "li",
     { className: "row", data: { grade: gradeOf(number).name } },
-    ...(picture ? [make("div", { className: "crop" }, picture)] : []),
+    make("div", { className: "crop" }, picture),
     button,
     pill({ ...gradeOf(number), sure: edit || status === "unreadable" ? undefined : confidence }),
     make(
