@@ -4,7 +4,7 @@ import { read } from "./api.js";
 import { added, carry, quarterTurned } from "./corrections.js";
 import { overlay } from "./overlay.js";
 import { asCsv, asJson, asText, pagesOf } from "./results.js";
-import { crop, row } from "./row.js";
+import { crop, lazyCrop, row } from "./row.js";
 import { doubtful, make } from "./words.js";
 
 const FLAT = 2.2; // times as wide as high: such a page has its numbers below, not beside it
@@ -34,9 +34,9 @@ export function startRead() {
   let frame;
   element("least").addEventListener("input", () => {
     cancelAnimationFrame(frame); // a slider tells more often than hundreds of rows can be made anew
-    frame = requestAnimationFrame(showAll);
+    frame = requestAnimationFrame(judgeAll);
   });
-  element("only").addEventListener("change", showAll);
+  element("only").addEventListener("change", judgeAll);
   element("rules").addEventListener("change", readAgain);
   element("rules").addEventListener("submit", (event) => event.preventDefault());
   element("copy").addEventListener("click", copy);
@@ -168,8 +168,14 @@ async function shown(file) {
 }
 
 function showAll() {
-  element("least-out").value = `${element("least").value}%`;
   items.forEach(show);
+  judgeAll();
+}
+
+/** Show by the limit of confidence which numbers are to be reviewed. */
+function judgeAll() {
+  element("least-out").value = `${element("least").value}%`;
+  for (const { judges } of items) judges?.forEach((judge) => judge());
   count();
 }
 
@@ -190,6 +196,7 @@ function count() {
 
 function show(item) {
   const { file, pages, error, place } = item;
+  item.judges = [];
   if (error)
     return place.replaceChildren(
       title(file.name),
@@ -212,6 +219,7 @@ function pageView(item, index) {
   const { numbers } = reading;
   const list = make("ol");
   const rows = [];
+  const crops = [];
   const hidden = (i) => element("only").checked && !doubtful(numbers[i], least());
   const choose = (i, open = !rows[i].hasAttribute("data-open")) => {
     rows[i].toggleAttribute("data-open", open);
@@ -227,17 +235,21 @@ function pageView(item, index) {
     rows.forEach((each, j) => each.classList.toggle("pointed", i === j));
     sheet.groups.forEach((each, j) => each.classList.toggle("pointed", i === j));
   };
-  const changed = (i, next) => {
+  const renew = (i) => {
     const last = rows[i];
     place(i);
     last.remove();
     sheet.update(i);
+  };
+  const changed = (i, next) => {
+    renew(i);
     count();
     if (next && nextDoubtful(rows[i])) rows[i].hidden = hidden(i);
     else rows[i].querySelector("button").focus();
   };
   const place = (i) => {
-    const made = row(numbers[i], least(), crop(picture, numbers[i].box, reading), {
+    crops[i] ??= lazyCrop(picture, numbers[i].box, reading);
+    const made = row(numbers[i], least(), crops[i], {
       choose: () => choose(i),
       decided: (next) => changed(i, next),
       undo: () => {
@@ -257,6 +269,12 @@ function pageView(item, index) {
     place(i);
     rows[i].hidden = hidden(i);
   });
+  item.judges.push(() =>
+    rows.forEach((each, i) => {
+      if (each.hasAttribute("data-doubted") !== doubtful(numbers[i], least())) renew(i);
+      rows[i].hidden = hidden(i);
+    }),
+  );
   const add = async (box) => {
     drawing.setAttribute("aria-pressed", false);
     if (!box) return;

@@ -96,8 +96,35 @@ function action(textContent, act) {
   return button;
 }
 
-/** The number cut out of the picture; high: pixels of it, 64 or as it is. */
-export function crop(picture, [left, top, right, bottom], { width }, high = 64) {
+const waiting = new WeakMap(); // canvases that nobody has seen yet, and what draws them
+const near = new IntersectionObserver(
+  (seen) => {
+    for (const { target, isIntersecting } of seen) {
+      if (!isIntersecting) continue;
+      near.unobserve(target);
+      waiting.get(target)();
+      waiting.delete(target);
+    }
+  },
+  { rootMargin: "300px" },
+);
+
+/** The number cut out of the picture as soon as it is scrolled near: of a thousand numbers few are looked at. */
+export function lazyCrop(...asked) {
+  const [canvas, draw] = cropper(...asked);
+  waiting.set(canvas, draw);
+  near.observe(canvas);
+  return canvas;
+}
+
+/** The number cut out of the picture, so many pixels high. */
+export function crop(...asked) {
+  const [canvas, draw] = cropper(...asked);
+  draw();
+  return canvas;
+}
+
+function cropper(picture, [left, top, right, bottom], { width }, high = 64) {
   const scale = picture.naturalWidth / width;
   const room = (bottom - top) * 0.15;
   const [x, y, w, h] = [left - room, top - room, right - left + 2 * room, bottom - top + 2 * room].map(
@@ -108,6 +135,5 @@ export function crop(picture, [left, top, right, bottom], { width }, high = 64) 
     width: Math.min(Math.max((high * w) / h, 8), 7.5 * high),
     aria: { hidden: true },
   });
-  canvas.getContext("2d").drawImage(picture, x, y, w, h, 0, 0, canvas.width, canvas.height);
-  return canvas;
+  return [canvas, () => canvas.getContext("2d").drawImage(picture, x, y, w, h, 0, 0, canvas.width, canvas.height)];
 }
