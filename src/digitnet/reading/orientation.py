@@ -41,7 +41,7 @@ class View:
     turn: by how much it is taken to be turned, degrees clockwise. regions: in pixels of the page as it was given, the
     `places` found on it and then all of it as one number, if it was looked at so. limits, beyond: as `Found` has them.
     strips, drafts: of each region what the line reader was given, and what it shows. like: (n,) how like a number each
-    is, 0..1.
+    of these places is, 0..1; where there are none, all of the page.
     """
 
     turn: float

@@ -7,7 +7,7 @@ estimates whether these are digits at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -149,16 +149,14 @@ class Reader:
         if single:
             return Reading((self._only(page, rules),), page, said)
         view, opinions = (printed == "keep" and self._drawn(page, rules)) or self._upright(page, rules)
-        places = view.places
-        real = [*prevalent(view.like[:places]).tolist(), *given(CUT_OUT, view.like[places:]).tolist()]
-        numbers: list[Number | None] = []
-        for draft, share in zip(view.drafts, real, strict=True):
-            number = self._number(draft, page, opinions.get(id(draft)), share, rules) if draft.boxes else None
-            # By the image alone: a rule that is broken must not make a number vanish.
-            good = number and max(share * draft.alone.probability, number.confidence) >= LEAST
-            numbers.append(number if good else None)
-        kept = tuple(number for number in numbers[:places] if number)
-        kept = likelier(kept, tuple(number for number in numbers[places:] if number))
+        places, all_of_it = view.places, view.drafts[view.places :]
+        kept = self._numbers(view.drafts[:places], prevalent(view.like[:places]), opinions, page, rules)
+        if all_of_it and (
+            len(kept) > 1 or sum(len(draft.text) for draft in all_of_it) > sum(len(number.text) for number in kept)
+        ):
+            opinions = opinions if id(all_of_it[0]) in opinions else self._opinions(all_of_it)
+            like = np.array([likeness(draft, opinions) for draft in all_of_it], np.float64)
+            kept = likelier(kept, self._numbers(all_of_it, given(CUT_OUT, like), opinions, page, rules))
         kept = tuple(replace(number, printed=view.printed(number)) for number in kept)
         left = view.unread(kept, printed == "skip")
         why = None if kept else "not_read" if left else "no_number" if places else "nothing_found"
@@ -227,11 +225,12 @@ class Reader:
     def _judged(
         self, turn: float, found: Found, seen: Sequence[_Seen], places: int, rules: Rules | None
     ) -> tuple[View, dict[int, Opinion]]:
-        """Return what a page shows, and what the classifier says of it."""
+        """Return what a page shows, and what the classifier says of its places; of all of it, where there are none."""
         regions, strips, answers = map(list, zip(*seen, strict=True)) if seen else ([], [], [])
         drafts = [draft_of(region, columns, rules, False) for region, columns in zip(regions, answers, strict=True)]
-        opinions = self._opinions(drafts)
-        like = np.array([likeness(draft, opinions) for draft in drafts], np.float64)
+        judged = drafts[:places] or drafts
+        opinions = self._opinions(judged)
+        like = np.array([likeness(draft, opinions) for draft in judged], np.float64)
         return View(turn, regions, found.limits, found.beyond, places, strips, drafts, like), opinions
 
     def _opinions(self, drafts: Sequence[Draft]) -> dict[int, Opinion]:
@@ -311,6 +310,24 @@ class Reader:
                 np.mean([each.alone.probability * each.presence.mean() if each.boxes else 0 for each in drafts])
             )
         return bool(said[0] > said[1])
+
+    def _numbers(
+        self,
+        drafts: Sequence[Draft],
+        real: NDArray[np.float64],
+        opinions: Mapping[int, Opinion],
+        page: NDArray[np.uint8],
+        rules: Rules | None,
+    ) -> tuple[Number, ...]:
+        """Return the numbers of those drafts that hold one; real: the probability of each that it does."""
+        numbers = []
+        for draft, share in zip(drafts, real.tolist(), strict=True):
+            if draft.boxes:
+                number = self._number(draft, page, opinions.get(id(draft)), share, rules)
+                # By the image alone: a rule that is broken must not make a number vanish.
+                if max(share * draft.alone.probability, number.confidence) >= LEAST:
+                    numbers.append(number)
+        return tuple(numbers)
 
     def _number(
         self,
