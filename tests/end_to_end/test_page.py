@@ -243,6 +243,62 @@ def test_a_learner_sees_the_tutorial_networks_filters_and_what_it_needed(page):
     playwright.expect(page.locator(".inputs .window")).to_be_visible()
 
 
+def test_a_digit_and_one_value_of_a_map_are_looked_into_with_the_keyboard_alone(page):
+    def to(place, key="Tab"):
+        for _ in range(60):
+            if page.evaluate("place => document.activeElement.matches(place)", place):
+                return
+            page.keyboard.press(key)
+        pytest.fail(f"{place} is not reached by {key}")
+
+    to("#pad")
+    page.keyboard.press("7")
+    answer(page, "7")
+    to("#break summary")
+    page.keyboard.press("Enter")
+    to("#turn")
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    playwright.expect(page.locator("#turn-out")).to_have_text("15°")
+    to("#break summary", "Shift+Tab")
+    page.keyboard.press("Enter")
+    to(".maps button")
+    for key in ("ArrowRight", "ArrowDown", "ArrowLeft", "Enter"):
+        page.keyboard.press(key)
+    label = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert re.fullmatch(r"Filter (9 of 16|17 of 32)", label)
+    playwright.expect(page.locator(".arithmetic")).to_contain_text("Their sum is")
+    to(".arithmetic .large")
+    place = re.compile(r"row (\d+) of 14, column (\d+) of 14")
+    before = place.search(page.locator(".arithmetic .large").get_attribute("aria-label"))
+    page.keyboard.press("ArrowUp" if int(before[1]) > 1 else "ArrowDown")
+    row = int(before[1]) + (-1 if int(before[1]) > 1 else 1)
+    large = page.locator(".arithmetic .large")
+    playwright.expect(large).to_be_focused()
+    playwright.expect(large).to_have_attribute("aria-label", re.compile(f"row {row} of 14"))
+    playwright.expect(page.locator(".arithmetic .sum")).to_contain_text(f"Value at row {row}")
+    to("#by")
+    page.keyboard.press("ArrowDown")
+    playwright.expect(page.locator("#who")).to_contain_text("alone")
+
+
+def test_errors_of_a_report_are_looked_into_with_the_keyboard_alone(visit, report):
+    with served(Settings(threads=1, report=report)) as url:
+        page = visit(url)
+        for key in ("Tab", "ArrowRight", "ArrowRight"):
+            page.keyboard.press(key)
+        playwright.expect(page.locator("#tab-report")).to_be_focused()
+        button = page.get_by_role("button", name="1 of 0 read as 6: show")
+        playwright.expect(button).to_be_visible()
+        for _ in range(10):
+            if button.evaluate("it => it === document.activeElement"):
+                break
+            page.keyboard.press("Tab")
+        page.keyboard.press("Space")
+        playwright.expect(page.locator(".faces canvas")).to_have_count(1)
+        playwright.expect(button).to_be_focused()
+
+
 def test_the_page_opens_with_a_digit_and_fits_a_projector(visit, address):
     page = visit(address, height=720)
     playwright.expect(page.locator("#answer")).to_have_text(re.compile("[0-9]"))
@@ -771,7 +827,7 @@ def test_axe_finds_nothing_wrong_with_opened_tools_a_training_and_a_report(
     told = f"import json, time; [print(json.dumps(each), flush=True) for each in {shown}]; time.sleep(600)"
     monkeypatch.setattr(trainings, "COMMAND", (sys.executable, "-c", told))
     with served(Settings(threads=1, train="mnist", report=report, address="192.0.2.7")) as url:
-        page = visit(url, width=width, scheme=scheme)
+        page = visit(url, width=width, scheme=scheme, height=720)
         page.evaluate(axe)
 
         def check(part):
@@ -782,8 +838,11 @@ def test_axe_finds_nothing_wrong_with_opened_tools_a_training_and_a_report(
         page.locator(".maps canvas, .maps button").first.click()
         for tool in ("own", "share", "keys", "break"):
             page.click(f"#{tool} > summary")
-            playwright.expect(page.locator(f"#{tool} > .panel")).to_be_visible()
+            panel = page.locator(f"#{tool} > .panel")
+            playwright.expect(panel).to_be_visible()
             check("#draw")
+            box, footer = panel.bounding_box(), page.locator("footer").bounding_box()
+            assert box["y"] + box["height"] <= footer["y"] + footer["height"] / 4  # a quarter of it is empty
         page.click("#tab-report")
         playwright.expect(page.locator(".faces figure").first).to_be_visible()
         check("#report")

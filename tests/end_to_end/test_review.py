@@ -214,9 +214,12 @@ def survive(page, served):
 
 def test_the_view_is_usable_on_a_phone_and_by_a_screen_reader(page):
     axe = pytest.importorskip("axe_core_python.sync_playwright")
-    for width in (1280, 375):
-        page.set_viewport_size({"width": width, "height": 800})
-        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    for width, scheme in ((1280, "light"), (1280, "dark"), (375, "light"), (375, "dark")):
+        page.set_viewport_size({"width": width, "height": 720})
+        page.emulate_media(color_scheme=scheme)
+        size = page.evaluate("() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+        assert size[0] <= width
+        assert size[1] <= 720 or width < 1000
         found = axe.Axe().run(page)["violations"]
         assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
     page.locator("#review-accept").click()

@@ -24,10 +24,10 @@ function route(operation) {
   const details = make("details", { className: "card", open: path === "/v1/read" },
     make("summary", {}, make("code", { textContent: `${method.toUpperCase()} ${path}` }), make("span", { className: "muted", textContent: summary })),
     ...(parameters.length ? [table(["Parameter", "Default", "Description"], parameters.map(parameter))] : []),
-    label("Ask"), code((curls.length ? curls : [`curl '${location.origin}${path}'`]).join("\n")),
+    label("Request"), code((curls.length ? curls : [`curl '${location.origin}${path}'`]).join("\n")),
     ...(sent ? [label("digits.json"), code(JSON.stringify(sent))] : []),
-    ...(answered ? [label("Answer"), code(pretty(answered))] : []),
-    table(["Refusal", "When"], refused.map(([status, { description }]) => [status, description])),
+    ...(answered ? [label("Response"), code(pretty(answered))] : []),
+    table(["Status", "Meaning"], refused.map(([status, { description }]) => [status, description])),
     tryOut(operation));
   return details;
 }
@@ -37,8 +37,9 @@ const code = (textContent) => make("pre", { className: "example", tabIndex: 0, t
 
 function parameter({ name, description, schema }) {
   const choices = schema.enum?.filter(Boolean);
-  const some = choices ? ` ${choices.slice(0, 4).join(", ")}${choices.length > 4 ? ", …" : ""}.` : "";
-  return [name, schema.default ?? "", description + some];
+  const more = choices?.length > 5 ? ` and ${choices.length - 4} more` : "";
+  const some = choices?.slice(0, more ? 4 : 5).map((choice) => `"${choice}"`).join(", ");
+  return [name, schema.default ?? "", description.replaceAll("`", "") + (some ? ` One of ${some}${more}.` : "")];
 }
 
 function table(heads, rows) {

@@ -92,14 +92,17 @@ export class Stage {
 
   #grid({ channels, height, width }, place) {
     const maps = make("div", { className: "maps", aria: { role: "group", label: `${ORDER[place]} layer` } });
-    maps.style.setProperty("--per", channels <= 20 ? 8 : channels <= 32 ? 16 : channels <= 48 ? 24 : 32);
+    const per = channels <= 20 ? 8 : channels <= 32 ? 16 : channels <= 48 ? 24 : 32;
+    maps.style.setProperty("--per", per);
     for (let channel = 0; channel < channels; channel++) {
       const button = make("button", { type: "button", tabIndex: channel ? -1 : 0, aria: { pressed: false } }, make("canvas"));
       button.setAttribute("aria-label", `Filter ${channel + 1} of ${channels}`);
       button.addEventListener("click", () => this.#choose(place, channel));
-      button.addEventListener("keydown", ({ key }) => {
-        const next = maps.children[channel + ({ ArrowRight: 1, ArrowLeft: -1 }[key] ?? NaN)];
+      button.addEventListener("keydown", (event) => {
+        const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: per, ArrowUp: -per };
+        const next = maps.children[channel + (steps[event.key] ?? NaN)];
         if (!next) return;
+        event.preventDefault();
         [button.tabIndex, next.tabIndex] = [-1, 0];
         next.focus();
       });

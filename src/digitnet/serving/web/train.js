@@ -117,7 +117,7 @@ function chart(title, name, all, one, write, most) {
     });
   const levels = [0, 0.5, 1].flatMap((share) => [
     svg("line", { class: "grid", x1: LEFT, x2: WIDE - 10, y1: y(share * top), y2: y(share * top) }),
-    svg("text", { x: LEFT - 6, y: y(share * top) + 4, "text-anchor": "end" }, write(share * top)),
+    svg("text", { x: LEFT - 6, y: y(share * top) + 4, "text-anchor": "end" }, write(share * top).replace(".0%", "%")),
   ]);
   const last = one.curve.at(-1);
   const picture = svg(

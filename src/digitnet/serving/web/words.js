@@ -2,9 +2,9 @@
 
 /** 0.983 -> "98%"; never "100%" unless it is certain. */
 export function percent(p) {
-  if (p >= 0.9995) return "> 99.9%";
+  if (p >= 0.9995) return ">\u00a099.9%"; // a space that no line ends at
   if (p > 0.99) return `${(100 * p).toFixed(1)}%`;
-  return p > 0 && p < 0.005 ? "< 1%" : `${Math.round(100 * p)}%`;
+  return p > 0 && p < 0.005 ? "<\u00a01%" : `${Math.round(100 * p)}%`;
 }
 
 const GRADES = [
