@@ -158,7 +158,7 @@ def test_a_machine_of_the_cluster_dies_and_nothing_is_lost_or_doubled(scans, rea
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     job = start(scans, reader)
     done = sum(inputs for _, inputs in zip(range(10), read_here(job, reader, 1), strict=False))
-    soon = {"health_check_period_ms": 1000, "health_check_failure_threshold": 3}
+    soon = {"health_check_period_ms": 1000, "health_check_failure_threshold": 8}
     head = {**MACHINE, "include_dashboard": False, "_system_config": soon}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:

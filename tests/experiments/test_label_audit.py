@@ -143,20 +143,6 @@ def test_labels_set_wrong_are_found_by_networks_that_learnt_them_wrong_too(drawn
 
 
 @pytest.mark.mnist
-def test_labels_set_wrong_are_found_in_handwriting(mnist_folder, monkeypatch):
-    monkeypatch.setattr(label_audit, "STEPS", 60)
-    monkeypatch.setattr(label_audit, "REPEATS", 1)
-    digits = load("mnist", "train")[:2000]
-    wrong = np.random.default_rng(0).choice(2000, 40, replace=False)
-    spoilt = flip(digits, wrong)
-    probs = np.zeros((2000, 10), np.float32)
-    for fold in label_audit.out_of_fold(spoilt, 3, seed=0):
-        probs[fold.rows] += fold.probs
-    found = [suspect.row for suspect in label_audit.suspects(spoilt, probs)]
-    assert len(set(found[:50]) & set(wrong)) >= 32
-
-
-@pytest.mark.mnist
 def test_both_parts_of_mnist_are_audited(mnist_folder):
     source = label_audit.open_source("mnist")
     assert len(source.digits) == 70_000

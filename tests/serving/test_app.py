@@ -831,8 +831,7 @@ def test_bound_wider_than_this_machine_without_a_token_one_is_warned(served):
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
         assert err.startswith("Warning: everyone who can reach 0.0.0.0") == warned
-        assert err.splitlines()[warned:] == ["Stopped."]
-        assert process.returncode == 130
+        assert (process.returncode, err.splitlines()[warned:]) == (130, ["Stopped."])
 
 
 def test_what_keeps_it_from_starting_is_one_line(digitnet, monkeypatch):
