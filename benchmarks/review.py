@@ -1,4 +1,4 @@
-"""A clerk's work at `digitnet review`: keystrokes, decisions while the server is killed, and time in a large job.
+"""Clerks' work at `digitnet review`: keystrokes, decisions while the server is killed, and time in a large job.
 
 python benchmarks/review.py >> benchmarks/RESULTS.md
 
@@ -44,6 +44,8 @@ from digitnet.serving.service import Settings
 FORM, SHEETS, DOUBTFUL = "meters", 13, 15
 """The form whose sheets the clerk reviews, how many, and how many of their fields are doubtful."""
 
+CLERKS = "amara", "ben"
+
 KEYS, KILLS, LARGE = 1.3, 50, 10_000
 """Keystrokes of a doubtful field at most; kills of the server; fields of the large job."""
 
@@ -79,14 +81,18 @@ class Served:
 
 
 @contextmanager
-def page_of(url: str) -> Iterator[Page]:
-    """Give the Review view in a browser."""
+def pages_of(url: str, *clerks: str) -> Iterator[list[Page]]:
+    """Give the Review view of some clerks, each in a browser of their own."""
     with sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 860})
-        page.set_default_timeout(120_000)
-        page.goto(url)
-        yield page
+        pages = []
+        for clerk in clerks:
+            page = browser.new_context(viewport={"width": 1280, "height": 860}).new_page()
+            page.add_init_script(f"localStorage.setItem('digitnet-clerk', '{clerk}')")
+            page.set_default_timeout(120_000)
+            page.goto(url)
+            pages.append(page)
+        yield pages
         browser.close()
 
 
@@ -110,7 +116,7 @@ def keystrokes(folder: Path) -> bool:
     wrong = sum(truth[sheet.file, field.name] != _value(field.text, field.status) for sheet, field in every)
     note(f"{len(every)} fields, {wrong} read wrong, {store.progress('').open} to review")
     desk, served, count = Desk(store), Served(place), 0
-    with page_of(served.url) as page:
+    with pages_of(served.url, "script") as (page,):
         for decided in range(DOUBTFUL):
             expect(page.locator("#review-count")).to_contain_text(f"{decided} of {DOUBTFUL} reviewed")
             task = store.next("script", 1)[0]
@@ -146,29 +152,49 @@ def _keys(text: str, status: str, others: list[str], truth: str) -> list[str]:
 
 
 def kills(folder: Path) -> bool:
-    """Kill the server at random moments while keys are pressed; every field must be decided once, as it was typed."""
+    """Kill the server at random moments while two clerks press keys; every field must be decided once, as typed."""
     place, rng = str(folder / "kills.job"), np.random.default_rng(1)
-    count = 2 * KILLS
+    count = 4 * KILLS
     store = _job(place, 1, count)
-    served = Served(place)
-    with page_of(served.url) as page:
-        for number in range(count):
-            expect(page.locator("#review-answer")).to_have_value(str(1000 + number))
-            page.keyboard.type(str(number % 10))
-            page.keyboard.press("Enter", delay=0)
-            if number % 2:
+    served, killed = Served(place), 0
+    with pages_of(served.url, *CLERKS) as pages:
+        decided: list[set[str]] = [set() for _ in pages]
+        working = list(zip(pages, decided, strict=True))
+        while working:
+            for page, seen in list(working):
+                if (value := _next_value(page, seen)) is None:
+                    working.remove((page, seen))
+                    continue
+                seen.add(value)
+                page.keyboard.type(value[-1])
+                page.keyboard.press("Enter", delay=0)
+            if killed < KILLS:
                 time.sleep(float(rng.uniform(0, 0.2)))
                 served.kill()
                 served.start()
-                if number % 10 == 1:
-                    page.reload()
-        expect(page.locator("#review-done")).to_be_visible()
+                killed += 1
+                if killed % 5 == 0:
+                    pages[killed // 5 % len(pages)].reload()
         served.kill()  # it holds the browser's pipes, which were open when it was forked
     (sheet,) = store.sheets()
     lost = sum(field.final_text != str(number % 10) for number, field in enumerate(sheet.fields))
-    doubled = store.progress("script").mine - count
+    doubled = sum(store.progress(clerk).mine for clerk in CLERKS) - count + len(decided[0] & decided[1])
     store.close()
-    return row(f"review: lost or doubled in {KILLS} kills", "0", f"{lost} + {doubled}", KILLS, lost == doubled == 0)
+    name = f"review: lost or doubled in {killed} kills, two clerks at once"
+    return row(name, "0", f"{lost} + {doubled}; {count} fields", killed, lost == doubled == 0 and killed == KILLS)
+
+
+def _next_value(page: Page, seen: set[str]) -> str | None:
+    """Wait for a field that a clerk has not decided, and return what was read in it; None where nothing is left."""
+    page.wait_for_function(
+        """(seen) => {
+          const { value } = document.getElementById("review-answer");
+          const done = document.getElementById("review-done");
+          return (value.length === 4 && !seen.includes(value)) || done.checkVisibility();
+        }""",
+        arg=list(seen),
+    )
+    return None if page.locator("#review-done").is_visible() else page.locator("#review-answer").input_value()
 
 
 def _job(place: str, sheets: int, fields: int) -> Store:

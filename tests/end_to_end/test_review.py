@@ -106,17 +106,23 @@ def store(tmp_path):
     store.close()
 
 
-@pytest.fixture
-def page(browser, store):
+@contextmanager
+def served(store):
+    """Serve a job on a free port of this machine, and give the address."""
     listening = socket.create_server(("127.0.0.1", 0))
     app = create_app(Settings(threads=1, clerk="amara"), Desk(store))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
-    with visited(browser, f"http://127.0.0.1:{listening.getsockname()[1]}/") as page:
-        yield page
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
     server.should_exit = True
     thread.join()
+
+
+@pytest.fixture
+def page(browser, store):
+    with served(store) as url, visited(browser, url) as page:
+        yield page
 
 
 def shown(page, label, value):
@@ -193,6 +199,54 @@ def test_a_decision_reaches_a_server_that_was_killed_and_started_again_once(brow
         served.kill()
     assert finals(store) == {"a": "7", "b": "34", "c": None}
     assert store.progress("amara").mine == 2
+
+
+def test_two_clerks_at_once_decide_every_field_once(browser, tmp_path):
+    count, corners = 30, [(40, 40), (160, 40), (160, 80), (40, 80)]
+    names = [f"f{n}" for n in range(count)]
+    fields = tuple(
+        StoredField(name, "digits", False, corners, str(1000 + n), 0.5, "read", None, (), 0.9 - n / 100)
+        for n, name in enumerate(names)
+    )
+    store = Store(str(tmp_path / "b.job"), create=True)
+    picture = cv2.imencode(".png", np.full((400, 400), 255, np.uint8))[1].tobytes()
+    store.add(StoredSheet("a.png", 1, "", None, "read", 0, (), None, None, None, "m", picture, fields))
+    clerks, seen = ("amara", "ben"), {"amara": [], "ben": []}
+    with served(store) as url:
+        pages = {}
+        for clerk in clerks:
+            context = browser.new_context()
+            context.add_init_script(f"localStorage.setItem('digitnet-clerk', '{clerk}')")
+            pages[clerk] = context.new_page()
+            pages[clerk].goto(url + "#/review")
+        while pages:
+            for clerk, page in list(pages.items()):
+                if (value := next_value(page, seen[clerk])) is None:
+                    pages.pop(clerk).context.close()
+                    continue
+                seen[clerk].append(value)
+                page.keyboard.type(value[-1])
+                page.keyboard.press("Enter")
+                if len(seen[clerk]) == 5:
+                    page.reload()
+    assert min(len(seen[clerk]) for clerk in clerks) > 5
+    assert sorted(seen["amara"] + seen["ben"]) == [str(1000 + n) for n in range(count)]
+    assert finals(store) == {name: str(n % 10) for n, name in enumerate(names)}
+    assert [store.progress(clerk).mine for clerk in clerks] == [len(seen[clerk]) for clerk in clerks]
+    store.close()
+
+
+def next_value(page, seen):
+    """Wait for a field that a clerk has not decided yet, and give what was read in it; None where nothing is left."""
+    page.wait_for_function(
+        """(seen) => {
+          const { value } = document.getElementById("review-answer");
+          const done = document.getElementById("review-done");
+          return (value.length === 4 && !seen.includes(value)) || done.checkVisibility();
+        }""",
+        arg=seen,
+    )
+    return None if page.locator("#review-done").is_visible() else page.locator("#review-answer").input_value()
 
 
 def survive(page, served):
