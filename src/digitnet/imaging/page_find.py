@@ -34,10 +34,10 @@ SMALL = 400
 COARSER = 3.2
 """How much smaller the second look is."""
 
-LIKELY = 0.45
+LIKELY = 0.35
 """Probability from which a pixel is of a number's kernel."""
 
-SURE = 0.55
+SURE = 0.45
 """Mean probability of its kernel from which a number is one."""
 
 LARGE = 110.0
