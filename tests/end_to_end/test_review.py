@@ -271,6 +271,7 @@ def test_the_view_is_usable_on_a_phone_and_by_a_screen_reader(page):
     for width, scheme in ((1280, "light"), (1280, "dark"), (375, "light"), (375, "dark")):
         page.set_viewport_size({"width": width, "height": 720})
         page.emulate_media(color_scheme=scheme)
+        page.evaluate("() => Promise.all(document.getAnimations().map((each) => each.finished))")  # colours that fade
         size = page.evaluate("() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
         assert size[0] <= width
         assert size[1] <= 720 or width < 1000

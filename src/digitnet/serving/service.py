@@ -198,7 +198,7 @@ class Service:
     async def warm_up(self) -> None:
         """Do everything once, since the first time takes longer; keep what was sent and answered as examples."""
         digits = hands(10, seed=3).images[[1, 9, 8, 4]]
-        page = 255 - cv2.resize(np.hstack(list(digits)), None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+        page = 255 - cv2.resize(np.hstack(list(digits[:, :, 5:-5])), None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
         picture = File("page.png", cv2.imencode(".png", page)[1].tobytes())
         read = {
             "results": [{"name": picture.name, "pages": await self.read(picture, Asked(), self.models.reader)}],
