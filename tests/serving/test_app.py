@@ -262,7 +262,7 @@ def test_json_and_every_kind_of_npy_give_the_same(ask):
 def test_many_clients_at_a_time_each_get_their_own_answer(ask):
     images = hands(40, 6).images
     alone = ask.post("/v1/classify", npy(images)).json()["results"]
-    with ThreadPoolExecutor(16) as pool:
+    with ThreadPoolExecutor(6) as pool:  # as many as are never refused: 2 are served, 4 may wait for any time
         together = pool.map(lambda i: ask.post("/v1/classify", npy(images[i : i + 1])).json()["results"][0], range(40))
     for one, other in zip(alone, together, strict=True):
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
