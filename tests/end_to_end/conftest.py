@@ -25,6 +25,30 @@ def browser():
         browser.close()
 
 
+@pytest.fixture
+def open_file(browser):
+    """Open the page in a file, without a network; nothing may fail, and nothing but the file may be asked for."""
+    contexts, wrong = [], []
+
+    def visit(path, width=1280, height=720, scheme="light"):
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce", offline=True
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: said.type == "error" and wrong.append(said.text))
+        own = path.as_uri()
+        page.on("request", lambda asked: asked.url == own or asked.url.startswith("blob:") or wrong.append(asked.url))
+        page.goto(own)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory):
     """The source of axe-core, a checker of accessibility: the file in DIGITNET_AXE, or from npm's registry."""

@@ -24,27 +24,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(browser, folder):
-    """Open the page of a model; nothing may fail, and nothing but the file may be asked for."""
-    contexts, wrong = [], []
-
-    def open_page(model, width=1280, height=720, scheme="light"):
-        path = write_page(model, folder / model.name)
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce", offline=True
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda said: said.type == "error" and wrong.append(said.text))
-        page.on("request", lambda asked: asked.url == path.as_uri() or wrong.append(asked.url))
-        page.goto(path.as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert wrong == []
+def opened(open_file, folder):
+    """Open the page of a model."""
+    return lambda model, *screen, **colours: open_file(write_page(model, folder / model.name), *screen, **colours)
 
 
 def draw(page, corners):

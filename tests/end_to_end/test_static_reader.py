@@ -24,27 +24,15 @@ def path(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(browser, path):
-    """Open the page, to write numbers or digits; nothing may fail, and nothing but the file may be asked for."""
-    contexts, wrong = [], []
+def opened(open_file, path):
+    """Open the page, to write numbers or digits."""
 
-    def open_page(width=1280, height=720, scheme="light", mode="Number"):
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce", offline=True
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda said: said.type == "error" and wrong.append(said.text))
-        page.on("request", lambda asked: asked.url.startswith((path.as_uri(), "blob:")) or wrong.append(asked.url))
-        page.goto(path.as_uri())
+    def open_page(*screen, mode="Number"):
+        page = open_file(path, *screen)
         page.get_by_role("button", name=mode, exact=True).click()
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert wrong == []
+    return open_page
 
 
 @pytest.fixture(scope="module")
