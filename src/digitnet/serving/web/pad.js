@@ -201,12 +201,15 @@ export class Pad {
   }
 
   #toggle() {
-    this.#cursor ??= { at: [this.width / 2, HEIGHT / 2], down: false };
-    this.#cursor.down = !this.#cursor.down;
-    if (!this.#cursor.down) return this.show();
+    const { at = [this.width / 2, HEIGHT / 2], down = false } = this.#cursor ?? {};
+    if (down) {
+      this.#lift();
+      return this.show();
+    }
     if (this.#shown) this.strokes = [];
-    this.#shown = false;
-    this.strokes.push({ points: [unturned(this.#cursor.at, this.broken)], width: this.pen });
+    this.#stop();
+    this.#cursor = { at, down: true };
+    this.strokes.push({ points: [unturned(at, this.broken)], width: this.pen });
     this.#change();
   }
 
