@@ -49,7 +49,8 @@ def test_the_examples_keep_the_schema(name):
         (with_field(range=[1.5, 3]), "field 'a': range 1.5: expected whole numbers"),
         (with_field(values={"1": "Ada", "2": "Ada"}), "field 'a': values: the name 'Ada' occurs twice"),
         (with_field(name="b"), "field 'b': the name occurs twice"),
-        (with_field(name="1st"), "field '1st': name"),
+        (with_field(name="1st"), "field '1st': name: expected an English letter or _, then"),
+        (with_field(values={"12a": "Ada"}), "field 'a': values.12a: expected numbers of up to 30 digits"),
         (small_template(fields=[]), "fields: "),
         (small_template(version=2), "version 2, expected 1"),
         (small_template(relations=["a = d"]), "relation 'a = d': 'd' is not a field"),
@@ -66,6 +67,19 @@ def test_a_template_that_is_not_one_is_refused_in_one_line_with_the_field(templa
     assert "\n" not in str(caught.value)
 
 
+def test_an_error_has_the_place_of_its_field():
+    for template, place in (
+        (with_field(box=[30, 40, 130, 50]), 0),
+        (with_field(name="b"), 1),
+        (with_field(kind="digits"), 0),
+        (small_template(relations=["a = d"]), None),
+    ):
+        with pytest.raises(templates.TemplateError) as caught:
+            parsed_template(template)
+        assert caught.value.field == place
+        assert str(caught.value) == f"t.form.json: {caught.value.line}"
+
+
 def test_a_number_listed_twice_is_refused_with_the_field():
     raw = json.dumps(with_field(values={"12": "Ada"})).replace('{"12": "Ada"}', '{"12": "Ada", "12": "Bob"}')
     with pytest.raises(DataError, match="field 'a': values: '12' occurs twice"):
@@ -79,6 +93,6 @@ def test_two_templates_that_could_not_be_told_apart_are_refused(tmp_path):
         (tmp_path / f"{name}.form.json").write_text(json.dumps(small_template(name=name, markers={"number": 7})))
     paths = [tmp_path / "one.form.json", tmp_path / "two.form.json"]
     with pytest.raises(DataError, match="has the markers' number 7 of"):
-        templates.load_all(paths)
+        templates.tell_apart([templates.load(path) for path in paths], [path.name for path in paths])
     with pytest.raises(DataError, match=r"no\.form\.json: No such file"):
-        templates.load_all([tmp_path / "no.form.json"])
+        templates.load(tmp_path / "no.form.json")

@@ -870,7 +870,7 @@ def test_whatever_is_sent_the_service_keeps_to_its_own_description(ask):
     schemathesis.openapi.media_type("application/x-npy", st.just(npy(hands(2).images)))
     schema = schemathesis.openapi.from_asgi("/openapi.json", ask.app)
     operations = [each.ok() for each in schema.get_all_operations()]
-    assert len(operations) == 13
+    assert len(operations) == 18
     schemathesis.checks.load_all_checks()
     accepted = schemathesis.checks.CHECKS.get_one("positive_data_acceptance")
     rejected = schemathesis.checks.CHECKS.get_one("negative_data_rejection")
@@ -893,6 +893,8 @@ def test_whatever_is_sent_the_service_keeps_to_its_own_description(ask):
                     "omit the order",
                     "or the length",
                     "such as 10..",
+                    "images of sheets",
+                    "its reference image",
                     'base64,..."',
                 )
             )

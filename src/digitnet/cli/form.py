@@ -29,12 +29,10 @@ def new(
     The fields are named f1, f2, ...; edit the template by hand. The scan is stored beside it, to recognise sheets by.
     Example: digitnet form new blank.png --out grades.form.json.
     """
-    import re
-
     import cv2
 
     from digitnet.core.files import write_atomic
-    from digitnet.forms.proposal import proposed
+    from digitnet.forms.proposal import name_of, proposed
     from digitnet.forms.template import SUFFIX, save
     from digitnet.imaging import pages
 
@@ -45,7 +43,7 @@ def new(
     stem = out.name.removesuffix(SUFFIX)
     page = pages.page(sys.stdin.buffer.read() if scan == "-" else scan)
     try:
-        template, picture = proposed(page, re.sub(r"^(?=[0-9])|[^A-Za-z0-9_]", "_", stem)[:60], f"{stem}.png")
+        template, picture = proposed(page, name_of(stem), f"{stem}.png")
     except DataError as error:
         raise DataError(f"{scan}: {error}") from error
     write_atomic(out.with_name(f"{stem}.png"), cv2.imencode(".png", picture)[1].tobytes())

@@ -6,7 +6,9 @@ foot. Fields are named f1, f2, ... in reading order; their kinds are guesses, to
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -42,6 +44,15 @@ def proposed(page: NDArray[np.uint8], name: str, reference: str) -> tuple[Templa
 
     name: of the form. reference: the picture's name in the template. Raises DataError where nothing to fill in is seen.
     """
+    plain, picture = drafted(page, name, reference)
+    if not plain["fields"]:
+        fact = "found neither boxes nor lines to write on"
+        raise DataError(f"{fact}; scan a blank form at 150 dpi or more, or write the template by hand")
+    return Template.model_validate(plain), picture
+
+
+def drafted(page: NDArray[np.uint8], name: str, reference: str) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+    """Return what `proposed` does, the template as plain values, perhaps without any field."""
     size = _size(page.shape)
     picture = _upright(page, size)
     ink = (ink_of(picture) > MIN_STROKE).astype(np.uint8)
@@ -49,16 +60,17 @@ def proposed(page: NDArray[np.uint8], name: str, reference: str) -> tuple[Templa
     plumb = _opened(ink, round(MIN_UPRIGHT_LINE * SCALE), 1)
     boxes = list(_enclosed(np.asarray(cv2.dilate(level | plumb, np.ones((3, 3), np.uint8)), np.uint8)))
     fields = [*_fields(boxes, ink), *(("digits", box, None) for box in _lines(level, boxes))]
-    if not fields:
-        fact = "found neither boxes nor lines to write on"
-        raise DataError(f"{fact}; scan a blank form at 150 dpi or more, or write the template by hand")
     fields.sort(key=lambda each: (round(each[1][1] / 4), each[1][0]))
     named = [
-        {"name": f"f{number}", "kind": kind, "box": _within(box, size), "cells": cells}
+        {"name": f"f{number}", "kind": kind, "box": _within(box, size)} | ({"cells": cells} if cells else {})
         for number, (kind, box, cells) in enumerate(fields[:MAX_FIELDS], 1)
     ]
-    plain = {"version": VERSION, "name": name, "page": size, "reference": reference, "fields": named}
-    return Template.model_validate(plain), picture
+    return {"version": VERSION, "name": name, "page": size, "reference": reference, "fields": named}, picture
+
+
+def name_of(stem: str) -> str:
+    """Return the name of a form whose file has this name, without its suffix."""
+    return re.sub(r"^(?=[0-9])|[^A-Za-z0-9_]", "_", stem)[:60] or "form"
 
 
 def _size(shape: tuple[int, ...]) -> tuple[float, float]:

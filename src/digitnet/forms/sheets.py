@@ -22,7 +22,7 @@ from digitnet.forms.cutting import SCALE, Cut
 from digitnet.forms.printing import picture
 from digitnet.forms.reference import reference_of
 from digitnet.forms.registration import CORNERS, REASONS, Refused, Registered, Registrar
-from digitnet.forms.template import Field, Template, load_all
+from digitnet.forms.template import Field, Template, load, tell_apart
 from digitnet.imaging import pages
 from digitnet.reading.reader import Reader
 
@@ -54,23 +54,53 @@ class Sheet:
     to_page: NDArray[np.float64] | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True, eq=False)
+class Form:
+    """A template and the reference picture of its sheets, (h, w) uint8, None where it has none.
+
+    source: what messages call the template.
+    """
+
+    template: Template
+    reference: NDArray[np.uint8] | None
+    source: str
+
+    @classmethod
+    def load(cls, path: Path) -> Form:
+        """Return the form in a file. Raises DataError where it is not one, ImageError if its picture cannot be read."""
+        template = load(path)
+        return cls(template, _reference(template, path), str(path))
+
+    def printed(self) -> NDArray[np.uint8]:
+        """Return the blank sheet, `SCALE` pixels to a millimetre: (h, w) uint8.
+
+        Raises DataError where the template has neither markers nor a reference picture.
+        """
+        if self.template.markers is not None:
+            return picture(self.template, SCALE)
+        if self.reference is None:
+            fact = "has neither markers nor a reference image to recognise its sheets"
+            raise DataError(f"{self.source}: {fact}; add one")
+        size = round(self.template.page[0] * SCALE), round(self.template.page[1] * SCALE)
+        return np.asarray(cv2.resize(self.reference, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 class FormReader:
     """Reads pages as sheets of the forms it knows. Safe to share between threads."""
 
-    def __init__(self, reader: Reader, templates: Sequence[Path]) -> None:
-        """Take a reader and the files of templates.
+    def __init__(self, reader: Reader, templates: Sequence[Path | Form]) -> None:
+        """Take a reader and the files of templates, or forms that are open.
 
         Raises DataError where a template is not one or cannot be recognised on paper, ImageError where its reference
         picture cannot be read.
         """
         self.reader = reader
-        self.templates = load_all(templates)
-        self._printed: dict[str, NDArray[np.uint8]] = {}
-        references = []
-        for template, path in zip(self.templates, templates, strict=True):
-            self._printed[template.name] = printed(template, path)
-            if template.markers is None and template.reference is not None:
-                references.append(reference_of(template, pages.page(path.parent / template.reference)))
+        forms = [each if isinstance(each, Form) else Form.load(each) for each in templates]
+        self.templates = [form.template for form in forms]
+        tell_apart(self.templates, [form.source for form in forms])
+        self._printed = {form.template.name: form.printed() for form in forms}
+        unmarked = [form for form in forms if form.template.markers is None]
+        references = [reference_of(form.template, form.reference) for form in unmarked if form.reference is not None]
         self._registrar = Registrar(self.templates, references)
 
     def read_page(self, page: NDArray[np.uint8], alternatives: bool = False) -> Sheet:
@@ -112,13 +142,15 @@ def printed(template: Template, path: Path | None) -> NDArray[np.uint8]:
     """
     if template.markers is not None:
         return picture(template, SCALE)
-    if template.reference is None:
-        raise DataError(f"{path}: has neither markers nor a reference image to recognise its sheets; add one")
     if path is None:
         raise DataError(f"form {template.name}: has no markers; name its template, too, for its reference image")
-    blank = pages.page(path.parent / template.reference)
-    size = round(template.page[0] * SCALE), round(template.page[1] * SCALE)
-    return np.asarray(cv2.resize(blank, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return Form(template, _reference(template, path), str(path)).printed()
+
+
+def _reference(template: Template, path: Path) -> NDArray[np.uint8] | None:
+    if template.markers is not None or template.reference is None:
+        return None
+    return pages.page(path.parent / template.reference)
 
 
 def _hidden(its: Field, place: Registered) -> bool:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 from pydantic import Field as Setting
+from pydantic_core import PydanticCustomError
 
 from digitnet.core.errors import DataError
 from digitnet.core.files import write_atomic
@@ -60,6 +62,15 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max
 Text = Annotated[str, StringConstraints(max_length=200)]
 
 
+class TemplateError(DataError):
+    """What is wrong with a template. line: without the template's name. field: the place of the field, None if none."""
+
+    def __init__(self, name: str, line: str, field: int | None = None) -> None:
+        """Name the template and what is wrong."""
+        super().__init__(f"{name}: {line}")
+        self.line, self.field = line, field
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -100,9 +111,9 @@ class Field(_Model):
         for left, top, right, bottom in (self.box, *(self.options or {}).values()):
             if not (left < right and top < bottom):
                 raise ValueError(f"box {_shown(left, top, right, bottom)}: expected left < right and top < bottom")
-        names = [name for name in (self.values or {}).values() if name]
-        for name in names:
-            if names.count(name) > 1:
+        names = Counter(name for name in (self.values or {}).values() if name)
+        for name, count in names.items():
+            if count > 1:
                 raise ValueError(f"values: the name {name!r} occurs twice; make the names different")
         low, high = self.range or (None, None)
         if low is not None and high is not None and low > high:
@@ -169,14 +180,14 @@ class Template(_Model):
         if not (20 <= width <= 600 and 20 <= height <= 600):
             raise ValueError(f"page {width:g} x {height:g}: expected 20 to 600 mm on each side")
         seen: set[str] = set()
-        for field in self.fields:
+        for number, field in enumerate(self.fields):
             if field.name in seen:
-                raise ValueError(f"field {field.name!r}: the name occurs twice; choose another")
+                raise _wrong(number, f"field {field.name!r}: the name occurs twice; choose another")
             seen.add(field.name)
             for box in (field.box, *(field.options or {}).values()):
                 if box[0] < 0 or box[1] < 0 or box[2] > width or box[3] > height:
                     place = f"box {_shown(*box)} is outside the page of {width:g} x {height:g} mm"
-                    raise ValueError(f"field {field.name!r}: {place}; move it or change the page")
+                    raise _wrong(number, f"field {field.name!r}: {place}; move it or change the page")
         kinds = {field.name: field.kind for field in self.fields}
         for text in self.relations:
             try:
@@ -218,42 +229,41 @@ def load(path: Path) -> Template:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; name a form template, a file such as grades{SUFFIX}") from error
-    if len(raw) > MAX_BYTES:
-        raise DataError(f"{path}: more than {MAX_BYTES // 10**6} MB, which is too large for a form template")
     return parsed(raw, str(path))
 
 
 def parsed(raw: bytes, name: str) -> Template:
     """Return the template in JSON bytes; name: what messages call it. Raises DataError as `load`."""
+    if len(raw) > MAX_BYTES:
+        raise DataError(f"{name}: more than {MAX_BYTES // 10**6} MB, which is too large for a form template")
     try:
         plain = json.loads(raw, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{name}: not a form template, because it is not JSON ({str(error)[:100]})") from error
-    if not isinstance(plain, _Pairs) or "fields" not in plain:
+    if not isinstance(plain, _Pairs):
         raise DataError(f"{name}: not a form template; it has no fields")
+    if "fields" not in plain:
+        raise TemplateError(name, "not a form template; it has no fields")
     if twice := _twice(plain):
-        raise DataError(f"{name}: {printable(twice)}")
+        number, line = twice
+        raise TemplateError(name, printable(line), number)
     if plain.get("version") != VERSION:
         given = printable(repr(plain.get("version"))[:40])
-        raise DataError(f"{name}: version {given}, expected {VERSION}; change it, or install another digitnet")
+        raise TemplateError(name, f"version {given}, expected {VERSION}; change it, or install another digitnet")
     try:
         return Template.model_validate(plain)
     except ValidationError as error:
-        raise DataError(f"{name}: {_first(error, plain)}") from error
+        raise TemplateError(name, *_first(error, plain)) from error
 
 
-def load_all(paths: Sequence[Path]) -> list[Template]:
-    """Return the templates in some files. Raises DataError as `load`, and where two could not be told apart."""
-    found: dict[object, Path] = {}
-    templates = []
-    for path in paths:
-        template = load(path)
+def tell_apart(templates: Sequence[Template], names: Sequence[str]) -> None:
+    """Raise DataError where two templates could not be told apart. names: what messages call them."""
+    found: dict[object, str] = {}
+    for template, name in zip(templates, names, strict=True):
         for what in (template.name, template.markers and template.markers.number):
-            if what is not None and found.setdefault(what, path) != path:
+            if what is not None and found.setdefault(what, name) != name:
                 shown = f"name {what!r}" if isinstance(what, str) else f"markers' number {what}"
-                raise DataError(f"{path}: has the {shown} of {found[what]}; change one of them")
-        templates.append(template)
-    return templates
+                raise DataError(f"{name}: has the {shown} of {found[what]}; change one of them")
 
 
 def save(template: Template, path: Path) -> None:
@@ -280,37 +290,51 @@ class _Pairs(dict[str, Any]):
         self.twice = next((name for name in self if names.count(name) > 1), None) if len(self) < len(names) else None
 
 
-def _twice(plain: _Pairs) -> str | None:
-    """Return what is wrong where a list of a template has the same name twice."""
+def _twice(plain: _Pairs) -> tuple[int | None, str] | None:
+    """Return what is wrong where a list of a template has the same name twice, and the place of the field."""
     if plain.twice is not None:
-        return f"{plain.twice[:80]!r} occurs twice; omit one"
-    for number, field in enumerate(plain["fields"] if isinstance(plain["fields"], list) else (), 1):
+        return None, f"{plain.twice[:80]!r} occurs twice; omit one"
+    for number, field in enumerate(plain["fields"] if isinstance(plain["fields"], list) else ()):
         for part, value in field.items() if isinstance(field, _Pairs) else ():
             if isinstance(value, _Pairs) and value.twice is not None:
-                name = str(field.get("name", number))[:80]
-                return f"field {name!r}: {part}: {value.twice[:80]!r} occurs twice; omit one"
+                name = str(field.get("name", number + 1))[:80]
+                return number, f"field {name!r}: {part}: {value.twice[:80]!r} occurs twice; omit one"
     return None
 
 
-def _first(error: ValidationError, plain: Mapping[str, Any]) -> str:
-    """Return the first thing wrong with a template, with the name of the field."""
+def _wrong(number: int, line: str) -> PydanticCustomError:
+    """Return the error of a field, by its place, that only all fields together show."""
+    return PydanticCustomError("field", "{line}", {"line": line, "field": number})
+
+
+PATTERNS = {
+    "name": "an English letter or _, then English letters, digits and _",
+    "values": "numbers of up to 30 digits",
+}
+"""What names of forms and fields, and permitted numbers, consist of."""
+
+
+def _first(error: ValidationError, plain: Mapping[str, Any]) -> tuple[str, int | None]:
+    """Return the first thing wrong with a template, with the name of the field, and the place of the field."""
     first = error.errors(include_url=False)[0]
     place, message = list(first["loc"]), first["msg"].removeprefix("Value error, ")
-    where = ""
+    where, number = "", first.get("ctx", {}).get("field")
     if place[:1] == ["fields"] and len(place) > 1:
-        index = int(place[1])
-        field = plain["fields"][index]
+        number = int(place[1])
+        field = plain["fields"][number]
         name = field.get("name") if isinstance(field, dict) else None
-        where = f"field {name[:80]!r}: " if isinstance(name, str) else f"field {index + 1}: "
+        where = f"field {name[:80]!r}: " if isinstance(name, str) else f"field {number + 1}: "
         place = place[2:]
     inside = ".".join(str(part) for part in place if part != "[key]")
-    if message.startswith("Input should"):
+    if first["type"] == "string_pattern_mismatch":
+        message = f"expected {PATTERNS[str(place[0])]}"
+    elif message.startswith("Input should"):
         message = "expected" + message.removeprefix("Input should be")
     elif first["type"] == "extra_forbidden":
         message = "is unknown here; omit it"
     elif first["type"] == "missing":
         message = "is missing"
-    return printable(where + (f"{inside}: " if inside else "") + message)[:400]
+    return printable(where + (f"{inside}: " if inside else "") + message)[:400], number
 
 
 def _short(plain: Any) -> Any:

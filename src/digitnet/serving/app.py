@@ -32,6 +32,7 @@ from digitnet.serving.access_log import AccessLog, Entry
 from digitnet.serving.batching import BusyError, LateError
 from digitnet.serving.connection import GATE, Gate
 from digitnet.serving.contents import File, images
+from digitnet.serving.forms import add_forms
 from digitnet.serving.invitation import invitation
 from digitnet.serving.middleware import Guard
 from digitnet.serving.openapi import ROUTES, TAGS, describe
@@ -241,6 +242,7 @@ def create_app(settings: Settings | None = None, desk: "Desk | None" = None) -> 
     async def metrics() -> Response:
         return Response(generate_latest(service.metrics.registry), media_type="text/plain; version=0.0.4")
 
+    add_forms(app, service, intake)
     if desk is not None:
         add_review(app, desk, settings.clerk, intake)
     _add_page(app, desk is not None)

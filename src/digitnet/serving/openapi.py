@@ -10,6 +10,8 @@ from typing import Any
 from fastapi import FastAPI
 
 from digitnet.core.digits import IMAGE_SIZE
+from digitnet.forms.answers import STATUSES as FIELD_STATUSES
+from digitnet.forms.sheets import STATUSES as SHEET_STATUSES
 from digitnet.reading.result import STATUSES
 from digitnet.serving.middleware import needs_token
 from digitnet.serving.problems import PROBLEM
@@ -18,6 +20,7 @@ from digitnet.serving.service import Service
 
 TAGS = [
     {"name": "digits", "description": "Read numbers, classify and explain single digits."},
+    {"name": "forms", "description": "Make templates of forms, and read filled sheets."},
     {"name": "service", "description": "The models, and the state of the service."},
 ]
 
@@ -184,6 +187,48 @@ _TRAINING = _named(
 )
 _TRAININGS = _named("TrainAnswer", _object(trainings=_list(_TRAINING)))
 _SHARED = _named("ShareAnswer", _object(url=_TEXT, svg=_TEXT))
+_TEMPLATE = {"type": "object", "description": "a form template, as docs/form.schema.json has it"}
+_FORM_OPENED = _named(
+    "FormAnswer",
+    _object(template=_TEMPLATE, picture=_TEXT | {"description": "the blank sheet, edge to edge, as a PNG data URL"}),
+)
+_FORMS = _named(
+    "FormsAnswer",
+    _object(
+        kinds={"type": "object", "additionalProperties": _list(_TEXT), "description": "the settings of each kind"},
+        examples=_list(_TEXT),
+    ),
+)
+_CHECKED = _named(
+    "CheckAnswer",
+    _object(
+        False,
+        problem=_PERHAPS | {"description": "the first thing that is wrong; null if the template is valid"},
+        field={"type": ["integer", "null"], "description": "the place of the field with the problem, from 0"},
+        file=_TEXT | {"description": "the template as the command line writes it"},
+        picture=_PERHAPS | {"description": "its sheet as a PNG data URL, if it was asked for and has markers"},
+    ),
+)
+_ANSWER = _named(
+    "FieldAnswer",
+    _object(text=_TEXT, name=_PERHAPS, confidence=_SHARE, status={"type": "string", "enum": [*FIELD_STATUSES]}),
+)
+_SHEET = _named(
+    "Sheet",
+    _object(
+        False,
+        form=_PERHAPS,
+        status={"type": "string", "enum": [*SHEET_STATUSES]},
+        turned=_WHOLE,
+        code=_PERHAPS | {"description": "why the sheet was refused"},
+        notes=_list(_TEXT),
+        broken=_list(_TEXT, description="the relations that do not hold"),
+        fields={"type": "object", "additionalProperties": _ANSWER},
+        picture=_PERHAPS | {"description": "the sheet as it lies under its template, as a JPEG data URL"},
+    ),
+)
+_SHEET_RESULT = _named("SheetFile", _object(False, name=_PERHAPS, pages=_list(_SHEET), error=_PROBLEM))
+_SHEETS = _named("SheetsAnswer", _object(results=_list(_SHEET_RESULT), model=_object(line=_MODEL, digits=_MODEL)))
 _STATUS = _named("Status", _object(status=_TEXT))
 _CLASSIFY_BODY = _named("ClassifyBody", _closed(images=_list(_IMAGE, maxItems=_MANY)))
 _INSIDE_BODY = _named("InsideBody", _closed(image={"oneOf": [_IMAGE, _URL]}))
@@ -208,12 +253,14 @@ _WORDS = {
 }
 
 
-def _route(summary: str, schema: Schema, refusals: tuple[int, ...], bodies: Schema | None = None) -> dict[str, Any]:
+def _route(
+    summary: str, schema: Schema, refusals: tuple[int, ...], bodies: Schema | None = None, tag: str | None = None
+) -> dict[str, Any]:
     """Return what FastAPI is told of a route; a route with bodies is one of work, the others tell of the service."""
     told = {status: {"description": _WORDS[status], "content": {PROBLEM: {"schema": _PROBLEM}}} for status in refusals}
     responses = {200: {"description": "OK", "content": {"application/json": {"schema": schema}}}} | told
     extra = {"requestBody": {"required": True, "content": bodies}} if bodies else {}
-    tag = "digits" if bodies else "service"
+    tag = tag or ("digits" if bodies else "service")
     return {"summary": summary, "responses": responses, "openapi_extra": extra, "tags": [tag], "response_model": None}
 
 
@@ -240,6 +287,23 @@ ROUTES: dict[str, dict[str, Any]] = {
         _INSIDE,
         _WORK,
         _BODIES | {"application/json": {"schema": _INSIDE_BODY}},
+    ),
+    "forms": _route("The kinds of fields with their settings, and the example forms", _FORMS, _GUARDED, tag="forms"),
+    "example": _route("An example form", _FORM_OPENED, (*_GUARDED, 429, 503), tag="forms"),
+    "open": _route(
+        "Propose a template from a scan of a blank form, or open one with its reference image",
+        _FORM_OPENED,
+        _WORK,
+        {"multipart/form-data": {"schema": _FORM}} | _BODIES | {"application/pdf": {"schema": _FILE}},
+        "forms",
+    ),
+    "check": _route("Check a template", _CHECKED, _WORK, {"application/json": {"schema": _TEMPLATE}}, "forms"),
+    "sheets": _route(
+        "Read filled sheets: templates such as grades.form.json, their reference images, then the sheets",
+        _SHEETS,
+        _WORK,
+        {"multipart/form-data": {"schema": _FORM}},
+        "forms",
     ),
     "network": _route("A network itself, as the .onnx file that the page runs", _STATUS, _GUARDED),
     "models": _route("List the models", _MODELS, _GUARDED),

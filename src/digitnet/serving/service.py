@@ -11,7 +11,7 @@ import asyncio
 import json
 import time
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -231,17 +231,29 @@ class Service:
 
         Raises ImageError where it cannot be read, DataError where the rules make no sense.
         """
-        pages = _pages(file, self.page_limits, asked.page)
-        found: list[dict[str, Any]] = []
-        while True:
-            some, ended = await self.work.run(lambda: _some(reader, pages, asked))
-            found += some
-            if ended:
-                break
+
+        def read_page(page: NDArray[np.uint8]) -> dict[str, Any]:
+            page = np.ascontiguousarray(np.rot90(page, -asked.turn // 90))
+            reading = reader.read_page(page, single=asked.single, rules=asked.rules(), printed=asked.printed)
+            shown = f"data:image/jpeg;base64,{b64encode(preview(page)[0]).decode()}" if asked.picture else None
+            return judged(reading, asked.least) | ({"picture": shown} if shown else {})
+
+        found = await self.each(pages_of(file, self.page_limits, asked.page), read_page)
         for page in found:
             for number in page["numbers"]:
                 self.metrics.confidence.labels("number").observe(number["confidence"])
         return found
+
+    async def each(
+        self, pages: Iterator[NDArray[np.uint8]], work: Callable[[NDArray[np.uint8]], dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Return what is made of each page, in a thread, giving way to others after each `SLICE_SECONDS`."""
+        found: list[dict[str, Any]] = []
+        while True:
+            some, ended = await self.work.run(partial(_some, pages, work))
+            found += some
+            if ended:
+                return found
 
     async def classify(self, images: NDArray[np.uint8], name: str) -> str:
         """Return what a model says of images (n, 28, 28) uint8, as JSON."""
@@ -274,21 +286,19 @@ class Service:
         return await self.work.run(look)
 
 
-def _some(reader: Reader, pages: Iterator[NDArray[np.uint8]], asked: Asked) -> tuple[list[dict[str, Any]], bool]:
-    """Read pages until they end or the slice of time does; say whether they ended."""
-    began, rules, found = time.monotonic(), asked.rules(), []
+def _some(
+    pages: Iterator[NDArray[np.uint8]], work: Callable[[NDArray[np.uint8]], dict[str, Any]]
+) -> tuple[list[dict[str, Any]], bool]:
+    """Work on pages until they end or the slice of time does; say whether they ended."""
+    began, found = time.monotonic(), []
     for page in pages:
-        page = np.ascontiguousarray(np.rot90(page, -asked.turn // 90))
-        reading = reader.read_page(page, single=asked.single, rules=rules, printed=asked.printed)
-        found.append(judged(reading, asked.least))
-        if asked.picture:
-            found[-1]["picture"] = f"data:image/jpeg;base64,{b64encode(preview(page)[0]).decode()}"
+        found.append(work(page))
         if time.monotonic() - began > SLICE_SECONDS:
             return found, False
     return found, True
 
 
-def _pages(file: File, limits: PageLimits, number: int | None) -> Iterator[NDArray[np.uint8]]:
+def pages_of(file: File, limits: PageLimits, number: int | None = None) -> Iterator[NDArray[np.uint8]]:
     """Yield a file's pages, or the one of a number; all of the work is in whoever asks for them, a thread."""
     if number is not None:
         yield image.page(file.picture(), file.name, limits, number)
