@@ -220,7 +220,11 @@ def half_printed(monkeypatch):
 
     def regions(page, network):
         found = find(page, network)
-        rows = [replace(region, printed=0.1 if region.box[1] < 500 else 0.9) for region in found.regions]
+        shares = (0.1 if region.box[1] < 500 else 0.9 for region in found.regions)
+        rows = [
+            replace(region, place=replace(region.place, printed=share))
+            for region, share in zip(found.regions, shares, strict=True)
+        ]
         return found._replace(regions=rows)
 
     monkeypatch.setattr(module, "regions", regions)

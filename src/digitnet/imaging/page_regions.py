@@ -1,6 +1,8 @@
-"""The regions found by the page network, with their images for the line reader."""
+"""The regions found by the page network, with their images for the line reader; and two of them as one."""
 
 from __future__ import annotations
+
+import math
 
 import cv2
 import numpy as np
@@ -11,6 +13,15 @@ from digitnet.imaging.segmentation import Found, Region
 
 MAX_BACKGROUND = 0.4
 """Share of a picture's range from paper to ink below which a pixel is taken for paper."""
+
+MAX_SLANT = 0.25
+"""Between the directions of two places of one line at most, radians."""
+
+MAX_RATIO = 1.8
+"""Of the heights of two places of one line at most."""
+
+MIN_LEVEL = 0.5
+"""Share of the lower one's height that two places of one line are beside each other."""
 
 
 def regions(page: NDArray[np.uint8], network: Network) -> Found:
@@ -34,4 +45,43 @@ def region_of(page: NDArray[np.uint8], place: Place) -> Region:
     ink = np.where(strength > MAX_BACKGROUND, 255 * strength, 0).astype(np.uint8)
     n, _, stats, _ = cv2.connectedComponentsWithStats((ink > 0).astype(np.uint8), connectivity=8)
     parts = tuple((x, y, x + w, y + h) for x, y, w, h, _ in stats[1:n].tolist())
-    return Region(box, ink, parts, to_page, picture, place.score, place.printed)
+    return Region(box, ink, parts, to_page, picture, place)
+
+
+def gap(one: Place, other: Place) -> float:
+    """Return how far a place is behind another in their line, in heights of their digits; infinite on other lines."""
+    if abs(math.remainder(one.angle - other.angle, 2 * math.pi)) > MAX_SLANT:
+        return math.inf
+    if max(one.tall, other.tall) > MAX_RATIO * min(one.tall, other.tall):
+        return math.inf
+    (_, top, end, bottom), (begin, other_top, _, other_bottom) = _extent(one, one.angle), _extent(other, one.angle)
+    beside = min(bottom, other_bottom) - max(top, other_top)
+    if beside < MIN_LEVEL * min(bottom - top, other_bottom - other_top):
+        return math.inf
+    return 2 * (begin - end) / (one.tall + other.tall)
+
+
+def joined(page: NDArray[np.uint8], one: Place, other: Place) -> Region:
+    """Return the region around two places of one line."""
+    first, second = (_extent(place, one.angle) for place in (one, other))
+    left, top = np.minimum(first[:2], second[:2])
+    right, bottom = np.maximum(first[2:], second[2:])
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]]) @ _axes(one.angle)
+    weights = len(one.characters) + 1, len(other.characters) + 1
+    tall, score, printed = (
+        float(np.average(pair, weights=weights))
+        for pair in ((one.tall, other.tall), (one.score, other.score), (one.printed, other.printed))
+    )
+    characters = np.concatenate([one.characters, other.characters])
+    return region_of(page, Place(corners.astype(np.float32), tall, score, printed, characters))
+
+
+def _axes(angle: float) -> NDArray[np.float64]:
+    """Return the directions of reading and down, (2, 2)."""
+    return np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+
+
+def _extent(place: Place, angle: float) -> tuple[float, float, float, float]:
+    """Return left, top, right and bottom of a place along a direction of reading."""
+    along = place.quad @ _axes(angle).T
+    return (*along.min(axis=0).tolist(), *along.max(axis=0).tolist())

@@ -20,6 +20,7 @@ from digitnet.imaging.geometry import Affine, Box
 from digitnet.imaging.grouping import MAX_COMPONENTS, MIN_DIGIT_HEIGHT, at_most, candidates, groups, median
 from digitnet.imaging.ink import MIN_STROKE, Gray, checked, ink_of, quantiles
 from digitnet.imaging.line_removal import without_rules
+from digitnet.imaging.page_find import Place
 from digitnet.imaging.reduction import LARGEST, drawn_part, reduced
 
 Ints = NDArray[np.int32]
@@ -53,7 +54,7 @@ class Region:
     parts: boxes of its connected parts, left to right, in pixels of `ink`.
     to_page: (2, 3) float64, the affine map from (x, y, 1) in pixels of `ink` to (x, y) in pixels of the page.
     picture: (h, w) uint8, that part of the page, ink bright; None where it has yet to be cut out.
-    score, printed: the probabilities that it is a number, and set in type, 0..1; printed is None where it is unknown.
+    place: what the page network found, pixels of the page that it looked at; None for what thresholds found.
     """
 
     box: Box
@@ -61,8 +62,12 @@ class Region:
     parts: tuple[Box, ...]
     to_page: Affine
     picture: Gray | None = None
-    score: float = 1.0
-    printed: float | None = None
+    place: Place | None = None
+
+    @property
+    def printed(self) -> float | None:
+        """The probability that it is set in type, 0..1; None where it is unknown."""
+        return self.place.printed if self.place else None
 
 
 class Found(NamedTuple):

@@ -20,6 +20,9 @@ from digitnet.reading.ctc import Hypothesis, align, decode, decode_kind
 from digitnet.reading.effort import WIDEST
 from digitnet.reading.values import Value
 
+Seen = tuple[Region, NDArray[np.uint8], Columns]
+"""A region, its strip, and the line reader's answer."""
+
 ALTERNATIVES = 5
 """Most texts that a number may have, the best one included."""
 
@@ -112,7 +115,7 @@ def spelt(columns: Columns, rules: Rules | None) -> Columns:
     if rules is None or rules.kind not in SLASHLESS or "/" not in columns.alphabet:
         return columns
     slash, characters = columns.alphabet.index("/"), columns.characters.copy()
-    read = _spikes(columns)
+    read = spikes(columns)
     closing = (place for (place, sign), (_, after) in pairwise(read) if sign == "/" and after in "-=")
     before = characters[: next(closing, len(characters))]
     before[:, 1] = np.logaddexp(before[:, 1], before[:, slash])
@@ -125,22 +128,22 @@ def terms(columns: Columns) -> list[tuple[float, float]]:
 
     The signs of `OPERATORS` part numbers where they stand between digits: 1+3=4 is three, $30= and +49 are one.
     """
-    read = _spikes(columns)
+    read = spikes(columns)
     digits = [place for place, (_, character) in enumerate(read) if character.isdigit()]
     found, begin = [], 0.0
     for place in range(digits[0] + 1, digits[-1]) if digits else ():
         if read[place][1] not in OPERATORS or read[place - 1][1] in OPERATORS:
             continue
-        sign, (before, one), (after, other) = _middle(read[place][0]), read[place - 1], read[place + 1]
-        right = float(columns.boxes[before, 2]) if one.isdigit() else (_middle(before) + sign) / 2
-        left = float(columns.boxes[after, 0]) if other.isdigit() else (sign + _middle(after)) / 2
+        sign, (before, one), (after, other) = middle(read[place][0]), read[place - 1], read[place + 1]
+        right = float(columns.boxes[before, 2]) if one.isdigit() else (middle(before) + sign) / 2
+        left = float(columns.boxes[after, 0]) if other.isdigit() else (sign + middle(after)) / 2
         found.append((begin, min(right + 0.2 * max(sign - right, 0), sign)))
         begin = max(left - 0.2 * max(left - sign, 0), sign)
-    return [*found, (begin, _middle(len(columns.characters)))]
+    return [*found, (begin, middle(len(columns.characters)))]
 
 
-def _spikes(columns: Columns) -> list[tuple[int, str]]:
-    """Return the likeliest character of every column but blanks, each once, with its clearest column."""
+def spikes(columns: Columns) -> list[tuple[int, str]]:
+    """Return the characters of the likeliest path, each with its clearest column."""
     best = columns.characters.argmax(axis=1)
     runs = np.split(np.arange(len(best)), np.flatnonzero(np.diff(best)) + 1)
     peaks = [int(run[columns.characters[run, best[run[0]]].argmax()]) for run in runs]
@@ -152,7 +155,7 @@ def glyphs_of(draft: Draft) -> list[NDArray[np.uint8]]:
     ink = draft.region.ink
     boxes = draft.boxes
     if len(boxes) == 1:
-        signs = any(character in SIGNS for _, character in _spikes(draft.columns))
+        signs = any(character in SIGNS for _, character in spikes(draft.columns))
         parts = [part for part in draft.region.parts if _mostly(part, boxes[0])] if signs else []
         if not parts:
             return [ink]
@@ -166,7 +169,8 @@ def _mostly(part: Box, box: Box) -> bool:
     return 2 * (min(part[2], box[2]) - max(part[0], box[0])) > part[2] - part[0]
 
 
-def _middle(column: int) -> float:
+def middle(column: int) -> float:
+    """Return the middle of a column, pixels of the strip."""
     return (column + 0.5) * STRIDE - MARGIN
 
 

@@ -29,11 +29,12 @@ from digitnet.imaging.segmentation import Found, Region, lone, moved, search, wh
 from digitnet.models.onnx_models import LINE, PAGE, Columns, classifier, line_reader
 from digitnet.models.page_model import page_model
 from digitnet.reading.blank import has_writing, nothing_written, unread
-from digitnet.reading.candidates import ALTERNATIVES, Draft, draft_of, glyphs_of, terms, values_of
+from digitnet.reading.candidates import ALTERNATIVES, Draft, Seen, draft_of, glyphs_of, terms, values_of
 from digitnet.reading.constraints import Rules
 from digitnet.reading.ctc import digit_probs, written
 from digitnet.reading.doubts import reasons
 from digitnet.reading.effort import WIDEST, within
+from digitnet.reading.joining import put_together
 from digitnet.reading.likeness import Opinion, given, likelier, likeness, prevalent
 from digitnet.reading.orientation import CLEAR, LOST, View, better, upside_down
 from digitnet.reading.result import Digit, Number, Reading
@@ -66,9 +67,6 @@ OBVIOUS = 0.9
 """Probability from which the only number of a drawing is right, so that no network has to find it."""
 
 Printed = Literal["keep", "skip"]
-
-_Seen = tuple[Region, NDArray[np.uint8], Columns]
-"""A region, its strip, and what the line reader says of it."""
 
 
 class Reader:
@@ -223,7 +221,7 @@ class Reader:
         return self._judged(turn, found, seen, places, rules)
 
     def _judged(
-        self, turn: float, found: Found, seen: Sequence[_Seen], places: int, rules: Rules | None
+        self, turn: float, found: Found, seen: Sequence[Seen], places: int, rules: Rules | None
     ) -> tuple[View, dict[int, Opinion]]:
         """Return what a page shows, and what the classifier says of its places; of all of it, where there are none."""
         regions, strips, answers = map(list, zip(*seen, strict=True)) if seen else ([], [], [])
@@ -260,21 +258,21 @@ class Reader:
             seen = seen[:places]
         return [(strip, columns) for _, strip, columns in seen]
 
-    def _look(self, page: NDArray[np.uint8]) -> tuple[Found, list[_Seen], int]:
+    def _look(self, page: NDArray[np.uint8]) -> tuple[Found, list[Seen], int]:
         """Find the numbers of a page and read them, and after so many all of a small page, too; each of a sum alone."""
         found = within(self._found(page))
         all_of_it = [roomier(whole(page), page)] if max(page.shape) <= CROP else []
         seen = self._seen([*found.regions, *all_of_it], page)
-        places = self._terms(seen[: len(found.regions)], page)
+        places = self._terms(put_together(seen[: len(found.regions)], page, self._seen), page)
         return found, [*places, *self._terms(seen[len(found.regions) :], page)], len(places)
 
-    def _seen(self, regions: Sequence[Region], page: NDArray[np.uint8]) -> list[_Seen]:
+    def _seen(self, regions: Sequence[Region], page: NDArray[np.uint8]) -> list[Seen]:
         strips = [strip(picture_of(region, page), WIDEST) for region in regions]
         return list(zip(regions, strips, self.line(strips), strict=True))
 
-    def _terms(self, seen: Sequence[_Seen], page: NDArray[np.uint8]) -> list[_Seen]:
+    def _terms(self, seen: Sequence[Seen], page: NDArray[np.uint8]) -> list[Seen]:
         """Read the numbers of sums one by one."""
-        parts: list[_Seen] = []
+        parts: list[Seen] = []
         for each in seen:
             region, its_strip, columns = each
             ends = np.round(np.array(terms(columns)) * region.ink.shape[1] / its_strip.shape[1]).astype(int)
