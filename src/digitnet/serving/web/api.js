@@ -53,6 +53,30 @@ export function takeToken() {
 /** The report of a trained model. */
 export const report = () => ask("v1/report");
 
+/** The kinds of fields of forms with their settings, and the examples; one of these, as `openForm` gives it. */
+export const formKinds = () => ask("v1/forms");
+export const formExample = (name) => ask(`v1/forms/examples/${name}`);
+
+/** A form of a scan, or of a template and its picture: {template, picture}. */
+export const openForm = (files) => ask("v1/forms/open", { body: together(files) });
+
+/** What is wrong with a template, {problem, field}, or its {file}; picture: whether its sheet is to be drawn, too. */
+export const checkForm = (text, picture) =>
+  ask("v1/forms/check", { body: new Blob([text], { type: "application/json" }), query: { picture } });
+
+/** The pages of a filled sheet; files: the template, its picture where it has one, then the sheet. */
+export async function readSheets(files, signal) {
+  const [{ pages, error }] = (await ask("v1/forms/read", { body: together(files), query: { picture: true }, signal })).results;
+  if (error) throw new Problem(error.detail, error.status);
+  return pages;
+}
+
+function together(files) {
+  const body = new FormData();
+  for (const file of files) body.append("file", file);
+  return body;
+}
+
 /** How far the job is; which fields a clerk is to look at; what the clerk decided, or takes back. */
 export const overview = () => ask("v1/review");
 export const next = (plain) => ask("v1/review/next", { body: json(plain) });

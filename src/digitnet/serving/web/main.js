@@ -2,6 +2,7 @@
 
 import { models, takeToken } from "./api.js";
 import { startDraw } from "./draw.js";
+import { startForms, takeForms } from "./forms.js";
 import { startRead, take } from "./read.js";
 import { startReport } from "./report.js";
 import { startReview } from "./review.js";
@@ -14,7 +15,7 @@ const reviewing = "review" in document.documentElement.dataset; // digitnet revi
 document.getElementById("tab-review").hidden = !reviewing;
 document.getElementById("kept").hidden = reviewing;
 const tabs = [...document.querySelectorAll("[role=tab]")];
-const start = { draw: startDraw, read: startRead, report: startReport, review: startReview, train: startTrain };
+const start = { draw: startDraw, forms: startForms, read: startRead, report: startReport, review: startReview, train: startTrain };
 
 function show(tab, focus = false) {
   for (const each of tabs) {
@@ -59,6 +60,7 @@ addEventListener("paste", (event) => give(event.clipboardData.files));
 
 function give(files) {
   if (!files.length) return;
+  if (panel() === "forms") return takeForms(files);
   show(document.getElementById("tab-read"));
   take(files);
 }
