@@ -30,7 +30,7 @@ export async function startForms() {
   sheet = new SheetView($("form-sheet"), { doubtful, said: (text) => ($("form-said").textContent = text), asked: () => fields.name() });
   sheet.onarm = (armed) => {
     $("form-draw").setAttribute("aria-pressed", armed);
-    $("form-hint").textContent = armed ? "Drag on the sheet, or press the button again for a field in its middle." : "";
+    $("form-hint").textContent = armed ? "Drag on the sheet, or press the button again for a field in its middle. Escape cancels." : "";
   };
   fields = new FieldsView($("form-list"), $("form-settings"));
   trial = new TryView($("form-rows"), $("form-count"), showSheet);
@@ -63,6 +63,7 @@ export async function startForms() {
     });
   $("form-problem").addEventListener("click", () => wrong !== null && form.select(wrong));
   $("forms").addEventListener("keydown", (event) => {
+    if (event.key === "Escape") sheet.arm(false);
     const typing = event.target.matches("input:not([type=checkbox]), textarea");
     if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z" || typing || !form) return;
     event.preventDefault();
