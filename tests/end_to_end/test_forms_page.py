@@ -280,6 +280,12 @@ def test_a_field_outside_the_page_and_a_file_that_is_none_are_told(page):
     expect(page.locator("#form-trouble")).to_have_text("a.zip: not a ZIP file that was saved here; choose another")
     give(page, ("a.form.json", b'{"version": 1}'))
     expect(page.locator("#form-trouble")).to_contain_text("a.form.json: not a form template")
+    give(page, ("empty.png", png(np.full((500, 400), 255, np.uint8))))
+    expect(page.locator("#form-problem")).to_have_text("The form has no field; drag on the sheet to draw one.")
+    drag(page, (20, 30), (60, 40))
+    expect(page.locator("#form-problem")).to_be_hidden()
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.click("#form-close")
     page.get_by_role("button", name="Order form").click()
     expect(chips(page)).to_have_count(18)
     expect(page.locator("#form-trouble")).to_be_hidden()
@@ -429,6 +435,7 @@ def test_axe_finds_nothing_wrong_with_forms(visit, axe, filled, width, scheme):
     page.evaluate(axe)
 
     def check():
+        page.evaluate("() => Promise.all(document.getAnimations().map((each) => each.finished))")  # colours that fade
         said = page.evaluate("axe.run()")["violations"]
         assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in said] == []
         assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -95,6 +95,9 @@ def test_a_problem_has_the_place_of_its_field(ask):
     assert check(ask, template) == {"problem": "field 'a': the name occurs twice; choose another", "field": 1}
     told = check(ask, small_template(relations=["a = d"]))
     assert told == {"problem": "relation 'a = d': 'd' is not a field", "field": None}
+    template["fields"][1]["name"] = "status"
+    told = check(ask, template)
+    assert told == {"problem": "field 'status': status is another column of the results; rename it", "field": 1}
     for wrong in (b"[]", b"{", b""):
         assert "not a form template" in refused(ask.post("/v1/forms/check", wrong), 422)
     assert "more than 4 MB" in refused(ask.post("/v1/forms/check", b'{"fields": "' + b"a" * 4_000_001 + b'"}'), 422)

@@ -18,7 +18,7 @@ from digitnet.core.errors import DataError
 from digitnet.core.files import cell, cell_text, write_atomic
 from digitnet.core.text import printable
 from digitnet.forms.sheets import Sheet
-from digitnet.forms.template import Field, Template
+from digitnet.forms.template import Field, Template, TemplateError
 from digitnet.reading.batch import Done
 
 FORMATS = ("csv", "jsonl", "parquet", "xlsx")
@@ -37,15 +37,16 @@ Write = Callable[[Row], None]
 def columns(templates: Sequence[Template], reviewed: bool = False) -> dict[str, type]:
     """Return the columns of the table and their types: those of a field are its value, name, confidence and status.
 
-    reviewed: whether the people who decided fields have columns, too. Raises DataError where two have the same name.
+    reviewed: whether the people who decided fields have columns, too. Raises TemplateError where two have one name.
     """
     found: dict[str, type] = {name: int if name in ("page", "turned") else str for name in HEAD}
     for template in templates:
         its: dict[str, type] = {}
-        for field in template.fields:
+        for number, field in enumerate(template.fields):
             for name, kind in _columns(field, reviewed).items():
                 if name in its or name in HEAD:
-                    raise DataError(f"form {template.name}: field {field.name!r}: {name} is another column; rename it")
+                    line = f"field {field.name!r}: {name} is another column of the results; rename it"
+                    raise TemplateError(f"form {template.name}", line, number)
                 its[name] = kind
         found |= its  # forms may share fields
     return found

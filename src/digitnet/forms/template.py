@@ -328,6 +328,11 @@ def _first(error: ValidationError, plain: Mapping[str, Any]) -> tuple[str, int |
     inside = ".".join(str(part) for part in place if part != "[key]")
     if first["type"] == "string_pattern_mismatch":
         message = f"expected {PATTERNS[str(place[0])]}"
+    elif first["type"] in ("too_short", "too_long"):
+        ctx = first["ctx"]
+        message = (
+            f"expected at least {ctx['min_length']}" if "min_length" in ctx else f"at most {ctx['max_length']} fit"
+        )
     elif message.startswith("Input should"):
         message = "expected" + message.removeprefix("Input should be")
     elif first["type"] == "extra_forbidden":

@@ -23,6 +23,7 @@ from digitnet.forms.examples import EXAMPLES, example
 from digitnet.forms.printing import picture
 from digitnet.forms.proposal import drafted, name_of
 from digitnet.forms.sheets import Form, FormReader, Sheet
+from digitnet.forms.table import columns
 from digitnet.forms.template import KEYS, SUFFIX, Template, TemplateError, parsed
 from digitnet.imaging import pages as image
 from digitnet.imaging.pages import PageLimits
@@ -52,7 +53,8 @@ def add_forms(app: FastAPI, service: Service, intake: Intake) -> None:
 
     @app.get("/v1/forms/examples/{name}", **ROUTES["example"])
     async def opened_example(name: str = Path(json_schema_extra={"enum": [*EXAMPLES]})) -> Response:
-        return _json(await service.work.run(lambda: _shown(Form(example(name), None, name))))
+        with service.work.place():
+            return _json(await service.work.run(lambda: _shown(Form(example(name), None, name))))
 
     @app.post("/v1/forms/open", **ROUTES["open"])
     async def opened(request: Request) -> Response:
@@ -153,6 +155,7 @@ def _checked(content: bytes, shown: bool) -> Plain:
     """Return what is wrong with a template; where nothing is, its file and, if asked for, what is printed of it."""
     try:
         template = parsed(content, "the template")
+        columns([template])
     except TemplateError as error:
         return {"problem": error.line, "field": error.field}
     printed = shown and template.markers is not None

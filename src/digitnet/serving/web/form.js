@@ -16,10 +16,10 @@ const inside = ([left, top, right, bottom], [l, t, r, b]) =>
   left < (l + r) / 2 && (l + r) / 2 < right && top < (t + b) / 2 && (t + b) / 2 < bottom;
 const around = (boxes) => [0, 1, 2, 3].map((edge) => (edge < 2 ? Math.min : Math.max)(...boxes.map((box) => box[edge])));
 
-/** What a template cannot be made of: a line, and the place of the field. */
+/** Why there is no template yet: a line, and the place of the field, null for none. */
 class Unclear extends Error {
-  constructor(field, name, line) {
-    super(`field '${name}': ${line}`);
+  constructor(field, line) {
+    super(line);
     this.field = field;
   }
 }
@@ -199,6 +199,7 @@ export class Form {
   /** The template as JSON. Throws where a setting cannot be understood. Names that occur twice stay: the server finds them. */
   json() {
     const { $schema, name, title, page, markers, relations, fields } = this.state;
+    if (!fields.length) throw new Unclear(null, "The form has no field; drag on the sheet to draw one.");
     return object([
       ...($schema ? [["$schema", quoted($schema)]] : []),
       ["version", 1],
@@ -223,7 +224,7 @@ export class Form {
     for (const [key, pattern, hint] of [["length", LENGTH, "5 or 4-6"], ["range", RANGE, "0..100"]]) {
       if (!has(key)) continue;
       const found = pattern.exec(field[key].trim());
-      if (!found || (key === "range" && !found[1] && !found[2])) throw new Unclear(place, field.name, `write the ${key} as ${hint}`);
+      if (!found || (key === "range" && !found[1] && !found[2])) throw new Unclear(place, `field '${field.name}': write the ${key} as ${hint}`);
       const [low = null, high = null] = found.slice(1).map((part) => part && Number(part));
       entries.push([key, key === "length" && high === null ? String(low) : JSON.stringify([low, high])]);
     }

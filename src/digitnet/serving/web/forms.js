@@ -61,6 +61,8 @@ export async function startForms() {
       if (size[place] >= 20 && size[place] <= 600) form.setPage(...size);
       else target.value = form.state.page[place];
     });
+  for (const [event, over] of [["dragover", true], ["dragleave", false], ["drop", false]])
+    $("form-start").addEventListener(event, () => $("form-start").classList.toggle("over", over));
   $("form-problem").addEventListener("click", () => wrong !== null && form.select(wrong));
   $("forms").addEventListener("keydown", (event) => {
     if (event.key === "Escape") sheet.arm(false);
