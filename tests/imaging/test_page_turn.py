@@ -97,6 +97,10 @@ def test_the_upright_page_has_the_benefit_of_the_doubt():
     assert better(Shows(90, 20.0), little) is little
     nothing, unsure = Shows(0, 0.0), Shows(270, 6.0, 0.3)
     assert better(nothing, unsure) is nothing
+    lost, surer, unlikely = Shows(0, 20.0, 0.25), Shows(330, 50.0, 0.4), Shows(330, 50.0, 0.34)
+    assert better(lost, surer) is surer
+    assert better(lost, unlikely) is lost
+    assert better(Shows(0, 20.0, 0.35), surer) is not surer
 
 
 @pytest.mark.parametrize(("rows", "degrees"), [(("84", "37 926"), 270), (("1984", "7265", "30"), 90)])

@@ -26,6 +26,9 @@ MORE, DIGITS_MORE, LIKELY = 1.3, 3.5, 0.5
 """How much more a turned page must explain, as a share and in digits, and the mean probability of its digits: on photos
 without numbers one direction in twelve shows two or three."""
 
+UNLIKELY, SURER = 0.35, 1.3
+"""Mean probability of its digits that a turned page must have where the upright one is lost, and how many times its."""
+
 SAMPLE = 4
 """Numbers of a page that are read upside down, to see whether all of it should be: the longest."""
 
@@ -103,7 +106,7 @@ class View:
 
 def better(one: View, other: View) -> View:
     """Return the view that explains more of a page; one that is upright where there is not much between them."""
-    if other.sure < LIKELY:
+    if other.sure < min(LIKELY, max(UNLIKELY, SURER * one.sure)):
         return one
     if one.turn:
         return other if other.explained > one.explained else one
