@@ -32,6 +32,13 @@ def page_of(blank, *strokes, dark=40):
     return page
 
 
+def folded(page, lean=0.0):
+    """A page with the shade of a fold from its top to its bottom, which leans so much."""
+    y, x = np.mgrid[: page.shape[0], : page.shape[1]]
+    fold = x - 60 * SCALE - lean * (y - 45 * SCALE)
+    return (page * (1 - 0.25 * np.exp(-((fold / 4.0) ** 2)))).astype(np.uint8)
+
+
 def cut_of(page, blank, moved=(0.0, 0.0)):
     matrix = np.array([[SCALE, 0, moved[0] * SCALE], [0, SCALE, moved[1] * SCALE], [0, 0, 1]])
     return cut(page, matrix, BOX, blank)
@@ -44,10 +51,15 @@ def test_of_a_blank_field_nothing_is_left_of_frame_and_label(blank):
 def test_a_pale_stroke_as_high_as_the_field_is_kept_and_a_crease_is_not(blank):
     stroke = (60, 40.6), (60, 49.4)
     assert (cut_of(page_of(blank, stroke, dark=170), blank).dark > INKED).sum() > 200
-    shade = np.ones(blank.shape, np.float32)
-    fold = np.abs(np.arange(blank.shape[1]) - 60 * SCALE)
-    shade *= 1 - 0.25 * np.exp(-((fold / 4.0) ** 2))
-    assert cut_of((blank * shade).astype(np.uint8), blank).dark.max() == 0
+    assert cut_of(folded(blank), blank).dark.max() == 0
+
+
+def test_a_stroke_that_crosses_a_crease_stays_whole_and_the_crease_goes(blank):
+    its = cut_of(folded(page_of(blank, ((57, 47), (63, 46)), dark=120), lean=0.03), blank)
+    rows, columns = np.nonzero(its.dark > 0.15)
+    assert set(np.flatnonzero((its.dark > INKED).any(axis=0))) >= set(range(columns.min() + 1, columns.max()))
+    assert np.ptp(columns) / SCALE == pytest.approx(6, abs=1)
+    assert np.ptp(rows) / SCALE == pytest.approx(1, abs=1)
 
 
 def test_writing_that_crosses_the_frame_is_kept_whole(blank):

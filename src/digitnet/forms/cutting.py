@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet.forms.folds import flatten_folds
 from digitnet.forms.template import Box
 
 SCALE = 8.0
@@ -29,9 +30,8 @@ INKED = 0.25
 MIN_DARKNESS = 0.08
 """Darkness from which a pixel is looked at at all."""
 
-MAX_CREASE, MIN_BEYOND = 0.35, 0.25
-"""Mean darkness below which a thin line across a field is a crease, where it goes on for this share of the paper kept
-on one side of the field, and twice this share on the other: labels may hide it."""
+MAX_FAINT = 0.35
+"""Mean darkness below which ink is faint, as what is left of printed lines."""
 
 MIN_WRITTEN_DARKNESS, MIN_WRITTEN_SIZE = 0.1, 1.5
 """Darkness of blurred ink, and millimetres of its extent, below which nothing is written."""
@@ -79,6 +79,7 @@ def cut(page: NDArray[np.uint8], to_page: NDArray[np.float64], box: Box, printed
     dark = np.ascontiguousarray(dark[y : y + high, x : x + wide])
     zone = _clear(dark, lines)
     inside = np.s_[room : high - room, room : wide - room]
+    flatten_folds(dark, inside)
     _keep_writing(dark, inside, zone)
     corners = np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]], np.float64)
     return Cut(dark, inside, _on_page(cv2.perspectiveTransform(corners, to_page)[0], page.shape))
@@ -173,16 +174,8 @@ def _keep_writing(dark: Dark, inside: tuple[slice, slice], zone: NDArray[np.bool
     within = np.bincount(labels[inside].ravel(), minlength=count)
     lined = np.bincount(labels[zone].ravel(), minlength=count)
     wide, high = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
-    faint = np.bincount(labels.ravel(), dark.ravel(), minlength=count) < MAX_CREASE * every
+    faint = np.bincount(labels.ravel(), dark.ravel(), minlength=count) < MAX_FAINT * every
     thin = np.asarray(((np.minimum(wide, high) <= 6) | faint) & (lined >= 0.8 * every))
-    down, right = inside
-    tall, broad = (
-        np.asarray(size >= 0.8 * (part.stop - part.start)) for size, part in zip((high, wide), inside, strict=True)
-    )
-    for each in np.flatnonzero((tall | broad) & faint & (every <= 12 * np.maximum(wide, high))).tolist():
-        x, y = stats[each, cv2.CC_STAT_LEFT], stats[each, cv2.CC_STAT_TOP]
-        thin[each] |= tall[each] and _goes_on(inked[:, x : x + wide[each]], down)
-        thin[each] |= broad[each] and _goes_on(inked[y : y + high[each]].T, right)
     foreign = (within < 0.5 * every) | thin
     foreign[0] = False
     dark[foreign[labels]] = 0
@@ -192,13 +185,6 @@ def _keep_writing(dark: Dark, inside: tuple[slice, slice], zone: NDArray[np.bool
     extents = stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
     if extents.max(initial=0) < MIN_WRITTEN_SIZE * SCALE:
         dark[:] = 0
-
-
-def _goes_on(inked: NDArray[np.uint8], inside: slice) -> bool:
-    """Return whether there is ink on both sides of a field, too, as of a crease: (h, w), a field from top to bottom."""
-    rows = np.asarray(inked.any(axis=1))
-    before, after = float(rows[: inside.start].mean()), float(rows[inside.stop :].mean())
-    return min(before, after) >= MIN_BEYOND and max(before, after) >= 2 * MIN_BEYOND
 
 
 def _on_page(corners: NDArray[np.float64], shape: tuple[int, ...]) -> float:
