@@ -20,6 +20,7 @@ from digitnet.core.digits import DIGITS
 from digitnet.core.errors import DataError
 from digitnet.forms.cutting import INKED, SCALE, Cut, cut
 from digitnet.forms.template import Field
+from digitnet.models.onnx_models import Columns
 from digitnet.reading.candidates import spelt
 from digitnet.reading.constraints import Rules
 from digitnet.reading.ctc import decode_written
@@ -52,6 +53,10 @@ SIDE_SHARE = 0.15
 
 DIGIT_SHARE, STRAY_SHARE = 0.3, 0.1
 """Shares of a comb's height: of ink within its cells that is a digit, and of ink that may be one."""
+
+
+Evidence = tuple[Columns, Rules]
+"""What the networks see in a field, and the rules that its number keeps."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +95,8 @@ def answer(
     to_page: NDArray[np.float64],
     field: Field,
     printed: NDArray[np.uint8],
-) -> tuple[Answer, Cut | None]:
-    """Read a field of a page; `printed`: see `cutting.cut`. The cut comes with it where a number was read."""
+) -> tuple[Answer, Evidence | None]:
+    """Read a field of a page; `printed`: see `cutting.cut`. The evidence for a number comes with it."""
     if field.kind == "choice":
         options = field.options or {}
         return _choice({name: cut(page, to_page, box, printed) for name, box in options.items()}), None
@@ -104,14 +109,14 @@ def answer(
     if field.kind == "area":
         written = int((its.dark[its.inside] > INKED).sum()) >= MIN_INK
         return Answer("", 1.0, "written" if written else "empty"), None
-    number = reader.read_page(its.picture, single=True, rules=_rules(field, its)).numbers[0]
-    return _of_number(field, number), its
-
-
-def options_of(reader: Reader, field: Field, its: Cut) -> list[Option]:
-    """Return the values that a number's field may have, the most probable first; together 1 at most."""
     rules = _rules(field, its)
-    columns = spelt(reader.look(its.picture, single=True)[0][1], rules)
+    number, columns = reader.read_field(its.picture, rules)
+    return _of_number(field, number), (columns, rules)
+
+
+def options_of(field: Field, evidence: Evidence) -> list[Option]:
+    """Return the values that a number's field may have, the most probable first; together 1 at most."""
+    columns, rules = spelt(*evidence), evidence[1]
     found: dict[str, Option] = {}
     for path in decode_written(columns.characters, columns.alphabet, rules, MANY):
         text, value = meaning(field, path.text)
@@ -121,10 +126,10 @@ def options_of(reader: Reader, field: Field, its: Cut) -> list[Option]:
     return sorted(found.values(), key=lambda option: -option.probability)
 
 
-def _rules(field: Field, its: Cut) -> Rules | None:
+def _rules(field: Field, its: Cut) -> Rules:
     """Return the rules of a field: a comb's also have as many digits as cells are filled."""
-    rules = field.rules()
-    if rules is None or rules.lengths is None or not field.cells:
+    rules = field.rules() or Rules()
+    if rules.lengths is None or not field.cells:
         return rules
     filled, perhaps = _filled(its, field.cells)
     least, most = max(rules.lengths[0], filled), min(rules.lengths[1], filled + perhaps)

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from digitnet.core.errors import DataError
 from digitnet.forms.agreement import agreed
-from digitnet.forms.answers import Answer, Option, answer, named, options_of
-from digitnet.forms.cutting import SCALE, Cut
+from digitnet.forms.answers import Answer, Evidence, Option, answer, named, options_of
+from digitnet.forms.cutting import SCALE
 from digitnet.forms.printing import picture
 from digitnet.forms.reference import reference_of
 from digitnet.forms.registration import CORNERS, REASONS, Refused, Registered, Registrar
@@ -113,19 +113,19 @@ class FormReader:
             return Sheet("refused", None, 0, {}, (f"{REASONS[place.code]}: {place.note}",), place.code)
         template = place.template
         answers: dict[str, Answer] = {}
-        cuts: dict[str, Cut] = {}
+        seen: dict[str, Evidence] = {}
         for each in template.fields:
             if _hidden(each, place):
                 answers[each.name] = Answer("", 0.0, "hidden")
                 continue
-            answers[each.name], piece = answer(self.reader, page, place.to_page, each, self._printed[template.name])
-            if piece is not None:
-                cuts[each.name] = piece
+            answers[each.name], evidence = answer(self.reader, page, place.to_page, each, self._printed[template.name])
+            if evidence is not None:
+                seen[each.name] = evidence
         fields = {each.name: each for each in template.fields}
 
         @cache
         def options(name: str) -> Sequence[Option]:
-            return options_of(self.reader, fields[name], cuts[name]) if name in cuts else ()
+            return options_of(fields[name], seen[name]) if name in seen else ()
 
         answers, broken = agreed(answers, template.bounds(), options)
         for name, its in answers.items():

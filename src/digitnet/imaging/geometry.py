@@ -53,3 +53,10 @@ def level(box: Box, corners: Corners, turned: float) -> tuple[float, float, floa
     angle = np.radians(-turned)
     x, y = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ np.array(corners).T
     return float(x.min()), float(y.min()), float(x.max()), float(y.max())
+
+
+def part_of(part: Box, box: Box) -> bool:
+    """Return whether a box is a part of another one, which is at least a quarter higher."""
+    left, top, right, bottom = box
+    x, y = (part[0] + part[2]) / 2, (part[1] + part[3]) / 2
+    return left <= x < right and top <= y < bottom and 1.25 * (part[3] - part[1]) < bottom - top

@@ -137,6 +137,12 @@ class Rules:
         return f"{'' if self.low is None else self.low}..{'' if self.high is None else self.high}"
 
 
+def require_signs(rules: Rules | None, alphabet: str, name: str) -> None:
+    """Raise DataError where rules have a kind with signs, and the line reader of that alphabet and name knows none."""
+    if rules and rules.kind not in (None, "digits") and alphabet == DIGITS:
+        raise DataError(f"kind {rules.kind}: the line reader {name} knows only digits; use one that knows signs")
+
+
 def from_options(
     length: int | None = None,
     lengths: str | None = None,

@@ -16,11 +16,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.digits import DIGITS, IMAGE_SIZE, require_digits
-from digitnet.core.errors import DataError
+from digitnet.core.digits import IMAGE_SIZE, require_digits
 from digitnet.imaging import pages
 from digitnet.imaging.crop import picture_of, roomier, section
-from digitnet.imaging.geometry import around, corners_of, mapped
+from digitnet.imaging.geometry import around, corners_of, mapped, part_of
 from digitnet.imaging.normalization import frame, strip
 from digitnet.imaging.page_regions import regions
 from digitnet.imaging.page_turn import turned_back, way_up
@@ -29,13 +28,14 @@ from digitnet.imaging.segmentation import Found, Region, lone, moved, search, wh
 from digitnet.models.onnx_models import LINE, PAGE, Columns, classifier, line_reader
 from digitnet.models.page_model import page_model
 from digitnet.reading.blank import has_writing, nothing_written, unread
-from digitnet.reading.candidates import ALTERNATIVES, Draft, Seen, draft_of, glyphs_of, terms, values_of
-from digitnet.reading.constraints import Rules
+from digitnet.reading.candidates import Draft, Seen, draft_of, glyphs_of, terms, values_of
+from digitnet.reading.constraints import Rules, require_signs
 from digitnet.reading.ctc import digit_probs, written
 from digitnet.reading.doubts import reasons
 from digitnet.reading.effort import WIDEST, within
 from digitnet.reading.joining import put_together
 from digitnet.reading.likeness import Opinion, given, likelier, likeness, prevalent
+from digitnet.reading.opinions import lone_digit, weighed
 from digitnet.reading.orientation import CLEAR, LOST, View, better, upside_down
 from digitnet.reading.result import Digit, Number, Reading
 
@@ -62,6 +62,9 @@ CROP = 600
 
 CUT_OUT = 0.8
 """Share of the pictures of so few pixels that hold one number: most were cut out, or drawn, for it."""
+
+SETTLED = 0.995
+"""Probability from which a number whose digits stand apart needs no second opinion."""
 
 OBVIOUS = 0.9
 """Probability from which the only number of a drawing is right, so that no network has to find it."""
@@ -139,13 +142,10 @@ class Reader:
         printed: Printed = "keep",
     ) -> Reading:
         """Read a page (h, w) uint8, 0 black .. 255 white; otherwise like `read`."""
-        if rules and rules.kind not in (None, "digits") and self.line.alphabet == DIGITS:
-            raise DataError(
-                f"kind {rules.kind}: the line reader {self.line.name} knows only digits; use one that knows signs"
-            )
+        require_signs(rules, self.line.alphabet, self.line.name)
         said = str(rules) if rules else None
         if single:
-            return Reading((self._only(page, rules),), page, said)
+            return Reading((self._only(page, rules)[0],), page, said)
         view, opinions = (printed == "keep" and self._drawn(page, rules)) or self._upright(page, rules)
         places, all_of_it = view.places, view.drafts[view.places :]
         kept = self._numbers(view.drafts[:places], prevalent(view.like[:places]), opinions, page, rules)
@@ -163,16 +163,29 @@ class Reader:
             why = None if kept else "printed"
         return Reading(kept, page, said, left, view.limits, view.turned, why)
 
-    def _only(self, page: NDArray[np.uint8], rules: Rules | None) -> Number:
-        """Read a page that holds one number."""
+    def read_field(self, page: NDArray[np.uint8], rules: Rules) -> tuple[Number, Columns]:
+        """Read a page (h, w) uint8 with one number whose digits stand apart, as on forms; both networks have a say.
+
+        With it come the columns that it was decoded from, which tell what else it may be. Raises DataError as `read`.
+        """
+        require_signs(rules, self.line.alphabet, self.line.name)
+        return self._only(page, rules, apart=True)
+
+    def _only(self, page: NDArray[np.uint8], rules: Rules | None, apart: bool = False) -> tuple[Number, Columns]:
+        """Read a page that holds one number. apart: whether its digits do not touch each other."""
         ((region, _, columns),) = self._seen([roomier(whole(page), page)], page)
         if not has_writing(region):
-            return unread(page, rules)
+            return unread(page, rules), columns
         draft = draft_of(region, columns, rules, True)
         # Where a number is known to be, nobody asks whether it is one; only a lone digit takes two opinions.
         opinions = self._opinions([draft] if len(draft.text) == 1 else [])
+        if apart and draft.text and draft.sure < SETTLED:
+            opinion = opinions.get(id(draft)) or self._opinions([draft])[id(draft)]
+            columns = weighed(columns, draft.text, opinion.probs)
+            draft = draft_of(region, columns, rules, True)
+            opinions = {id(draft): opinion} if len(draft.text) == len(opinion.probs) == 1 else {}
         known = float(given(KNOWN, np.array([likeness(draft, opinions)]))[0])
-        return self._number(draft, page, opinions.get(id(draft)), known, rules)
+        return self._number(draft, page, opinions.get(id(draft)), known, rules), columns
 
     def _drawn(self, page: NDArray[np.uint8], rules: Rules | None) -> tuple[View, dict[int, Opinion]] | None:
         """Look at the only number of a drawing; return None where there is none, or it is a sum or not obvious."""
@@ -295,7 +308,8 @@ class Reader:
         if len(high) > FEW or max(high) < HUGE:
             return found
         others = search(page)
-        parts = others.regions and all(any(_parted(part, other) for other in others.regions) for part in found.regions)
+        boxes = [other.box for other in others.regions]
+        parts = boxes and all(any(part_of(part.box, box) for box in boxes) for part in found.regions)
         return others if parts and self._clearer(others, found, page) else found
 
     def _clearer(self, one: Found, other: Found, page: NDArray[np.uint8]) -> bool:
@@ -343,14 +357,7 @@ class Reader:
         shares = digit_probs(draft.columns.log_probs, text)
         others = tuple((each.text, each.probability) for each in draft.hypotheses[1:] if each.text)
         if len(text) == 1 and opinion is not None and not draft.ruled:
-            # Two opinions on a lone digit, of the line reader and of the classifier, are better than either.
-            lone = sure / max(float(shares[0, int(text)]), sure)  # that it is one digit at all
-            shares = np.sqrt(shares * opinion.probs)
-            shares /= shares.sum(axis=1, keepdims=True)
-            text, sure = str(shares[0].argmax()), lone * float(shares.max())
-            values = ((str(value), lone * float(shares[0, value])) for value in range(10) if str(value) != text)
-            longer = ((other, p) for other, p in others if len(other) != 1)
-            others = tuple(sorted((*values, *longer), key=lambda each: -each[1])[: ALTERNATIVES - 1])
+            text, sure, shares, others = lone_digit(shares, opinion.probs, sure, others)
         digits = []
         for value, box, row in zip(map(int, text), draft.boxes, shares, strict=True):
             order = [
@@ -367,13 +374,6 @@ class Reader:
         its = ("read", draft.ruled, signed, sure * share, *values_of(draft, signed, rules))
         corners = corners_of(region.to_page, around(draft.boxes))
         return Number(text, sure, box, tuple(digits), others, doubts, seen, *its, corners)
-
-
-def _parted(part: Region, other: Region) -> bool:
-    """Return whether a region is a part of another one, at least a quarter higher."""
-    left, top, right, bottom = other.box
-    x, y = (part.box[0] + part.box[2]) / 2, (part.box[1] + part.box[3]) / 2
-    return left <= x < right and top <= y < bottom and 1.25 * (part.box[3] - part.box[1]) < bottom - top
 
 
 @lru_cache(1)

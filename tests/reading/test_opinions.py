@@ -1,0 +1,56 @@
+"""Two opinions on a digit: line reader and classifier together decide what is at its place."""
+
+import numpy as np
+import pytest
+
+from digitnet.core.digits import DIGITS
+from digitnet.models.onnx_models import Columns, only_digits
+from digitnet.reading.ctc import decode
+from digitnet.reading.opinions import weighed
+
+ALPHABET = DIGITS + ".-"
+
+
+def columns_of(*places):
+    """Columns with two frames for each place, {character: probability}, the rest blank, and a blank frame between."""
+    rows = []
+    for place in places:
+        row = np.full(len(ALPHABET) + 1, 1e-6)
+        for character, probability in place.items():
+            row[ALPHABET.index(character)] = probability
+        row[-1] = 1 - row[:-1].sum()
+        blank = np.full(len(ALPHABET) + 1, 1e-6)
+        blank[-1] = 1 - blank[:-1].sum()
+        rows += [row, row, blank]
+    characters = np.log(np.array(rows)).astype(np.float32)
+    count = len(characters)
+    boxes, presence = np.zeros((count, 4), np.float32), np.ones(count, np.float32)
+    return Columns(only_digits(characters, ALPHABET), boxes, presence, characters, ALPHABET)
+
+
+def said(*digits):
+    """What a classifier gives that is sure of these digits."""
+    return np.where(np.arange(10) == np.array(digits)[:, None], 0.999, 0.001 / 9).astype(np.float32)
+
+
+def text_of(columns):
+    return decode(columns.log_probs)[0].text
+
+
+def test_the_classifier_decides_where_the_line_reader_hesitates():
+    columns = columns_of({"4": 0.99}, {"1": 0.5, "7": 0.4}, {"2": 0.99})
+    assert text_of(columns) == "412"
+    assert text_of(weighed(columns, "412", said(4, 7, 2))) == "472"
+
+
+def test_the_classifier_does_not_change_what_the_line_reader_is_sure_of():
+    columns = columns_of({"4": 0.99}, {"1": 0.989, "7": 1e-4}, {"2": 0.99})
+    assert text_of(weighed(columns, "412", said(9, 7, 3))) == "412"
+
+
+def test_how_probable_a_digit_or_a_sign_is_at_all_stays():
+    columns = columns_of({"4": 0.6, ".": 0.3}, {"1": 0.5, "7": 0.4})
+    after = weighed(columns, "41", said(9, 7))
+    digits = np.exp(columns.characters)[:, :10].sum(axis=1)
+    assert np.exp(after.characters)[:, :10].sum(axis=1) == pytest.approx(digits, rel=1e-3)
+    assert after.characters[:, 10:] == pytest.approx(columns.characters[:, 10:])
