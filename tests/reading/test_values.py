@@ -183,6 +183,11 @@ def test_every_day_of_five_hundred_years_is_a_date_and_no_day_that_is_not(order)
         assert accepts(automaton, text) == exists, text
 
 
+@pytest.mark.parametrize("written", ["01.06.7024", "01.06.1024", "70240601"])
+def test_a_date_is_not_of_a_year_that_nobody_writes(written):
+    assert not accepts(Rules(kind="date", order="dmy" if "." in written else "ymd").automaton(), written)
+
+
 @given(st.text(DIGITS + SIGNS, max_size=12))
 def test_any_text_agrees_with_its_language(text):
     for rules in ASKED:

@@ -19,6 +19,9 @@ KINDS = ("digits", "decimal", "integer", "date", "time", "phone", "fraction")
 ORDERS = ("dmy", "mdy", "ymd")
 """Orders of day, month and year in a date."""
 
+CENTURIES = range(15, 25)
+"""The hundreds of a date's year: 7024 is 2024 by a hand whose 2 looks like a 7."""
+
 PHONE = 3, 15
 """Fewest digits of a phone number, and most (ITU-T E.164)."""
 
@@ -191,12 +194,14 @@ def _months(shortest: int) -> tuple[Language, ...]:
 
 
 def _years(lengths: tuple[int, ...]) -> tuple[Language, Language]:
-    """Return all years and leap years, of 2 or 4 digits or both."""
+    """Return all years and leap years, of 2 or 4 digits or both; of 4 digits those of `CENTURIES`."""
     fours = either(then(one("02468"), one("048")), then(one("13579"), one("26")))
     after_00 = either(then(one("0"), one("48")), then(one("2468"), one("048")), then(one("13579"), one("26")))
-    thousands, centuries = one("123456789"), either(then(one("2468"), one("048")), then(one("13579"), one("26")))
-    of_4 = then(thousands, DIGIT, DIGIT, DIGIT)
-    leap_4 = either(then(thousands, DIGIT, after_00), then(centuries, one("0"), one("0")))
+    century, leaping = (
+        either(*(then(*map(one, str(n))) for n in some)) for some in (CENTURIES, [n for n in CENTURIES if n % 4 == 0])
+    )
+    of_4 = then(century, DIGIT, DIGIT)
+    leap_4 = either(then(century, after_00), then(leaping, one("0"), one("0")))
     every = {2: then(DIGIT, DIGIT), 4: of_4}
     leaps = {2: fours, 4: leap_4}
     return either(*(every[n] for n in lengths)), either(*(leaps[n] for n in lengths))

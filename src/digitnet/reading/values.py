@@ -14,7 +14,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TypeAlias
 
-from digitnet.reading.kinds import ORDERS, PHONE
+from digitnet.reading.kinds import CENTURIES, ORDERS, PHONE
 
 Value: TypeAlias = Decimal | date | time | Fraction | str
 """A decimal or an integer; a date; a time of day; a fraction; the digits of a phone number, or of `digits`, as text."""
@@ -98,7 +98,7 @@ def _dates(written: str, order: str | None) -> Iterator[date]:
         year = int(fields["y"])
         if len(fields["y"]) == 2:
             year += 1900 if year >= 69 else 2000
-        elif year < 1000:
+        elif year // 100 not in CENTURIES:
             continue
         try:
             yield date(year, int(fields["m"]), int(fields["d"]))
