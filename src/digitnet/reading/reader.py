@@ -28,14 +28,14 @@ from digitnet.imaging.segmentation import Found, Region, lone, moved, search, wh
 from digitnet.models.onnx_models import LINE, PAGE, Columns, classifier, line_reader
 from digitnet.models.page_model import page_model
 from digitnet.reading.blank import has_writing, nothing_written, unread
-from digitnet.reading.candidates import Draft, Seen, draft_of, glyphs_of, terms, values_of
+from digitnet.reading.candidates import Draft, Seen, draft_of, glyphs_of, spelt, terms, values_of
 from digitnet.reading.constraints import Rules, require_signs
 from digitnet.reading.ctc import digit_probs, written
 from digitnet.reading.doubts import reasons
 from digitnet.reading.effort import WIDEST, within
 from digitnet.reading.joining import put_together
 from digitnet.reading.likeness import Opinion, given, likelier, likeness, prevalent
-from digitnet.reading.opinions import lone_digit, weighed
+from digitnet.reading.opinions import closer, lone_digit, weighed
 from digitnet.reading.orientation import CLEAR, LOST, View, better, upside_down
 from digitnet.reading.result import Digit, Number, Reading
 
@@ -64,7 +64,7 @@ CUT_OUT = 0.8
 """Share of the pictures of so few pixels that hold one number: most were cut out, or drawn, for it."""
 
 SETTLED = 0.995
-"""Probability from which a number whose digits stand apart needs no second opinion."""
+"""Probability from which a number whose digits stand apart needs no other opinion."""
 
 OBVIOUS = 0.9
 """Probability from which the only number of a drawing is right, so that no network has to find it."""
@@ -164,7 +164,7 @@ class Reader:
         return Reading(kept, page, said, left, view.limits, view.turned, why)
 
     def read_field(self, page: NDArray[np.uint8], rules: Rules) -> tuple[Number, Columns]:
-        """Read a page (h, w) uint8 with one number whose digits stand apart, as on forms; both networks have a say.
+        """Read a page (h, w) uint8 with one number whose digits stand apart, as on forms; the classifier has a say.
 
         With it come the columns that it was decoded from, which tell what else it may be. Raises DataError as `read`.
         """
@@ -181,7 +181,8 @@ class Reader:
         opinions = self._opinions([draft] if len(draft.text) == 1 else [])
         if apart and draft.text and draft.sure < SETTLED:
             opinion = opinions.get(id(draft)) or self._opinions([draft])[id(draft)]
-            columns = weighed(columns, draft.text, opinion.probs)
+            look = spelt(self.line([strip(closer(picture_of(region, page)), WIDEST)])[0], rules)
+            columns = weighed(draft.columns, draft.text, look.log_probs, opinion.probs)
             draft = draft_of(region, columns, rules, True)
             opinions = {id(draft): opinion} if len(draft.text) == len(opinion.probs) == 1 else {}
         known = float(given(KNOWN, np.array([likeness(draft, opinions)]))[0])
