@@ -9,7 +9,7 @@ from digitnet.data import unipen
 from digitnet.data.unipen import Collection, Trajectory, held_out, normalized
 from digitnet.training.config import RECIPES
 from digitnet.training.dataset import with_sources
-from digitnet.training.line_sources import pen_digits, printed
+from digitnet.training.line_sources import pen_digits, pen_marks, printed
 
 
 @pytest.fixture
@@ -29,6 +29,14 @@ def test_digits_of_pens_are_framed_and_as_many_of_each(trajectories):
     assert np.bincount(digits.labels).tolist() == [4] * 10
     assert np.array_equal(digits.images, pen_digits(40).images)
     assert not np.array_equal(digits.images, pen_digits(40, seed=1).images)
+
+
+def test_marks_of_pens_are_framed_and_no_digit_is_among_them(trajectories):
+    marks = pen_marks(30)  # there are invented check marks alone
+    assert marks.images.shape == (30, IMAGE_SIZE, IMAGE_SIZE)
+    assert marks.labels is None
+    assert len(np.unique(marks.images, axis=0)) > 20
+    assert np.array_equal(marks.images, pen_marks(30).images)
 
 
 def test_the_writers_held_out_write_none_of_the_training_digits(trajectories):

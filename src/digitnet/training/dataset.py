@@ -133,15 +133,17 @@ def assemble(config: TrainConfig, parts: Splits, data_dir: str | Path | None = N
         train.append(hands(config.hands))
     if config.pens:
         train.append(line_sources.pen_digits(config.pens, data_dir))
-    letters = _letters(data_dir) if config.negatives else None
+    letters = _letters(config, data_dir) if config.negatives else None
     return Dataset(parts._replace(train=finetune.together(train)), letters, data_dir=data_dir)
 
 
-def _letters(data_dir: str | Path | None) -> Digits:
-    """Return the letters of handwriting fonts, and of printed ones."""
+def _letters(config: TrainConfig, data_dir: str | Path | None) -> Digits:
+    """Return the letters of handwriting fonts and of printed ones, and half as many marks of pens as digits of pens."""
     paths = get(fonts.FONTS, data_dir)
     count = len(fonts.FONTS.hand)
     made = [fonts.letters(paths[:count]), fonts.letters(paths[count:], fonts.PRINTED_LETTERS)]
+    if config.pens:
+        made.append(line_sources.pen_marks(config.pens // 2, data_dir))
     return Digits(np.concatenate([each.images for each in made]))
 
 

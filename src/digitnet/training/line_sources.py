@@ -15,7 +15,7 @@ import numpy as np
 from digitnet.core.digits import IMAGE_SIZE, Digits
 from digitnet.data import unipen
 from digitnet.data.datasets import TRAJECTORIES, find, load, splits
-from digitnet.data.fonts import FONTS, FontSet
+from digitnet.data.fonts import FONTS, LETTERS, FontSet
 from digitnet.data.mnist import MNIST, Dataset
 from digitnet.data.pages.printing import draw_face, typefaces
 from digitnet.data.synthesis.scribe import Glyph, Hand, Scribe, Written
@@ -33,6 +33,12 @@ INVENTED = 4_000
 
 INVENTED_TICKS = 400
 """Invented check marks, which the trajectories lack."""
+
+MARKS = (TICK, "?", "+", "=", "*", "%", "#")
+"""Signs that stand alone and are not digits."""
+
+MARK_SHARES = (3, 2, 2, 1, 1, 1, 1, 1)
+"""How often letters are drawn, and each of `MARKS`, among images that are not digits."""
 
 MIN_OWN_DIGITS = 20
 """Digits that a writer must have left to be a hand of their own; those of others are put together."""
@@ -124,6 +130,19 @@ def pen_digits(count: int, data_dir: str | Path | None = None, held: bool = Fals
     labels = np.arange(count, dtype=np.uint8) % 10
     images = [frame(scribe.digit(int(label))) for label in labels]
     return Digits(np.array(images, np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE), labels)
+
+
+def pen_marks(count: int, data_dir: str | Path | None = None, held: bool = False, seed: int = 0) -> Digits:
+    """Draw `count` images that are not digits from pen trajectories: letters, signs, check marks; else as `pen_digits`.
+
+    Letters are those of `fonts.LETTERS`, which do not look like digits.
+    """
+    _, signs, letters = _pens(unipen.load(data_dir), held)
+    kinds = [[one for letter in LETTERS for one in letters.get(letter, ())], *(signs.get(mark, []) for mark in MARKS)]
+    scribe = Scribe(((1.0, [{str(kind): ways for kind, ways in enumerate(kinds)}]),), signs, letters, seed)
+    there = [kind for kind, share in enumerate(MARK_SHARES) for _ in range(share if kinds[kind] else 0)]
+    images = [frame(scribe.digit(kind)) for kind in np.resize(there, count).tolist()]
+    return Digits(np.array(images, np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE))
 
 
 def printed() -> list[Hand]:
