@@ -100,7 +100,7 @@ def test_the_upright_page_has_the_benefit_of_the_doubt():
     lost, surer, unlikely = Shows(0, 20.0, 0.25), Shows(330, 50.0, 0.4), Shows(330, 50.0, 0.34)
     assert better(lost, surer) is surer
     assert better(lost, unlikely) is lost
-    assert better(Shows(0, 20.0, 0.35), surer) is not surer
+    assert better(nothing, Shows(90, 9.0, 0.49)) is nothing
 
 
 @pytest.mark.parametrize(("rows", "degrees"), [(("84", "37 926"), 270), (("1984", "7265", "30"), 90)])

@@ -26,8 +26,8 @@ MORE, DIGITS_MORE, LIKELY = 1.3, 3.5, 0.5
 """How much more a turned page must explain, as a share and in digits, and the mean probability of its digits: on photos
 without numbers one direction in twelve shows two or three."""
 
-UNLIKELY, SURER = 0.35, 1.3
-"""Mean probability of its digits that a turned page must have where the upright one is lost, and how many times its."""
+UNLIKELY, MANY_MORE = 0.35, 20
+"""The mean probability of its digits that is enough for a turned page that explains many digits more, and how many."""
 
 SAMPLE = 4
 """Numbers of a page that are read upside down, to see whether all of it should be: the longest."""
@@ -106,8 +106,9 @@ class View:
 
 def better(one: View, other: View) -> View:
     """Return the view that explains more of a page; one that is upright where there is not much between them."""
-    if other.sure < min(LIKELY, max(UNLIKELY, SURER * one.sure)):
-        return one
+    if other.sure < LIKELY:
+        many = other.sure >= UNLIKELY and other.explained > MORE * one.explained + MANY_MORE
+        return other if many else one
     if one.turn:
         return other if other.explained > one.explained else one
     return other if other.explained > MORE * one.explained + DIGITS_MORE else one
