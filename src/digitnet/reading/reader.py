@@ -63,7 +63,7 @@ CROP = 600
 CUT_OUT = 0.8
 """Share of the pictures of so few pixels that hold one number: most were cut out, or drawn, for it."""
 
-SETTLED = 0.995
+SETTLED = 0.97
 """Probability from which a number whose digits stand apart needs no other opinion."""
 
 OBVIOUS = 0.9
