@@ -285,7 +285,7 @@ def test_a_digit_and_one_value_of_a_map_are_looked_into_with_the_keyboard_alone(
 def test_errors_of_a_report_are_looked_into_with_the_keyboard_alone(visit, report):
     with served(Settings(threads=1, report=report)) as url:
         page = visit(url)
-        for key in ("Tab", "ArrowRight", "ArrowRight"):
+        for key in ("Tab", "ArrowRight", "ArrowRight", "ArrowRight"):
             page.keyboard.press(key)
         playwright.expect(page.locator("#tab-report")).to_be_focused()
         button = page.get_by_role("button", name="1 of 0 read as 6: show")
@@ -765,6 +765,7 @@ def test_every_route_can_be_tried_in_the_documents(visit, address):
     playwright.expect(inside.locator(".answered pre")).to_contain_text('"digit": 7')
     for path, text in (
         ("GET /v1/models", "sha256"),
+        ("GET /v1/forms/examples/{name}", "Mark sheet"),
         ("GET /health/ready", "ready"),
         ("GET /metrics", "digitnet_requests"),
     ):

@@ -52,7 +52,9 @@ def add_forms(app: FastAPI, service: Service, intake: Intake) -> None:
         return _json({"kinds": {kind: sorted(keys) for kind, keys in KEYS.items()}, "examples": [*EXAMPLES]})
 
     @app.get("/v1/forms/examples/{name}", **ROUTES["example"])
-    async def opened_example(name: str = Path(json_schema_extra={"enum": [*EXAMPLES]})) -> Response:
+    async def opened_example(
+        name: str = Path(description="The example form.", json_schema_extra={"enum": [*EXAMPLES]}),
+    ) -> Response:
         with service.work.place():
             return _json(await service.work.run(lambda: _shown(Form(example(name), None, name))))
 

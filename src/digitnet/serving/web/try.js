@@ -33,10 +33,13 @@ export function tryOut({ path, method, parameters = [], requestBody, security = 
     send.disabled = true;
     const headers = {};
     if (security.length && sessionStorage.getItem(KEPT)) headers.authorization = `Bearer ${sessionStorage.getItem(KEPT)}`;
-    const query = new URLSearchParams(fields.map(([name, input]) => [name, valueOf(input)]).filter(([, value]) => value !== ""));
+    const given = fields.map(([name, input]) => [name, valueOf(input)]).filter(([, value]) => value !== "");
+    const within = ([name]) => path.includes(`{${name}}`);
+    const query = new URLSearchParams(given.filter((each) => !within(each)));
+    const place = given.filter(within).reduce((url, [name, value]) => url.replace(`{${name}}`, encodeURIComponent(value)), path);
     const body = requestBody && content(file, json, headers);
     try {
-      answer.replaceChildren(...(await ask(`.${path}${query.size ? `?${query}` : ""}`, { method: method.toUpperCase(), headers, body })));
+      answer.replaceChildren(...(await ask(`.${place}${query.size ? `?${query}` : ""}`, { method: method.toUpperCase(), headers, body })));
     } catch {
       answer.replaceChildren(make("p", { className: "trouble", textContent: "The server does not respond. Is digitnet serve still running?" }));
     }
@@ -45,11 +48,11 @@ export function tryOut({ path, method, parameters = [], requestBody, security = 
   return make("details", { className: "trying" }, make("summary", { textContent: "Try it out" }), form, answer);
 }
 
-function field({ name, schema }) {
+function field({ name, schema, required }) {
   const choices = schema.enum ?? (schema.type === "boolean" ? ["true", "false"] : null);
   if (!choices) return make("input", { name, autocomplete: "off", placeholder: schema.default ?? "" });
   const options = choices.filter(Boolean).map((value) => make("option", { value, textContent: value }));
-  return make("select", { name }, make("option", { value: "", textContent: "(default)" }), ...options);
+  return make("select", { name }, ...(required ? [] : [make("option", { value: "", textContent: "(default)" })]), ...options);
 }
 
 const valueOf = (input) => input.value.trim();
