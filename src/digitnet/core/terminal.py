@@ -18,8 +18,12 @@ def console() -> Any:
 
 
 def say(message: str) -> None:
-    """Print a note to standard error, where it never mixes with results; control characters in it are escaped."""
-    print(printable(message), file=sys.stderr, flush=True)
+    """Print a note to standard error, where it never mixes with results; control characters in it are escaped.
+
+    The line is written at once: those of several processes do not mix.
+    """
+    sys.stderr.write(printable(message) + "\n")
+    sys.stderr.flush()
 
 
 def put(message: str) -> None:
