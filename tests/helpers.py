@@ -4,7 +4,10 @@ import asyncio
 import io
 import json
 import re
+import socket
 import threading
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -232,6 +235,21 @@ httpx = pytest.importorskip("httpx")
 PROBLEM = {"type", "title", "status", "detail"}
 
 
+@contextmanager
+def served(app):
+    """Serve an application on a free port of this machine, and give the address."""
+    uvicorn = pytest.importorskip("uvicorn")
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    server.should_exit = True
+    thread.join()
+
+
 class Asked:
     """An application with its lifespan running on a loop of its own, and a client that asks it without a network."""
 
@@ -253,6 +271,12 @@ class Asked:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
         self.loop.close()
+
+    def until_ready(self):
+        """Wait until the models are open."""
+        while self("GET", "/health/ready").status_code != 200:
+            time.sleep(0.01)
+        return self
 
     def wait(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()

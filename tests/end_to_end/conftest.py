@@ -26,6 +26,29 @@ def browser():
 
 
 @pytest.fixture
+def opened(browser):
+    """Open a page of a service: opened(url, at, width, height, script). No page may fail or ask another host."""
+    contexts, wrong = [], []
+
+    def open_page(url, at="", width=1280, height=720, script="", **how):
+        context = browser.new_context(viewport={"width": width, "height": height}, **how)
+        contexts.append(context)
+        context.add_init_script(script)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: "Content Security" in said.text and wrong.append(said.text))
+        page.on("request", lambda asked: asked.url.startswith((url, "blob:", "data:")) or wrong.append(asked.url))
+        page.goto(url + at)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+@pytest.fixture
 def open_file(browser):
     """Open the page in a file, without a network; nothing may fail, and nothing but the file may be asked for."""
     contexts, wrong = [], []

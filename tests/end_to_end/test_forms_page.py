@@ -3,18 +3,15 @@
 import io
 import json
 import re
-import socket
-import threading
-import time
 import zipfile
 
 import cv2
 import numpy as np
 import pytest
+from helpers import served
 
 pytest.importorskip("fastapi", reason="the page needs the extra serve")
 playwright = pytest.importorskip("playwright.sync_api", reason="the page's tests need Playwright")
-uvicorn = pytest.importorskip("uvicorn")
 
 from digitnet.data.synthesis.strokes import inventions  # noqa: E402
 from digitnet.forms.composing import SheetComposer  # noqa: E402
@@ -32,39 +29,20 @@ expect = playwright.expect
 
 @pytest.fixture(scope="module")
 def address():
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(Settings(threads=1)), log_level="error", ws="none", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    server.should_exit = True
-    thread.join()
+    with served(create_app(Settings(threads=1))) as url:
+        yield url
 
 
 @pytest.fixture
-def visit(browser, address):
-    """Open the view: visit(width=...). Nothing on it may fail, be refused or ask another host for anything."""
-    contexts, wrong = [], []
+def visit(opened, address):
+    """Open the view: visit(width=...)."""
 
     def open_page(width=1280, height=720, **how):
-        context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce", **how)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(60_000)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda said: "Content Security" in said.text and wrong.append(said.text))
-        page.on("request", lambda asked: asked.url.startswith((address, "blob:", "data:")) or wrong.append(asked.url))
-        page.goto(f"{address}#/forms")
+        page = opened(address, "#/forms", width, height, reduced_motion="reduce", **how)
         expect(page.locator("#form-examples button")).to_have_count(3)
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert wrong == []
+    return open_page
 
 
 @pytest.fixture

@@ -4,17 +4,14 @@ import csv
 import io
 import json
 import re
-import socket
 import sys
-import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from helpers import write
+from helpers import served, write
 from PIL import Image
 
 pytest.importorskip("fastapi", reason="the page needs the extra serve")
@@ -38,49 +35,21 @@ SEVEN = ((45, 18), (60, 17), (55, 45), (51, 82))
 """Digits as the corners that a mouse goes to, in percent of the paper."""
 
 
-@contextmanager
-def served(settings):
-    """Serve on a free port of this machine, and give the address."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(settings), log_level="error", ws="none", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    server.should_exit = True
-    thread.join()
-
-
 @pytest.fixture(scope="module")
 def address():
-    with served(Settings(threads=1)) as url:
+    with served(create_app(Settings(threads=1))) as url:
         yield url
 
 
 @pytest.fixture
-def visit(browser):
-    """Open the page: visit(url, width=..., dark=...). Nothing on it may fail or ask another host for anything."""
-    contexts, wrong = [], []
+def visit(opened):
+    """Open the page: visit(url, width=..., scheme=...), always with the same random numbers."""
+    script = "let n = 1; Math.random = () => (n = (n * 16807) % 2147483647) / 2147483647"  # opens with a 0
 
     def open_page(url, width=1280, scheme="light", at="", height=860):
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        contexts.append(context)
-        # Always the same random numbers: the page opens with a 0, which no test draws.
-        context.add_init_script("let n = 1; Math.random = () => (n = (n * 16807) % 2147483647) / 2147483647")
-        page = context.new_page()
-        page.set_default_timeout(60_000)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda said: "Content Security" in said.text and wrong.append(said.text))
-        page.on("request", lambda asked: asked.url.startswith((url, "blob:", "data:")) or wrong.append(asked.url))
-        page.goto(url + at)
-        return page
+        return opened(url, at, width, height, script, color_scheme=scheme)
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert wrong == []
+    return open_page
 
 
 @pytest.fixture
@@ -283,7 +252,7 @@ def test_a_digit_and_one_value_of_a_map_are_looked_into_with_the_keyboard_alone(
 
 
 def test_errors_of_a_report_are_looked_into_with_the_keyboard_alone(visit, report):
-    with served(Settings(threads=1, report=report)) as url:
+    with served(create_app(Settings(threads=1, report=report))) as url:
         page = visit(url)
         for key in ("Tab", "ArrowRight", "ArrowRight", "ArrowRight"):
             page.keyboard.press(key)
@@ -622,7 +591,7 @@ def test_a_class_watches_a_network_learn_and_compares_two_trainings(visit, monke
     shown = [about, look, {"accuracy": 0.99, "errors": 10, "n": 1000}]
     told = f"import json; [print(json.dumps(each), flush=True) for each in {shown}]"
     monkeypatch.setattr(trainings, "COMMAND", (sys.executable, "-c", told))
-    with served(Settings(threads=1, train="mnist")) as url:
+    with served(create_app(Settings(threads=1, train="mnist"))) as url:
         page = visit(url, at="#/train", height=720)
         for rate in ("1", "10"):
             page.select_option("[name=rate]", rate)
@@ -644,7 +613,7 @@ def test_a_class_watches_a_network_learn_and_compares_two_trainings(visit, monke
 
 
 def test_the_address_for_a_classes_phones_brings_its_token(visit):
-    with served(Settings(threads=1, token="open sesame", address="127.0.0.1")) as url:
+    with served(create_app(Settings(threads=1, token="open sesame", address="127.0.0.1"))) as url:
         page = visit(url, at="#/draw?token=open%20sesame")
         page.click("#share summary")
         playwright.expect(page.locator(".qr img")).to_be_visible()
@@ -677,7 +646,7 @@ def report(tmp_path):
 
 
 def test_a_report_shows_each_mistake_with_its_digits(visit, report):
-    with served(Settings(threads=1, report=report)) as url:
+    with served(create_app(Settings(threads=1, report=report))) as url:
         page = visit(url, at="#/report")
         playwright.expect(page.locator(".facts")).to_contain_text("74.00%")
         page.get_by_role("button", name="25 of 8 read as 3: show").press("Enter")
@@ -775,7 +744,7 @@ def test_every_route_can_be_tried_in_the_documents(visit, address):
 
 
 def test_the_documents_take_the_token_and_say_when_it_is_wrong(visit):
-    with served(Settings(threads=1, token="sesame")) as url:
+    with served(create_app(Settings(threads=1, token="sesame"))) as url:
         page = visit(url, at="docs")
         models = trial(page, "GET /v1/models")
         for token, text in (("", "no token"), ("wrong", "the token is wrong"), ("sesame", "sha256")):
@@ -785,7 +754,7 @@ def test_the_documents_take_the_token_and_say_when_it_is_wrong(visit):
 
 
 def test_a_token_is_asked_for_once(visit):
-    with served(Settings(threads=1, token="open sesame")) as url:
+    with served(create_app(Settings(threads=1, token="open sesame"))) as url:
         page = visit(url)
         page.fill("#token-value", "open sesame")
         page.keyboard.press("Enter")
@@ -828,7 +797,7 @@ def test_axe_finds_nothing_wrong_with_opened_tools_a_training_and_a_report(
     shown = [{"run": "quick-1", "steps": 20, "digits": 540, "classes": list("0123456789")}, look]
     told = f"import json, time; [print(json.dumps(each), flush=True) for each in {shown}]; time.sleep(600)"
     monkeypatch.setattr(trainings, "COMMAND", (sys.executable, "-c", told))
-    with served(Settings(threads=1, train="mnist", report=report, address="192.0.2.7")) as url:
+    with served(create_app(Settings(threads=1, train="mnist", report=report, address="192.0.2.7"))) as url:
         page = visit(url, width=width, scheme=scheme, height=720)
         page.evaluate(axe)
 

@@ -3,16 +3,15 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from helpers import served
 
 pytest.importorskip("sqlalchemy", reason="reviewing needs the extra review")
 pytest.importorskip("fastapi", reason="the page needs the extra serve")
@@ -106,22 +105,14 @@ def store(tmp_path):
     store.close()
 
 
-@contextmanager
-def served(store):
-    """Serve a job on a free port of this machine, and give the address."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    app = create_app(Settings(threads=1, clerk="amara"), Desk(store))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    server.should_exit = True
-    thread.join()
+def desk(store):
+    """The service of a job, for one clerk."""
+    return create_app(Settings(threads=1, clerk="amara"), Desk(store))
 
 
 @pytest.fixture
 def page(browser, store):
-    with served(store) as url, visited(browser, url) as page:
+    with served(desk(store)) as url, visited(browser, url) as page:
         yield page
 
 
@@ -212,7 +203,7 @@ def test_two_clerks_at_once_decide_every_field_once(browser, tmp_path):
     picture = cv2.imencode(".png", np.full((400, 400), 255, np.uint8))[1].tobytes()
     store.add(StoredSheet("a.png", 1, "", None, "read", 0, (), None, None, None, "m", picture, fields))
     clerks, seen = ("amara", "ben"), {"amara": [], "ben": []}
-    with served(store) as url:
+    with served(desk(store)) as url:
         pages = {}
         for clerk in clerks:
             context = browser.new_context()

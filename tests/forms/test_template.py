@@ -57,8 +57,8 @@ def test_the_examples_keep_the_schema(name):
         (small_template(relations=["a = d"]), "relation 'a = d': 'd' is not a field"),
         (small_template(relations=["a = b.real"]), "relation 'a = b.real': expected a comparison"),
         (small_template(markers={"number": 146}), "markers.number: "),
-        ([1], "not a form template; it has no fields"),
-        ({"version": 1}, "not a form template; it has no fields"),
+        ([1], "not a form template: `fields` is missing"),
+        ({"version": 1}, "not a form template: `fields` is missing"),
     ],
 )
 def test_a_template_that_is_not_one_is_refused_in_one_line_with_the_field(template, said):

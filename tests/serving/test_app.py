@@ -46,9 +46,7 @@ from digitnet.serving.service import Service, Settings
 @pytest.fixture(scope="module")
 def ask():
     with Asked(create_app(Settings(threads=2))) as asked:
-        while asked("GET", "/health/ready").status_code != 200:
-            time.sleep(0.01)
-        yield asked
+        yield asked.until_ready()
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +54,7 @@ def few():
     """A service with small limits."""
     limits = Limits(body=20_000, files=2, images=3, waiting=0)
     with Asked(create_app(Settings(threads=1, limits=limits))) as asked:
-        while asked("GET", "/health/ready").status_code != 200:
-            time.sleep(0.01)
-        yield asked
+        yield asked.until_ready()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import base64
 import json
 import sys
-import time
 
 import cv2
 import numpy as np
@@ -30,9 +29,7 @@ from digitnet.serving.service import Settings
 @pytest.fixture(scope="module")
 def ask():
     with Asked(create_app(Settings(threads=1))) as asked:
-        while asked("GET", "/health/ready").status_code != 200:
-            time.sleep(0.01)
-        yield asked
+        yield asked.until_ready()
 
 
 def packed(sheet):

@@ -56,7 +56,7 @@ class Sheet:
 
 @dataclass(frozen=True, eq=False)
 class Form:
-    """A template and the reference picture of its sheets, (h, w) uint8, None where it has none.
+    """A template and the reference image of its sheets, (h, w) uint8, or None if it needs no reference.
 
     source: what messages call the template.
     """

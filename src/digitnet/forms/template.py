@@ -241,9 +241,9 @@ def parsed(raw: bytes, name: str) -> Template:
     except (ValueError, RecursionError) as error:
         raise DataError(f"{name}: not a form template, because it is not JSON ({str(error)[:100]})") from error
     if not isinstance(plain, _Pairs):
-        raise DataError(f"{name}: not a form template; it has no fields")
+        raise DataError(f"{name}: not a form template: `fields` is missing")
     if "fields" not in plain:
-        raise TemplateError(name, "not a form template; it has no fields")
+        raise TemplateError(name, "not a form template: `fields` is missing")
     if twice := _twice(plain):
         number, line = twice
         raise TemplateError(name, printable(line), number)
