@@ -85,7 +85,7 @@ def test_a_corner_that_is_not_seen_is_told_and_two_are_refused(blank):
     registrar = Registrar([example("marks")])
     assert registrar.register(covered(blank, 1)).missing == (1,)
     refused = registrar.register(covered(blank, 1, 2))
-    assert refused == Refused("half_sheet", "form marks: the markers right top and right bottom are not visible")
+    assert refused == Refused("half_sheet", "form marks: the top right and bottom right markers are not visible")
     assert registrar.register(blank[: len(blank) // 2]).code == "half_sheet"
 
 
@@ -132,7 +132,7 @@ def test_a_blank_form_is_told_so_and_a_field_near_a_missing_corner_is_hidden(rea
     _, (scan, _) = filled
     sheet = forms.read_page(covered(scan.image, 0))
     assert sheet.status == "partial"
-    assert sheet.notes[0] == "the corner left top is not visible; fields near it are not read"
+    assert sheet.notes[0] == "the top left corner is not visible; fields near it are not read"
     assert sheet.fields["customer"] == Answer("", 0.0, "hidden")
     assert sheet.fields["water_new"].status == "read"
 
@@ -221,6 +221,9 @@ def test_form_read_says_what_is_wrong(digitnet, words, said):
 def test_form_print_and_compose(digitnet, tmp_path):
     assert digitnet("form", "print", "marks", "--out", tmp_path / "m.pdf")[0] == 0
     assert (tmp_path / "m.pdf").read_bytes().startswith(b"%PDF")
+    status, _, error = digitnet("form", "print", "marks", "--out", tmp_path / "m.png")
+    assert (status, (tmp_path / "m.png").exists()) == (1, False)
+    assert "m.png: expected a name that ends in .pdf" in error
     status, out, _ = digitnet("compose", "--form", "meters", "--sheets", 1, "--out", tmp_path / "sheets")
     assert status == 0
     assert "digitnet form read meters" in out

@@ -78,7 +78,7 @@ def _new_folder(out: Path | None, names: tuple[str, ...]) -> Path:
         if out.exists() and not out.is_dir():
             raise DataError(f"{out} is a file; name a folder with --out")
         if taken := [name for name in names if (out / name).exists()]:
-            raise DataError(f"{out / taken[0]} already exists; choose another --out")
+            raise DataError(f"{out / taken[0]}: already exists; choose another --out")
         return out
     number = 1
     while (folder := Path("run") / f"audit-{number}").exists():

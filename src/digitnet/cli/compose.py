@@ -37,7 +37,7 @@ def compose(
     from digitnet.data.synthesis.writers import inventions, styles
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ImageError(f"{out} already exists and is not an empty folder; choose another --out")
+        raise ImageError(f"{out}: already exists and is not an empty folder; choose another --out")
     if form is not None:
         _sheets(out, form, sheets, seed, data_dir)
         return

@@ -39,7 +39,7 @@ def new(
     if not out.name.endswith(SUFFIX):
         raise DataError(f"{out}: expected a name that ends in {SUFFIX}")
     if out.exists():
-        raise DataError(f"{out} already exists; choose another --out")
+        raise DataError(f"{out}: already exists; choose another --out")
     stem = out.name.removesuffix(SUFFIX)
     page = pages.page(sys.stdin.buffer.read() if scan == "-" else scan)
     try:
@@ -65,6 +65,8 @@ def print_blank(
     from digitnet.forms.printing import pdf
     from digitnet.forms.template import load
 
+    if out.suffix.lower() != ".pdf":
+        raise DataError(f"{out}: expected a name that ends in .pdf")
     form = load(path_of(template) if template in EXAMPLES else Path(template))
     write_atomic(out, pdf(form))
     width, height = form.page
@@ -178,6 +180,6 @@ def _opened(file: str) -> str | bytes:
 form_app = Group(
     "form",
     {"new": new, "print": print_blank, "read": read},
-    help="Print blank sheets of a form, and read filled ones into a table.",
+    help="Make templates of forms, print blank sheets, and read filled ones into a table.",
     no_args_is_help=True,
 )

@@ -142,7 +142,7 @@ def read(
         raise DataError("--resume requires --out and --format jsonl, csv or parquet")
     done = go_on(path, form) if resume and path is not None and path.is_file() else set()
     if path is not None and path.is_file() and not resume:
-        raise DataError(f"{out} already exists; resume it with --resume, or choose another --out")
+        raise DataError(f"{out}: already exists; resume it with --resume, or choose another --out")
     left = [file for file in files if file not in done]
     if done:
         say(f"{len(files) - len(left):,} of {len(files):,} files are already in {out}")

@@ -127,7 +127,7 @@ def _printed(printed: NDArray[np.uint8], left: float, top: float, size: tuple[in
 
 
 def _shift(dark: Dark, lines: Dark) -> tuple[int, int]:
-    """Return where, in a larger cut, the printed lines fit best: x and y of its left top corner."""
+    """Return where, in a larger cut, the printed lines fit best: x and y of its top left corner."""
     middle = (dark.shape[1] - lines.shape[1]) // 2, (dark.shape[0] - lines.shape[0]) // 2
     if float(lines.max(initial=0)) < INKED:
         return middle

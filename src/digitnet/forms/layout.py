@@ -77,7 +77,7 @@ def labels(template: Template) -> Iterator[Label]:
 
 
 def places(markers: Markers, page: tuple[float, float]) -> dict[int, Box]:
-    """Return the box of each marker by its corner: 0 left top, 1 right top, 2 right bottom, 3 left bottom."""
+    """Return the box of each marker by its corner: 0 top left, 1 top right, 2 bottom right, 3 bottom left."""
     near, far_x, far_y = markers.inset, page[0] - markers.inset, page[1] - markers.inset
     size = markers.size
     return {

@@ -18,7 +18,7 @@ from digitnet.forms.layout import dictionary, places
 from digitnet.forms.reference import Reference, matched
 from digitnet.forms.template import Box, Template
 
-CORNERS = ("left top", "right top", "right bottom", "left bottom")
+CORNERS = ("top left", "top right", "bottom right", "bottom left")
 """The corners of a sheet, clockwise."""
 
 SEARCHED_SIDES = 1_200, 2_400
@@ -87,7 +87,7 @@ class Registrar:
                 missing = match.missing
                 if len(missing) > 1:
                     shown = " and ".join(CORNERS[corner] for corner in missing)
-                    return Refused("half_sheet", f"form {match.template.name}: the corners {shown} are not visible")
+                    return Refused("half_sheet", f"form {match.template.name}: the {shown} corners are not visible")
                 return Registered(match.template, match.to_page, _turned(match.to_page), missing)
         return refused or Refused("no_form", "no markers of a form and no known sheet found")
 
@@ -127,7 +127,7 @@ def listed_numbers(numbers: set[int]) -> str:
 
 def _without(found: dict[int, Points]) -> str:
     missing = [CORNERS[corner] for corner in range(4) if corner not in found]
-    return f"the markers {', '.join(missing[:-1])} and {missing[-1]} are not visible"
+    return f"the {', '.join(missing[:-1])} and {missing[-1]} markers are not visible"
 
 
 @lru_cache(1)
@@ -140,7 +140,7 @@ def _detector() -> cv2.aruco.ArucoDetector:
 
 
 def _markers(page: NDArray[np.uint8]) -> list[tuple[int, Points]]:
-    """Return the markers on a page: each its id and its corners, (4, 2) in pixels, clockwise from its left top."""
+    """Return the markers on a page: each its id and its corners, (4, 2) in pixels, clockwise from its top left."""
     found: list[tuple[int, Points]] = []
     for side in SEARCHED_SIDES:
         times = max(1.0, max(page.shape) / side)

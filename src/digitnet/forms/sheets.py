@@ -163,7 +163,7 @@ def _hidden(its: Field, place: Registered) -> bool:
 
 def _sheet(place: Registered, answers: Mapping[str, Answer], broken: Sequence[str]) -> Sheet:
     template: Template = place.template
-    notes = [f"the corner {CORNERS[corner]} is not visible; fields near it are not read" for corner in place.missing]
+    notes = [f"the {CORNERS[corner]} corner is not visible; fields near it are not read" for corner in place.missing]
     filled = [each for each in template.fields if answers[each.name].status not in ("empty", "hidden")]
     blank = all(each.kind == "mark" and answers[each.name].text == "0" for each in filled)
     if blank:

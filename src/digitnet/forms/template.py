@@ -1,6 +1,6 @@
 """Form templates: what a sheet holds, and where; JSON files named `*.form.json`, written and edited by hand.
 
-Lengths are millimetres from the left top corner of the sheet. `form.schema.json` beside this file is the JSON Schema.
+Lengths are millimetres from the top left corner of the sheet. `form.schema.json` beside this file is the JSON Schema.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class Field(_Model):
 
 
 class Markers(_Model):
-    """Registration marks at the corners of the sheet: AprilTags 36h11, 4 * number + corner, clockwise from left top."""
+    """Registration marks at the corners of the sheet: AprilTags 36h11, 4 * number + corner, clockwise from top left."""
 
     number: int = Setting(ge=0, lt=MARKER_NUMBERS, description="Of the form: sheets of other forms have another one.")
     size: float = Setting(9, ge=4, le=40, description="Side of a marker, millimetres.")

@@ -32,7 +32,7 @@ MIN_ALPHA = 0.3
 class Mark:
     """A number on a sheet.
 
-    quad: (4, 2) float32 corners in the order of reading: left top, right top, right bottom, left bottom. tall: height
+    quad: (4, 2) float32 corners in the order of reading: top left, top right, bottom right, bottom left. tall: height
     of its digits, pixels. printed: whether it is set in type. characters: of each the quad and the digit, or `SIGN`.
     """
 
@@ -68,7 +68,7 @@ class Sheet:
         return int(self.picture.shape[0])
 
     def lay(self, alpha: Floats, left: int, top: int, colour: Colour, kind: int) -> None:
-        """Blend a colour into the picture, as opaque as `alpha` (h, w) says, its left top corner at (left, top)."""
+        """Blend a colour into the picture, as opaque as `alpha` (h, w) says, its top left corner at (left, top)."""
         high, wide = alpha.shape
         x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + wide, self.width), min(top + high, self.height)
         if x0 >= x1 or y0 >= y1:
