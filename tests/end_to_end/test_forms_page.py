@@ -207,6 +207,8 @@ def test_sheets_are_tried_and_doubtful_values_marked(page, filled):
     assert cells[:2] == ["read", f"{number} · {example('marks').fields[0].values[number]}"]
     assert rows.nth(1).locator("[data-doubt]").count() > 0
     expect(rows.nth(2)).to_contain_text("not a sheet of a known form")
+    rows.nth(2).locator("button").scroll_into_view_if_needed()
+    expect(rows.nth(2).locator(".notes div")).to_be_in_viewport()
     expect(rows.nth(0).locator("button")).to_have_attribute("aria-pressed", "true")
     shown = page.locator(".form-page img").get_attribute("src")
     assert page.locator(".form-field[data-grade=sure]").count() > 2
@@ -220,6 +222,9 @@ def test_sheets_are_tried_and_doubtful_values_marked(page, filled):
     expect(page.locator(".form-page img")).to_have_attribute("src", re.compile("^data:image/png"))
     page.click("#form-again")
     expect(page.locator("#form-count")).to_contain_text(re.compile("^3 sheets, 1 not read; "))
+    give(page, ("b.zip", b"nothing"), to="#form-sheets")
+    expect(page.locator("#form-trouble")).to_contain_text('b.zip: a template, but a form is open; press "Start over"')
+    expect(rows).to_have_count(3)
 
 
 def test_what_is_wrong_is_said_at_once(marks):

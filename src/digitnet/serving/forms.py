@@ -27,12 +27,11 @@ from digitnet.forms.table import columns
 from digitnet.forms.template import KEYS, SUFFIX, Template, TemplateError, parsed
 from digitnet.imaging import pages as image
 from digitnet.imaging.pages import PageLimits
-from digitnet.imaging.preview import preview
 from digitnet.serving.contents import File
 from digitnet.serving.openapi import ROUTES
 from digitnet.serving.problems import problem
 from digitnet.serving.requests import Intake
-from digitnet.serving.service import Service, pages_of
+from digitnet.serving.service import Service, jpeg_url, pages_of
 
 SHOWN_SCALE = 5.0
 """Pixels to a millimetre of the picture of a sheet with markers, which the page draws fields on."""
@@ -192,7 +191,7 @@ def _flat(page: NDArray[np.uint8], sheet: Sheet, templates: Sequence[Template]) 
     matrix = sheet.to_page @ np.diag([1 / SCALE, 1 / SCALE, 1])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     flat = cv2.warpPerspective(page, matrix, size, flags=flags, borderValue=255)
-    return f"data:image/jpeg;base64,{b64encode(preview(np.asarray(flat, np.uint8))[0]).decode()}"
+    return jpeg_url(np.asarray(flat, np.uint8))
 
 
 def _png(sheet: NDArray[np.uint8]) -> str:

@@ -235,8 +235,7 @@ class Service:
         def read_page(page: NDArray[np.uint8]) -> dict[str, Any]:
             page = np.ascontiguousarray(np.rot90(page, -asked.turn // 90))
             reading = reader.read_page(page, single=asked.single, rules=asked.rules(), printed=asked.printed)
-            shown = f"data:image/jpeg;base64,{b64encode(preview(page)[0]).decode()}" if asked.picture else None
-            return judged(reading, asked.least) | ({"picture": shown} if shown else {})
+            return judged(reading, asked.least) | ({"picture": jpeg_url(page)} if asked.picture else {})
 
         found = await self.each(pages_of(file, self.page_limits, asked.page), read_page)
         for page in found:
@@ -296,6 +295,11 @@ def _some(
         if time.monotonic() - began > SLICE_SECONDS:
             return found, False
     return found, True
+
+
+def jpeg_url(page: NDArray[np.uint8]) -> str:
+    """Return a page (h, w) uint8 as the data URL of a preview."""
+    return f"data:image/jpeg;base64,{b64encode(preview(page)[0]).decode()}"
 
 
 def pages_of(file: File, limits: PageLimits, number: int | None = None) -> Iterator[NDArray[np.uint8]]:

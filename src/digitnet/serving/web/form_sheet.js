@@ -1,8 +1,7 @@
 // The sheet of a form: its picture, and the boxes of its fields over it, drawn, moved and resized by pointer and keys.
 
-import { make } from "./words.js";
+import { make, svg } from "./words.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const STEP = 0.5; // millimetres that an arrow key moves or resizes a box
 const NEAR = { mouse: 7, pen: 9, touch: 18 }; // pixels from an edge within which it is taken hold of
 const LEAST = 2; // millimetres: what is drawn smaller was a click
@@ -15,7 +14,7 @@ export class SheetView {
   #host;
   #form = null;
   #picture = make("img", { alt: "" });
-  #svg = draw("svg", { "aria-hidden": "true" });
+  #svg = svg("svg", { "aria-hidden": "true" });
   #reach = make("div", { className: "reach", hidden: true }); // around what is selected: a touch there does not scroll
   #page;
   #zoom = 0;
@@ -125,7 +124,7 @@ export class SheetView {
 
   #field(field, place) {
     const { selected } = this.#form;
-    const group = draw("g", { class: "form-field" });
+    const group = svg("g", { class: "form-field" });
     group.classList.toggle("chosen", selected?.field === place);
     const answer = this.#answers?.[field.name];
     if (answer) group.dataset.grade = this.#doubtful(answer) ? (answer.status === "read" ? "doubt" : "guess") : GRADES[answer.status];
@@ -133,7 +132,7 @@ export class SheetView {
     const [left, top, right, bottom] = field.box;
     for (let cell = 1; field.kind === "comb" && cell < Math.min(field.cells, 60); cell++) {
       const x = left + ((right - left) * cell) / field.cells;
-      group.append(draw("line", { x1: x, x2: x, y1: bottom - (bottom - top) * 0.4, y2: bottom }));
+      group.append(svg("line", { x1: x, x2: x, y1: bottom - (bottom - top) * 0.4, y2: bottom }));
     }
     if (field.kind === "choice")
       field.options.forEach(({ box, value }, i) => {
@@ -146,18 +145,18 @@ export class SheetView {
     const text = answer ? answer.text || { empty: "–", written: "✎" }[answer.status] || "?" : field.name;
     const below = bottom + size * 1.1; // forms have their own words above or beside a field
     const y = below < this.#form.state.page[1] ? below : top - size * 0.35;
-    group.append(Object.assign(draw("text", { x: left, y, "font-size": size }), { textContent: text }));
+    group.append(Object.assign(svg("text", { x: left, y, "font-size": size }), { textContent: text }));
     return group;
   }
 
   #grips([left, top, right, bottom]) {
     const side = 7 / this.#scale;
-    const group = draw("g", { class: "grips" });
+    const group = svg("g", { class: "grips" });
     const points = [[left, top], [right, top], [right, bottom], [left, bottom]];
     if (right - left > 6 * side) points.push([(left + right) / 2, top], [(left + right) / 2, bottom]);
     if (bottom - top > 6 * side) points.push([left, (top + bottom) / 2], [right, (top + bottom) / 2]);
     for (const [cx, cy] of points)
-      group.append(draw("rect", { x: cx - side / 2, y: cy - side / 2, width: side, height: side, class: "grip" }));
+      group.append(svg("rect", { x: cx - side / 2, y: cy - side / 2, width: side, height: side, class: "grip" }));
     return group;
   }
 
@@ -275,12 +274,5 @@ export class SheetView {
   }
 }
 
-function draw(tag, attributes, ...children) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
-
 const rect = ([left, top, right, bottom], name) =>
-  draw("rect", { x: left, y: top, width: Math.max(0, right - left), height: Math.max(0, bottom - top), class: name });
+  svg("rect", { x: left, y: top, width: Math.max(0, right - left), height: Math.max(0, bottom - top), class: name });

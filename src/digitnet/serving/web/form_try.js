@@ -80,12 +80,15 @@ export class TryView {
     const title = pages > 1 ? `${file}, page ${page}` : file;
     const button = make("button", { type: "button", aria: { pressed: false }, disabled: !sheet?.picture }, title);
     button.addEventListener("click", () => this.#choose(place === this.#chosen ? null : place, true));
-    const cells = names.map((name) => this.#cell(sheet?.fields[name]));
+    const head = make("th", { scope: "row" }, button);
     const status = make("td", {}, error ? "error" : WORDS[sheet.status]);
-    const notes = make("td", { className: "notes" }, error ?? sheet.notes.join("; "));
-    const row = make("tr", {}, make("th", { scope: "row" }, button), status, ...cells, notes);
-    row.toggleAttribute("data-failed", Boolean(error) || sheet.status === "refused");
-    return row;
+    const notes = make("td", { className: "notes" }, make("div", {}, error ?? sheet.notes.join("; ")));
+    if (!error && sheet.status !== "refused") {
+      const cells = names.map((name) => this.#cell(sheet.fields[name]));
+      return make("tr", {}, head, status, ...cells, notes);
+    }
+    notes.colSpan = names.length + 1; // there are no values: the reason stands where they would, in sight
+    return make("tr", { data: { failed: "" } }, head, status, notes);
   }
 
   #cell(answer) {

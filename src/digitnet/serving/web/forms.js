@@ -5,7 +5,7 @@ import { Form } from "./form.js";
 import { FieldsView } from "./form_fields.js";
 import { SheetView } from "./form_sheet.js";
 import { TryView, doubtful } from "./form_try.js";
-import { make } from "./words.js";
+import { download, make } from "./words.js";
 import { unzip, zip } from "./zip.js";
 
 const REST = 150; // milliseconds without a change before the form is checked
@@ -213,6 +213,7 @@ async function check() {
 async function files() {
   clearTimeout(timer);
   const file = await check();
+  if (!form) return null; // closed meanwhile
   if (file === null) {
     if (wrong !== null) form.select(wrong);
     $("form-problem").scrollIntoView({ block: "nearest" });
@@ -228,13 +229,12 @@ const bytesOf = (url) => Uint8Array.from(atob(url.slice(url.indexOf(",") + 1)), 
 
 const save = () =>
   attempt(async () => {
+    const now = text(); // what is typed while the form is checked is not in the file
     const made = await files();
     if (!made) return;
     const name = form.state.name.trim();
-    const href = URL.createObjectURL(new Blob([zip(made)], { type: "application/zip" }));
-    make("a", { href, download: `${name}.zip` }).click();
-    setTimeout(() => URL.revokeObjectURL(href), 10_000);
-    saved = text();
+    download(`${name}.zip`, zip(made), "application/zip");
+    saved = now;
     const print = form.state.markers ? [", print blank sheets with ", make("code", {}, `digitnet form print ${name}.form.json --out ${name}.pdf`)] : [];
     $("form-saved").replaceChildren(
       `Saved as ${name}.zip. Unpack it`,
@@ -247,11 +247,14 @@ const save = () =>
 const tryOn = (sheets) =>
   attempt(async () => {
     if (!sheets.length) return;
+    const template = sheets.find(({ name }) => /\.(form\.json|zip)$/i.test(name));
+    if (template) throw new Error(`${template.name}: a template, but a form is open; press "Start over", then choose it again`);
     reading.abort();
     reading = new AbortController();
+    const now = text();
     const made = await files();
     if (!made) return;
-    tried = text();
+    tried = now;
     $("form-again").hidden = true;
     const own = made.map(([name, bytes]) => new File([bytes], name, { type: TYPES[name.split(".").at(-1)] }));
     const names = form.fields.map(({ name }) => name);

@@ -1,10 +1,9 @@
 // A page as it was read: the picture, and boxes over it.
 
 import { current } from "./corrections.js";
-import { doubtful, gradeOf, make, percent, shownText } from "./words.js";
+import { doubtful, gradeOf, make, percent, shownText, svg } from "./words.js";
 
 const LEAST = 4; // pixels of the page: what is smaller was a click
-const SVG = "http://www.w3.org/2000/svg";
 
 /**
  * Make the picture with a box around every number: {sheet, groups, update(i), draw(done)}.
@@ -13,15 +12,15 @@ const SVG = "http://www.w3.org/2000/svg";
  */
 export function overlay(reading, picture, { least, choose, point }) {
   const { width, height, numbers } = reading;
-  const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": true });
+  const layer = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": true });
   const groups = [];
   const update = (i) => {
     const number = numbers[i];
-    const group = draw("g", { class: "number", "data-grade": gradeOf(number).name });
+    const group = svg("g", { class: "number", "data-grade": gradeOf(number).name });
     group.classList.toggle("doubted", doubtful(number, least()));
     group.classList.toggle("deleted", number.edit?.kind === "deleted");
     group.append(
-      draw("title", {}, tip(number)),
+      svg("title", {}, tip(number)),
       box(number.box),
       label(number, reading),
     );
@@ -29,21 +28,21 @@ export function overlay(reading, picture, { least, choose, point }) {
     group.addEventListener("pointerenter", () => point(i));
     group.addEventListener("pointerleave", () => point(null));
     if (groups[i]) groups[i].replaceWith(group);
-    else svg.append(group);
+    else layer.append(group);
     groups[i] = group;
   };
   numbers.forEach((_, i) => update(i));
-  const sheet = make("div", { className: "page" }, picture, svg);
+  const sheet = make("div", { className: "page" }, picture, layer);
   sheet.style.aspectRatio = `${width} / ${height}`;
-  return { sheet, groups, update, draw: (done) => drawBox(sheet, svg, reading, done) };
+  return { sheet, groups, update, draw: (done) => drawBox(sheet, layer, reading, done) };
 }
 
 /** Let the next drag on the picture draw a box; returns what calls it off. */
-function drawBox(sheet, svg, { width, height }, done) {
+function drawBox(sheet, layer, { width, height }, done) {
   const ended = new AbortController();
   const options = { signal: ended.signal };
   const at = ({ clientX, clientY }) => {
-    const { left, top, width: wide, height: high } = svg.getBoundingClientRect();
+    const { left, top, width: wide, height: high } = layer.getBoundingClientRect();
     const [x, y] = [((clientX - left) / wide) * width, ((clientY - top) / high) * height];
     return [Math.min(Math.max(x, 0), width), Math.min(Math.max(y, 0), height)].map(Math.round);
   };
@@ -55,20 +54,20 @@ function drawBox(sheet, svg, { width, height }, done) {
     ended.abort();
   };
   sheet.classList.add("drawing");
-  svg.addEventListener("pointerdown", (event) => {
+  layer.addEventListener("pointerdown", (event) => {
     from = at(event);
-    rect = draw("rect", { class: "drawn" });
-    svg.append(rect);
-    svg.setPointerCapture(event.pointerId);
+    rect = svg("rect", { class: "drawn" });
+    layer.append(rect);
+    layer.setPointerCapture(event.pointerId);
     event.preventDefault();
   }, options);
-  svg.addEventListener("pointermove", (event) => {
+  layer.addEventListener("pointermove", (event) => {
     if (!from) return;
     const [left, top, right, bottom] = cornersTo(at(event));
     for (const [name, value] of Object.entries({ x: left, y: top, width: right - left, height: bottom - top }))
       rect.setAttribute(name, value);
   }, options);
-  svg.addEventListener("pointerup", (event) => {
+  layer.addEventListener("pointerup", (event) => {
     const drawn = cornersTo(at(event));
     end();
     if (drawn[2] - drawn[0] >= LEAST && drawn[3] - drawn[1] >= LEAST) done(drawn);
@@ -77,16 +76,9 @@ function drawBox(sheet, svg, { width, height }, done) {
   return end;
 }
 
-function draw(tag, attributes, ...children) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
-
 function box([left, top, right, bottom]) {
   const room = Math.max(2, (bottom - top) * 0.1);
-  return draw("rect", {
+  return svg("rect", {
     x: left - room,
     y: top - room,
     width: right - left + 2 * room,
@@ -101,7 +93,7 @@ function label(number, { width, height }) {
   const above = top - size * 0.45 > size;
   const y = above ? top - size * 0.45 : Math.min(bottom + size * 1.2, height - 2);
   const { icon } = gradeOf(number);
-  return draw(
+  return svg(
     "text",
     { x: Math.max(left, 2), y, "font-size": size },
     `${current(number).text || "–"}${icon === "✓" ? "" : ` ${icon}`}`,

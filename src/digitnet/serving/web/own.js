@@ -3,7 +3,7 @@
 import { Kept, face } from "./kept.js";
 import { npz } from "./npz.js";
 import { ENOUGH, Teacher } from "./teach.js";
-import { make, percent } from "./words.js";
+import { download, make, percent } from "./words.js";
 
 /**
  * Fill an element. current(): {look, network} of the drawing, null where there is none; changed(): what was taught has changed.
@@ -36,9 +36,7 @@ export function startOwn(root, current, changed) {
   save.addEventListener("click", () => {
     const digits = kept.digits;
     const content = npz(digits.map(({ image }) => image), digits.map(({ label: digit }) => Number(digit)));
-    const url = URL.createObjectURL(new Blob([content], { type: "application/zip" }));
-    make("a", { href: url, download: "digits.npz" }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    download("digits.npz", content, "application/zip");
   });
   clear.addEventListener("click", () => kept.clear());
 

@@ -5,7 +5,7 @@ import { added, carry, quarterTurned } from "./corrections.js";
 import { overlay } from "./overlay.js";
 import { asCsv, asJson, asText, pagesOf } from "./results.js";
 import { crop, lazyCrop, row } from "./row.js";
-import { doubtful, make } from "./words.js";
+import { doubtful, download, make } from "./words.js";
 
 const FLAT = 2.2; // times as wide as high: such a page has its numbers below, not beside it
 
@@ -40,9 +40,9 @@ export function startRead() {
   element("rules").addEventListener("change", readAgain);
   element("rules").addEventListener("submit", (event) => event.preventDefault());
   element("copy").addEventListener("click", copy);
-  element("csv").addEventListener("click", () => save("numbers.csv", "text/csv", asCsv(pagesOf(items), least())));
+  element("csv").addEventListener("click", () => download("numbers.csv", asCsv(pagesOf(items), least()), "text/csv"));
   element("json").addEventListener("click", () =>
-    save("numbers.json", "application/json", asJson(pagesOf(items), least())),
+    download("numbers.json", asJson(pagesOf(items), least()), "application/json"),
   );
   element("forget").addEventListener("click", forget);
   element("next").addEventListener("click", () => nextDoubtful());
@@ -359,10 +359,4 @@ async function copy() {
     element("copy").textContent = "Not allowed here"; // browsers give the clipboard to https and localhost alone
   }
   setTimeout(() => (element("copy").textContent = "Copy as text"), 2000);
-}
-
-function save(download, type, text) {
-  const href = URL.createObjectURL(new Blob([text], { type }));
-  make("a", { href, download }).click();
-  setTimeout(() => URL.revokeObjectURL(href), 10_000);
 }

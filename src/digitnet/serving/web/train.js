@@ -2,7 +2,7 @@
 
 import { startTraining, stopTraining, trainings } from "./api.js";
 import { pause } from "./timing.js";
-import { make, pixels } from "./words.js";
+import { make, pixels, svg } from "./words.js";
 
 const OFTEN = 400; // milliseconds between two looks at the server while a training runs
 const [WIDE, HIGH, LEFT, FOOT] = [600, 190, 62, 22]; // of a chart and its margins, in its own units
@@ -96,13 +96,6 @@ function told({ state, about, curve, scores, message }) {
   if (state === "stopped") return `Stopped: ${reached}.`;
   return `${about.run}: ${(100 * scores.accuracy).toFixed(2)}% of ${scores.n.toLocaleString("en")} test digits, ${scores.errors} errors.`;
 }
-
-const svg = (tag, attributes, ...children) => {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-};
 
 /** Values of all trainings by their step, the chosen one above the others. most: the axis's end, or by the values. */
 function chart(title, name, all, one, write, most) {

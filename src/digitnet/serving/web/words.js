@@ -42,6 +42,21 @@ export function make(tag, { data = {}, aria = {}, ...properties } = {}, ...child
   return element;
 }
 
+/** Make an SVG element: attributes, then what is in it. */
+export function svg(tag, attributes, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+/** Let the browser save content as a file of this name. */
+export function download(name, content, type) {
+  const href = URL.createObjectURL(new Blob([content], { type }));
+  make("a", { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 10_000);
+}
+
 /** Paint values on a canvas, a pixel each, row after row: white is most, as networks have it, or colour(value, place). */
 export function pixels(canvas, values, width, colour = null) {
   const height = values.length / width;

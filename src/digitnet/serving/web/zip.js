@@ -44,7 +44,7 @@ export function zip(files) {
   return joined([...parts, index, end]);
 }
 
-/** The files of an archive by their names, without folders. Throws where it is not one, or damaged. */
+/** The files of an archive by their names, without folders. Throws where it is not one; checksums are not compared. */
 export async function unzip(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let end = bytes.length - 22;
