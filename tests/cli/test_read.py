@@ -232,7 +232,7 @@ def test_results_are_never_written_over(digitnet):
     Path("mine.txt").write_text("mine")
     code, out, err = digitnet("read", save("one.png", "30"), "--out", "mine.txt")
     assert (code, out) == (1, "")
-    assert err == "Error: mine.txt already exists; resume it with --resume, or choose another --out\n"
+    assert err == "Error: mine.txt: already exists; resume it with --resume, or choose another --out\n"
     assert Path("mine.txt").read_text() == "mine"
 
 
@@ -740,7 +740,7 @@ def test_composing_takes_an_empty_folder_and_refuses_one_in_use(digitnet, offlin
     before = contents("empty")
     code, out, err = digitnet("compose", "--out", "empty", "--numbers", 1)
     assert (code, out) == (1, "")
-    assert err == "Error: empty already exists and is not an empty folder; choose another --out\n"
+    assert err == "Error: empty: already exists and is not an empty folder; choose another --out\n"
     assert contents("empty") == before
     Path("file").touch()
     assert digitnet("compose", "--out", "file", "--numbers", 1)[0] == 1
