@@ -644,6 +644,15 @@ def test_a_line_reader_of_ones_own_reads(digitnet):
 
 
 @pytest.mark.parametrize("option", ["--overlay", "--explain"])
+def test_a_folder_for_images_is_not_named_as_an_image(digitnet, option, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.full((40, 40), 255, np.uint8)).save("a.png")
+    code, _, err = digitnet("read", "a.png", option, "seen.png")
+    assert (code, Path("seen.png").exists()) == (1, False)
+    assert err == f"Error: seen.png: the name of an image; name a folder with {option}\n"
+
+
+@pytest.mark.parametrize("option", ["--overlay", "--explain"])
 def test_every_page_gets_its_picture_and_the_pages_are_not_touched(digitnet, reader, scans, option):
     before = {path: path.read_bytes() for path in Path(scans).iterdir()}
     code, out, _ = digitnet("read", scans, option, "new/pictures")

@@ -146,8 +146,10 @@ def read(
     left = [file for file in files if file not in done]
     if done:
         say(f"{len(files) - len(left):,} of {len(files):,} files are already in {out}")
-    for folder in (overlay, explain):
+    for option, folder in (("--overlay", overlay), ("--explain", explain)):
         if folder is not None:
+            if folder.suffix.lower() in (".png", ".jpg", ".jpeg") and not folder.is_dir():
+                raise DataError(f"{folder}: the name of an image; name a folder with {option}")
             folder.mkdir(parents=True, exist_ok=True)
     reader = Reader(line, threads=1 if jobs > 1 else 0)
     failed = doubtful = count = 0

@@ -87,7 +87,7 @@ export class TryView {
       const cells = names.map((name) => this.#cell(sheet.fields[name]));
       return make("tr", {}, head, status, ...cells, notes);
     }
-    notes.colSpan = names.length + 1; // there are no values: the reason stands where they would, in sight
+    notes.colSpan = names.length + 1; // a sheet without values shows the reason in their place, visible without scrolling
     return make("tr", { data: { failed: "" } }, head, status, notes);
   }
 
