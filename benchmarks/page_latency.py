@@ -11,23 +11,18 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import statistics
 import sys
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from rows import note, row
+from serve_load import OURS, serving
 
 from digitnet import classifier
-from digitnet.serving.app import create_app
-from digitnet.serving.service import Settings
 from digitnet.serving.static_page import write_page
 
 STROKES = 50
@@ -55,21 +50,6 @@ DIGITS = (
     ),
 )
 """A three, a seven and a two, as the corners that a hand goes to, in percent of the paper."""
-
-
-@contextmanager
-def served() -> Iterator[str]:
-    """Serve on a free port of this machine, and give the address."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(Settings()), log_level="error", ws="none", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    server.should_exit = True
-    thread.join(10)
 
 
 @contextmanager
@@ -144,8 +124,8 @@ def measure(browser: Browser, url: str, what: str, floor: float) -> bool:
 
 
 def main() -> bool:
-    with served() as url, chromium() as browser:
-        quick = measure(browser, url, "the page", FLOOR)
+    with serving(*OURS) as (_, port), chromium() as browser:
+        quick = measure(browser, f"http://127.0.0.1:{port}/", "the page", FLOOR)
     with TemporaryDirectory() as folder, chromium() as browser:
         exported = write_page(classifier("digitnet"), Path(folder)).as_uri()
         return measure(browser, exported, "the exported page of `digitnet`", EXPORTED) and quick

@@ -11,9 +11,10 @@ import io
 import sys
 from pathlib import Path
 
-from page_latency import DIGITS, chromium, draw, served
+from page_latency import DIGITS, chromium, draw
 from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, expect
+from serve_load import OURS, serving
 
 from digitnet.data.synthesis.composer import Composer
 from digitnet.data.synthesis.writers import inventions
@@ -77,7 +78,8 @@ def telephone(browser: Browser, url: str) -> Image.Image:
 
 
 def main(folder: Path) -> None:
-    with served() as url, chromium() as browser:
+    with serving(*OURS) as (_, port), chromium() as browser:
+        url = f"http://127.0.0.1:{port}/"
         day, night = drawing(browser, url, "light"), drawing(browser, url, "dark")
         both = Image.new("RGB", (day.width + night.width, max(day.height, night.height)))
         both.paste(day, (0, 0))
