@@ -451,6 +451,18 @@ def test_of_a_picture_said_to_hold_a_number_a_likely_word_is_doubted(reader, dou
     assert "not_a_digit" in number.reasons
 
 
+def test_a_stroke_that_is_not_a_digit_yet_is_not_looked_at_turned(reader, monkeypatch):
+    corners = ((118, 67), (123, 53), (132, 45), (143, 42), (154, 45), (162, 53), (165, 67), (162, 87))
+    canvas = np.full((280, 280), 255, np.uint8)
+    cv2.polylines(canvas, [np.array(corners, np.int32)], False, 0, 18, cv2.LINE_AA)
+    turned = []
+    monkeypatch.setattr(module, "way_up", lambda *words: turned.append(words) or (0.0, []))
+    reader.read(canvas)
+    assert turned == []
+    reader.read(np.concatenate((canvas, np.roll(canvas, 25, 0)), 1))
+    assert len(turned) == 1
+
+
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 2**32 - 1))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=20)
 def test_any_small_picture_has_exactly_one_number_where_one_is_asked_for(reader, height, width, seed):
