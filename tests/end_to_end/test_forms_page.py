@@ -227,6 +227,24 @@ def test_sheets_are_tried_and_doubtful_values_marked(page, filled):
     expect(rows).to_have_count(3)
 
 
+def test_what_is_typed_during_a_save_does_not_stop_it(marks):
+    page, checks = marks, []
+    setting(page, "Name").fill("student")
+    page.wait_for_timeout(500)
+    page.route("**/v1/forms/check", lambda route: checks.append(route))
+    with page.expect_download() as given:
+        page.click("#form-save")
+        setting(page, "Name").fill("pupil")
+        while len(checks) < 2:
+            page.wait_for_timeout(50)
+        for each in checks:
+            each.continue_()
+    with zipfile.ZipFile(given.value.path()) as archive:
+        template = json.loads(archive.read("grades.form.json"))
+    assert template["fields"][0]["name"] == "student"
+    expect(setting(page, "Name")).to_have_value("pupil")
+
+
 def test_what_is_wrong_is_said_at_once(marks):
     page = marks
     problem = page.locator("#form-problem")

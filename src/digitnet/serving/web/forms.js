@@ -187,7 +187,7 @@ function changed() {
   timer = setTimeout(() => attempt(check), REST);
 }
 
-/** Check the form; return its file where it is in order, else null. */
+/** Check the form; return its file if it is in order, else null. Only the latest check is shown. */
 async function check() {
   const mine = ++turn;
   let told;
@@ -197,7 +197,8 @@ async function check() {
     if (error.field === undefined) throw error;
     told = { problem: error.message, field: error.field };
   }
-  if (mine !== turn) return null;
+  const file = told.problem ? null : told.file;
+  if (mine !== turn) return file;
   wrong = told.field;
   $("form-problem").hidden = !told.problem;
   if ($("form-problem").textContent !== (told.problem ?? "")) $("form-problem").textContent = told.problem ?? "";
@@ -206,20 +207,21 @@ async function check() {
     blank = told.picture;
     if (tried === null || !$("form-rows").querySelector("[aria-pressed=true]")) sheet.show(blank);
   }
-  return told.problem ? null : told.file;
+  return file;
 }
 
 /** The files of the form: the template, and its reference picture where the sheet has no markers. */
 async function files() {
   clearTimeout(timer);
+  const asked = form;
+  const name = form.state.name.trim();
   const file = await check();
-  if (!form) return null; // closed meanwhile
+  if (form !== asked) return null; // closed meanwhile
   if (file === null) {
     if (wrong !== null) form.select(wrong);
     $("form-problem").scrollIntoView({ block: "nearest" });
     return null;
   }
-  const name = form.state.name.trim();
   const made = [[`${name}.form.json`, new TextEncoder().encode(file)]];
   if (!form.state.markers) made.push([`${name}.png`, bytesOf(blank)]);
   return made;
