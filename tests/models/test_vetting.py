@@ -320,3 +320,10 @@ def test_any_cut_of_a_file_is_refused(exported, tmp_path):
         except pytest.fail.Exception:  # cut between two fields: a whole message, of which metadata may be missing
             continue
         assert opened
+
+
+@pytest.mark.parametrize("content", [b"hello, world\n", b"12,13\n", b"{}", b"<svg/>"])
+def test_a_text_file_is_not_called_a_model(content):
+    message = vetting.fault(content)
+    assert message is not None
+    assert message.startswith("not a model that ONNX Runtime can run (")

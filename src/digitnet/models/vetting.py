@@ -60,6 +60,8 @@ KINDS = frozenset([1, 2, 6, 7, 9, 10, 11])
 
 _NO_MODEL = "not a model that ONNX Runtime can run"
 _MODEL, _GRAPH, _NODE, _ATTRIBUTE, _TENSOR = "a model", "a graph", "an operator", "an attribute", "a tensor"
+_ONNX = {*range(1, 9), 14, 20, 25, 26}
+"""Fields of a model in the ONNX format."""
 _BELOW = {_MODEL: {7: _GRAPH}, _GRAPH: {1: _NODE, 5: _TENSOR}, _NODE: {5: _ATTRIBUTE}, _ATTRIBUTE: {5: _TENSOR}}
 _PLAIN = {
     _MODEL: {1, 2, 3, 4, 5, 6, 8, 14},
@@ -98,6 +100,8 @@ def _check(content: bytes, what: str, left: list[int], operators: Container[int 
             raise _FaultError("stores its weights in other files; export it again as one file")
         elif what == _MODEL and number == 14 and _long_metadata(value):
             raise _FaultError(f"has metadata of more than {MAX_METADATA:,} bytes; export it again")
+        elif what == _MODEL and number not in _ONNX:
+            raise _FaultError(f"{_NO_MODEL} (not an ONNX file); choose another")
         elif number not in _PLAIN[what]:
             raise _FaultError(f"has {what} with a field that digitnet does not write ({number}); export it again")
         elif what == _NODE and number == 4 and value not in operators:
