@@ -31,7 +31,7 @@ def test_pages_of_tiny_digits_are_looked_at_once_more_within_a_limit(height, wid
 
 def place(left, top, right, bottom, score):
     quad = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
-    return Place(quad, 20, score, 0, np.zeros((0, 2), np.float32))
+    return Place(quad, 20, score, np.zeros(7, np.float32), np.zeros((0, 2), np.float32))
 
 
 def test_of_two_places_that_share_most_of_one_the_earlier_groups_or_the_likelier_stays():

@@ -17,10 +17,13 @@ def reader():
     return Reader(threads=1)
 
 
+KINDS = np.array([0, 0, 0, 0, 0, 0.1, 0.9], np.float32)
+
+
 def place(left, right, top, bottom, angle=0.0):
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
     turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-    return Place((corners @ turn).astype(np.float32), bottom - top, 0.9, 0.1, np.zeros((0, 2), np.float32))
+    return Place((corners @ turn).astype(np.float32), bottom - top, 0.9, KINDS, np.zeros((0, 2), np.float32))
 
 
 def paired(*, sign, cut):

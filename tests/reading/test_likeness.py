@@ -1,8 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from digitnet import Number
-from digitnet.reading.likeness import likelier, prevalent
+from digitnet.data.pages.sheet import NUMBER, WRITING
+from digitnet.imaging.page_find import Place
+from digitnet.imaging.segmentation import Region
+from digitnet.reading.candidates import Draft
+from digitnet.reading.ctc import Hypothesis
+from digitnet.reading.likeness import Opinion, likelier, likeness, number_probs, prevalent
 
 
 def test_the_same_likeness_counts_for_less_among_much_that_is_no_number():
@@ -18,7 +25,7 @@ def numbers(*written, sure=0.9):
 
 
 @pytest.mark.parametrize(
-    ("found", "whole", "stays"),
+    ("apart", "whole", "stays"),
     [
         (["3"], ["13"], "whole"),
         (["3"], ["1", "3"], "whole"),
@@ -29,11 +36,42 @@ def numbers(*written, sure=0.9):
         ([], ["7"], "whole"),
     ],
 )
-def test_a_picture_as_a_whole_is_preferred_where_it_shows_more_or_one_number(found, whole, stays):
-    found, whole = numbers(*found), numbers(*whole)
-    assert likelier(found, whole) == {"found": found, "whole": whole}[stays]
+def test_a_picture_as_a_whole_is_preferred_where_it_shows_more_or_one_number(apart, whole, stays):
+    apart, whole = numbers(*apart), numbers(*whole)
+    assert likelier(apart, whole) == {"found": apart, "whole": whole}[stays]
 
 
 def test_other_digits_are_preferred_only_where_they_are_surer():
     assert likelier(numbers("7"), numbers("12", sure=0.8))[0].text == "7"
     assert likelier(numbers("7", sure=0.7), numbers("12", sure=0.8))[0].text == "12"
+
+
+def draft(score=0.9, ink=NUMBER, place=True):
+    kinds = np.where(np.arange(7) == ink, 0.7, 0.05).astype(np.float32)
+    corners = np.array([[0, 0], [20, 0], [20, 30], [0, 30]], np.float32)
+    seen = Place(corners, 30.0, score, kinds, np.zeros((1, 2), np.float32)) if place else None
+    region = Region((0, 0, 20, 30), np.zeros((30, 20), np.uint8), (), np.eye(2, 3), None, seen)
+    seven = Hypothesis("7", 0.9, 0.9)
+    return Draft(region, None, [seven], seven, [(0, 0, 20, 30)], np.array([0.95], np.float32), None, 0.9)
+
+
+def probability(draft, digitness=0.9):
+    opinion = Opinion(np.full((1, 10), 0.1, np.float32), np.array([digitness], np.float32))
+    return number_probs([draft], {id(draft): opinion})[0][0]
+
+
+def test_a_place_holds_a_number_if_the_page_network_saw_one_and_its_ink():
+    assert probability(draft(score=0.97)) > 0.95
+    assert probability(draft(score=0.45)) < probability(draft())
+    assert probability(draft(score=0.45, ink=WRITING)) < 0.2
+    assert probability(draft(), digitness=0.001) < probability(draft())
+
+
+def test_where_the_page_network_saw_nothing_the_digits_alone_tell():
+    unseen = draft(place=False)
+    assert probability(unseen) == pytest.approx(prevalent(np.array([likeness(unseen, {}) * 0.9**0.5]))[0])
+
+
+def test_nothing_read_is_no_number():
+    empty = replace(draft(), boxes=[])
+    assert probability(empty) < 0.01

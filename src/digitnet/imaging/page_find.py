@@ -61,15 +61,21 @@ class Place:
     """Where a number is.
 
     quad: (4, 2) float32 corners in the order of reading, pixels of the page. tall: height of its digits, pixels. score:
-    how likely it is one, 0..1. printed: the probability that it is set in type. characters: (n, 2) centres of its
-    characters in the order of reading.
+    how likely it is one, 0..1. kinds: (7,) float32, how much of its ink is of each kind that the page network knows,
+    together 1. characters: (n, 2) centres of its characters in the order of reading.
     """
 
     quad: Floats
     tall: float
     score: float
-    printed: float
+    kinds: Floats
     characters: Floats
+
+    @property
+    def printed(self) -> float:
+        """The probability that it is set in type, 0..1."""
+        printed, number = self.kinds[[PRINTED_NUMBER, NUMBER]].tolist()
+        return float(printed / max(printed + number, 1e-6))
 
     @property
     def angle(self) -> float:
@@ -148,7 +154,6 @@ def places_of(maps: Maps) -> list[Place]:
         return []
     owners, distance = _owners(labels, fine[1] > 0)
     centres = _characters(fine[2])[1]
-    kinds = np.exp(coarse[[PRINTED_NUMBER, NUMBER]] - coarse[:KINDS].max(axis=0))
     places: list[Place] = []
     for label in range(1, n):  # in the order of their first rows
         if len(places) > MAX_PLACES:
@@ -170,9 +175,11 @@ def places_of(maps: Maps) -> list[Place]:
         part = np.s_[y0 : top + high + reach, x0 : left + wide + reach]
         mine = (owners[part] == label) & ((distance[part] < 0.35 * tall + 1) | (labels[part] == label))
         yr, xr = np.nonzero(mine)
-        printed, number = kinds[
-            :, np.minimum((yr + y0) // 2, coarse.shape[1] - 1), np.minimum((xr + x0) // 2, coarse.shape[2] - 1)
-        ].sum(axis=1)
+        rows, columns = (
+            np.minimum((at + low) // 2, limit - 1)
+            for at, low, limit in zip((yr, xr), (y0, x0), coarse.shape[1:], strict=True)
+        )
+        kinds = _softmax(coarse[:KINDS, rows, columns]).mean(axis=1)
         across = np.array([math.cos(angle), math.sin(angle)])
         down = np.array([-across[1], across[0]])
         points = np.stack([xr + x0, yr + y0], 1) * 2 + 0.5
@@ -185,8 +192,7 @@ def places_of(maps: Maps) -> list[Place]:
         cu, cv = centres @ across, centres @ down
         inside = np.flatnonzero((cu > u0) & (cu < u1) & (cv > v0) & (cv < v1))
         own = centres[inside[np.argsort(cu[inside])]].astype(np.float32)
-        share = float(printed / max(printed + number, 1e-6))
-        places.append(Place(quad.astype(np.float32), tall, score, share, own))
+        places.append(Place(quad.astype(np.float32), tall, score, kinds, own))
     return places
 
 
@@ -239,6 +245,11 @@ def digits_of(maps: Maps) -> Floats:
 
 def _sigmoid(x: Floats) -> Floats:
     return np.asarray(1 / (1 + np.exp(-x)), np.float32)
+
+
+def _softmax(logits: Floats) -> Floats:
+    shares = np.exp(logits - logits.max(axis=0))
+    return np.asarray(shares / shares.sum(axis=0), np.float32)
 
 
 def _scaled(place: Place, across: float, down: float, border: int) -> Place:

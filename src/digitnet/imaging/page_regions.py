@@ -68,12 +68,12 @@ def joined(page: NDArray[np.uint8], one: Place, other: Place) -> Region:
     right, bottom = np.maximum(first[2:], second[2:])
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]]) @ _axes(one.angle)
     weights = len(one.characters) + 1, len(other.characters) + 1
-    tall, score, printed = (
-        float(np.average(pair, weights=weights))
-        for pair in ((one.tall, other.tall), (one.score, other.score), (one.printed, other.printed))
+    tall, score = (
+        float(np.average(pair, weights=weights)) for pair in ((one.tall, other.tall), (one.score, other.score))
     )
+    kinds = np.average([one.kinds, other.kinds], axis=0, weights=weights).astype(np.float32)
     characters = np.concatenate([one.characters, other.characters])
-    return region_of(page, Place(corners.astype(np.float32), tall, score, printed, characters))
+    return region_of(page, Place(corners.astype(np.float32), tall, score, kinds, characters))
 
 
 def _axes(angle: float) -> NDArray[np.float64]:

@@ -13,6 +13,17 @@ from digitnet.reading.result import Number
 
 Floats = NDArray[np.float64]
 
+WEIGHTS = np.array(
+    [0.205, -0.028, 0.009, 0.076, 0.095, 1.112, 0.171, -2.294, -2.792, -11.601, -2.131, -3.965, -7.223, 2.801, -0.24]
+)
+"""Of `evidence`: by `benchmarks/likeness.py`, on composed pages."""
+
+INTERCEPT = 0.168
+"""Where as many places hold a number as do not."""
+
+FOUND = 0.8
+"""Share of the places that the page network finds that hold a number."""
+
 
 @dataclass(frozen=True)
 class Opinion:
@@ -30,6 +41,40 @@ def likeness(draft: Draft, opinions: Mapping[int, Opinion]) -> float:
     # Half a vote: the classifier sees digits cut out of their number, and is strict with strange hands.
     second = np.sqrt(opinion.digitness.mean()) if opinion else 1.0
     return float(np.clip(draft.presence.mean() * second, 1e-4, 1 - 1e-4))
+
+
+def number_probs(drafts: Sequence[Draft], opinions: Mapping[int, Opinion]) -> tuple[Floats, Floats]:
+    """Return how likely each of the places found on a page holds a number if half of them did, and how likely it does.
+
+    Both are (n,) float64, 0..1: the first to decide by, for a false number costs more than one that is reported as not
+    read; the second to report. Of the places that the page network found, all three networks are asked, and `FOUND` of
+    them hold one. What thresholds found is judged by its digits and by what else is on the page, see `prevalent`.
+    """
+    if any(draft.region.place is None for draft in drafts):
+        real = prevalent(np.array([likeness(draft, opinions) for draft in drafts], np.float64))
+        return real, real
+    known = [(draft, opinions.get(id(draft))) for draft in drafts]
+    odds = [
+        evidence(draft, opinion) @ WEIGHTS + INTERCEPT if draft.boxes and opinion else -10 for draft, opinion in known
+    ]
+    even = 1 / (1 + np.exp(-np.array(odds, np.float64)))
+    return even, given(FOUND, even)
+
+
+def evidence(draft: Draft, opinion: Opinion) -> Floats:
+    """Return what the networks make of a place that was found, (15,) float64, for which `WEIGHTS` are.
+
+    The line reader's presence of digits, mean and least, and the classifier's digitness, mean and least; the
+    probability of the text; the page network's score, all six as log odds; how many digits there are; the probability
+    that they are printed; and the shares of the kinds of ink.
+    """
+    place = draft.region.place
+    if place is None:
+        raise ValueError("not a place that the page network found")
+    presence, digitness = draft.presence, opinion.digitness
+    shares = [presence.mean(), presence.min(), digitness.mean(), digitness.min(), draft.alone.probability, place.score]
+    sure = np.clip(np.array(shares, np.float64), 1e-4, 1 - 1e-4)
+    return np.concatenate([np.log(sure / (1 - sure)), [len(draft.text), place.printed], place.kinds])
 
 
 def given(share: float, like: Floats) -> Floats:

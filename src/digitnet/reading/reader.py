@@ -34,7 +34,7 @@ from digitnet.reading.ctc import digit_probs, written
 from digitnet.reading.doubts import reasons
 from digitnet.reading.effort import WIDEST, within
 from digitnet.reading.joining import put_together
-from digitnet.reading.likeness import Opinion, given, likelier, likeness, prevalent
+from digitnet.reading.likeness import Opinion, given, likelier, likeness, number_probs
 from digitnet.reading.opinions import closer, lone_digit, weighed
 from digitnet.reading.orientation import CLEAR, LOST, View, better, upside_down
 from digitnet.reading.result import Digit, Number, Reading
@@ -43,7 +43,7 @@ TRUSTED = 0.95
 """Confidence below which reasons for doubt are looked for."""
 
 LEAST = 0.4
-"""Confidence below which a region of a page is taken for no number."""
+"""Confidence below which a region of a page is taken for no number, where as many hold one as do not."""
 
 KNOWN = 0.98
 """Share of pictures said to hold one number that do."""
@@ -148,13 +148,15 @@ class Reader:
             return Reading((self._only(page, rules)[0],), page, said)
         view, opinions = (printed == "keep" and self._drawn(page, rules)) or self._upright(page, rules)
         places, all_of_it = view.places, view.drafts[view.places :]
-        kept = self._numbers(view.drafts[:places], prevalent(view.like[:places]), opinions, page, rules)
+        even, real = number_probs(view.drafts[:places], opinions)
+        kept = self._numbers(view.drafts[:places], real, opinions, page, rules, LEAST * real / even)
         if all_of_it and (
             len(kept) > 1 or sum(len(draft.text) for draft in all_of_it) > sum(len(number.text) for number in kept)
         ):
             opinions = opinions if id(all_of_it[0]) in opinions else self._opinions(all_of_it)
             like = np.array([likeness(draft, opinions) for draft in all_of_it], np.float64)
-            kept = likelier(kept, self._numbers(all_of_it, given(CUT_OUT, like), opinions, page, rules))
+            least = np.full(len(all_of_it), LEAST)
+            kept = likelier(kept, self._numbers(all_of_it, given(CUT_OUT, like), opinions, page, rules, least))
         kept = tuple(replace(number, printed=view.printed(number)) for number in kept)
         left = view.unread(kept, printed == "skip")
         why = None if kept else "not_read" if left else "no_number" if places else "nothing_found"
@@ -331,14 +333,18 @@ class Reader:
         opinions: Mapping[int, Opinion],
         page: NDArray[np.uint8],
         rules: Rules | None,
+        least: NDArray[np.float64],
     ) -> tuple[Number, ...]:
-        """Return the numbers of those drafts that hold one; real: the probability of each that it does."""
+        """Return the numbers of those drafts that hold one.
+
+        real: the probability of each that it does. least: the confidence from which each is a number.
+        """
         numbers = []
-        for draft, share in zip(drafts, real.tolist(), strict=True):
+        for draft, share, enough in zip(drafts, real.tolist(), least.tolist(), strict=True):
             if draft.boxes:
                 number = self._number(draft, page, opinions.get(id(draft)), share, rules)
                 # By the image alone: a rule that is broken must not make a number vanish.
-                if max(share * draft.alone.probability, number.confidence) >= LEAST:
+                if max(share * draft.alone.probability, number.confidence) >= enough:
                     numbers.append(number)
         return tuple(numbers)
 
