@@ -1,9 +1,10 @@
-"""How well a place that holds a number is told from one that does not, and the weights for it: on composed pages.
+"""How well the places of composed pages are separated into those that contain a number and those that do not.
 
-python benchmarks/likeness.py [--pages 1500] >> benchmarks/RESULTS.md
+python benchmarks/likeness.py >> benchmarks/RESULTS.md
 
-The weights of `digitnet.reading.likeness` are those of a logistic regression on three quarters of the pages, printed on
-standard error, and its intercept that for as many places with a number as without. The rows are of the other pages.
+It fits the weights of `digitnet.reading.likeness` by logistic regression on three quarters of the pages, and prints
+them to standard error. The intercept assumes that half of the places contain a number. The rows are measured on the
+remaining quarter.
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ from digitnet.reading.likeness import evidence
 from digitnet.reading.reader import Reader
 from digitnet.training.page_sources import learning
 
-HELD_BACK = 4
-"""Of so many pages one is not learned from."""
+SEED = 11
+"""Of the composed pages."""
+
+HELD_OUT = 4
+"""One of so many pages is held out from the fit."""
 
 LOST = 0.02
-"""Share of the places with a number that may be lost."""
+"""Share of the places with a number that are lost at the threshold measured."""
 
 Floats = NDArray[np.float64]
 
@@ -38,15 +42,14 @@ Floats = NDArray[np.float64]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pages", type=int, default=3000, metavar="N")
-    parser.add_argument("--seed", type=int, default=11, metavar="N")
     asked = parser.parse_args()
-    reader, composer = Reader(threads=1), learning(splits("mnist").train).composer(asked.seed)
+    reader, composer = Reader(threads=1), learning(splits("mnist").train).composer(SEED)
     found: list[tuple[Floats, bool, float, int]] = []
     for number in range(asked.pages):
         composed = composer.page()
         found += [(*each, number) for each in places(composed, reader)]
     x, y, before, page = (np.array(column) for column in zip(*found, strict=True))
-    held = page % HELD_BACK == 0
+    held = page % HELD_OUT == 0
     mean, spread = x[~held].mean(axis=0), x[~held].std(axis=0) + 1e-6
     model = LogisticRegression(C=0.3, max_iter=3000).fit((x[~held] - mean) / spread, y[~held])
     weights = model.coef_[0] / spread
@@ -61,7 +64,7 @@ def main() -> None:
 
 
 def places(composed: Composed, reader: Reader) -> list[tuple[Floats, bool, float]]:
-    """Return of each place on a page what is known of it, whether it holds a number, and how like one it is so far."""
+    """Return the evidence for each place of a page, whether it contains a number, and its likeness."""
     view, opinions = reader._view(pages.page(Image.fromarray(composed.image)), None)
     marks = [(*mark.quad.min(axis=0).tolist(), *mark.quad.max(axis=0).tolist()) for mark in composed.marks]
     found = []

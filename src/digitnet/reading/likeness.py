@@ -1,4 +1,4 @@
-"""How probable it is that a place of a page holds a number, by what the networks make of it and of the other places."""
+"""How probable it is that a place of a page contains a number, by the networks' outputs for it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Floats = NDArray[np.float64]
 WEIGHTS = np.array(
     [0.205, -0.028, 0.009, 0.076, 0.095, 1.112, 0.171, -2.294, -2.792, -11.601, -2.131, -3.965, -7.223, 2.801, -0.24]
 )
-"""Of `evidence`: by `benchmarks/likeness.py`, on composed pages."""
+"""Weights of `evidence`, fitted on composed pages by `benchmarks/likeness.py`."""
 
 INTERCEPT = 0.168
-"""Where as many places hold a number as do not."""
+"""Intercept, for pages on which half of the places contain a number."""
 
 FOUND = 0.8
-"""Share of the places that the page network finds that hold a number."""
+"""Assumed share of the page network's places that contain a number, for the reported confidence."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ def likeness(draft: Draft, opinions: Mapping[int, Opinion]) -> float:
 
 
 def number_probs(drafts: Sequence[Draft], opinions: Mapping[int, Opinion]) -> tuple[Floats, Floats]:
-    """Return how likely each of the places found on a page holds a number if half of them did, and how likely it does.
+    """Return two probabilities that each place of a page contains a number, each (n,) float64, 0..1.
 
-    Both are (n,) float64, 0..1: the first to decide by, for a false number costs more than one that is reported as not
-    read; the second to report. Of the places that the page network found, all three networks are asked, and `FOUND` of
-    them hold one. What thresholds found is judged by its digits and by what else is on the page, see `prevalent`.
+    The first assumes that half of the places do, and decides which are read: a false number costs more than one that is
+    reported as not read. The second assumes a share of `FOUND`, and is reported. Both combine all three networks. Places
+    found by thresholds have a single probability, from their digits and the other places of the page; see `prevalent`.
     """
     if any(draft.region.place is None for draft in drafts):
         real = prevalent(np.array([likeness(draft, opinions) for draft in drafts], np.float64))
@@ -62,15 +62,15 @@ def number_probs(drafts: Sequence[Draft], opinions: Mapping[int, Opinion]) -> tu
 
 
 def evidence(draft: Draft, opinion: Opinion) -> Floats:
-    """Return what the networks make of a place that was found, (15,) float64, for which `WEIGHTS` are.
+    """Return the networks' outputs for a place found by the page network, (15,) float64, in the order of `WEIGHTS`.
 
-    The line reader's presence of digits, mean and least, and the classifier's digitness, mean and least; the
-    probability of the text; the page network's score, all six as log odds; how many digits there are; the probability
-    that they are printed; and the shares of the kinds of ink.
+    As log odds: mean and minimum of the line reader's presence, mean and minimum of the classifier's digitness, the
+    probability of the text, and the score of the place. Then the number of digits, the probability that they are
+    printed, and the share of each kind of ink. Raises ValueError for other places.
     """
     place = draft.region.place
     if place is None:
-        raise ValueError("not a place that the page network found")
+        raise ValueError("the page network did not find this place")
     presence, digitness = draft.presence, opinion.digitness
     shares = [presence.mean(), presence.min(), digitness.mean(), digitness.min(), draft.alone.probability, place.score]
     sure = np.clip(np.array(shares, np.float64), 1e-4, 1 - 1e-4)
