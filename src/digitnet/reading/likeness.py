@@ -47,8 +47,8 @@ def number_probs(drafts: Sequence[Draft], opinions: Mapping[int, Opinion]) -> tu
     """Return two probabilities that each place of a page contains a number, each (n,) float64, 0..1.
 
     The first assumes that half of the places do, and decides which are read: a false number costs more than one that is
-    reported as not read. The second assumes a share of `FOUND`, and is reported. Both combine all three networks. Places
-    found by thresholds have a single probability, from their digits and the other places of the page; see `prevalent`.
+    reported as not read. The second assumes a share of `FOUND`, and is reported. Both combine all three networks.
+    Places found by thresholds have the same probability twice, by their digits and the other places: see `prevalent`.
     """
     if any(draft.region.place is None for draft in drafts):
         real = prevalent(np.array([likeness(draft, opinions) for draft in drafts], np.float64))

@@ -210,9 +210,10 @@ class Reader:
 
         found = look(0.0)
         view = found[0]
-        if view.sure >= CLEAR or (
-            (drawing := lone(page)) and len(drawing.parts) == 1
-        ):  # a single stroke has no direction
+        if view.sure >= CLEAR:
+            return found
+        drawing = lone(page)
+        if drawing and len(drawing.parts) == 1:  # a single stroke shows no direction
             return found
         lost = view.sure < LOST
         turn, aside = way_up(page, self.page, view.regions[: view.places]) if lost else (0.0, [])
