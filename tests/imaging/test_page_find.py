@@ -3,8 +3,8 @@ import pytest
 from helpers import dark, dotted
 
 from digitnet.imaging.page_find import MAX_PIXELS, MAX_PLACES, Place, _quantile, _without_doubles, find, see
-from digitnet.imaging.page_regions import regions
-from digitnet.imaging.segmentation import Found, Region
+from digitnet.imaging.page_regions import regions, traced
+from digitnet.imaging.segmentation import Found, Region, search
 from digitnet.models.page_model import page_model
 from digitnet.reading.effort import MAX_EFFORT, effort, within
 
@@ -77,3 +77,21 @@ def test_a_large_page_is_seen_as_a_small_one_of_the_same():
     see(np.stack([small] * 3, axis=2), network, 1.0)
     assert (seen[0] == seen[1]).all()
     assert np.abs(seen[0] - seen[2]).max() < 1e-6
+
+
+def test_regions_of_which_the_page_network_sees_no_trace_are_left_out():
+    page = np.full((300, 600), 255, np.uint8)
+    page[100:130, 100:110] = page[100:130, 400:410] = page[20:280, 250:300] = 0
+    found = search(page)
+    seen = []
+
+    def network(x):
+        fine, coarse = dark(3, seen)(x)
+        fine[:, 0] -= 10  # faint at most
+        fine[:, 0, :, x.shape[3] // 4 :] = -20  # nothing on the right
+        return fine, coarse
+
+    assert [region.box[0] for region in traced(page, found, network).regions] == [100, 250]
+    assert len(seen) == 2  # the tall one is looked at coarser
+    assert seen[0][1] > 2 * seen[1][1]
+    assert traced(page, Found([], ()), network).regions == []

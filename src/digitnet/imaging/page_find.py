@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitnet.imaging.geometry import Box
+
 Floats = NDArray[np.float32]
 Maps = tuple[Floats, Floats]
 Network = Callable[[Floats], Maps]
@@ -89,8 +91,7 @@ def find(page: NDArray[np.uint8], network: Network) -> list[Place]:
 
     Each look finds at most one more than `MAX_PLACES`.
     """
-    longest = max(page.shape[:2])
-    scale = LONGEST / longest if longest > LONGEST else min(8.0, max(1.0, SHORTEST / longest))
+    longest, scale = max(page.shape[:2]), first_scale(page)
     places = look(page, network, scale)
     talls = np.array([place.tall for place in places]) * scale
     if 0 < len(talls) <= MAX_PLACES and np.median(talls) < FINEST and scale < 1:
@@ -104,6 +105,31 @@ def find(page: NDArray[np.uint8], network: Network) -> list[Place]:
         far = [place for place in look(page, network, scale / COARSER) if place.tall * scale >= 0.85 * LARGE]
         places = _without_doubles(near, [place for place in places if place.tall * scale >= LARGE], far)
     return ordered(places)
+
+
+def first_scale(page: NDArray[np.uint8]) -> float:
+    """Return the scale at which a page is looked at first."""
+    longest = max(page.shape[:2])
+    return LONGEST / longest if longest > LONGEST else min(8.0, max(1.0, SHORTEST / longest))
+
+
+def peaks(page: NDArray[np.uint8], network: Network, boxes: Sequence[Box]) -> Floats:
+    """Return the highest probability of a number's kernel in each box, (n,) float32, 0..1.
+
+    page: as `find` takes it. boxes: left, top, right, bottom, pixels of the page; large ones are looked at coarser.
+    """
+    scale, highest = first_scale(page), np.zeros(len(boxes), np.float32)
+    large = np.array([(bottom - top) * scale >= LARGE for _, top, _, bottom in boxes])
+    for its_scale, rows in ((scale, np.flatnonzero(~large)), (scale / COARSER, np.flatnonzero(large))):
+        if len(rows):
+            paper, border = bordered(page, its_scale)
+            (fine, _), size = see(paper, network, its_scale)
+            kernel, times = _sigmoid(fine[0]), np.array(size) / paper.shape[1::-1] / 2
+            for row in rows.tolist():
+                corners = (np.array(boxes[row]).reshape(2, 2) + border) * times
+                (left, top), (right, bottom) = np.floor(corners[0]).astype(int), np.ceil(corners[1]).astype(int) + 1
+                highest[row] = kernel[top:bottom, left:right].max(initial=0)
+    return highest
 
 
 def look(page: NDArray[np.uint8], network: Network, scale: float) -> list[Place]:

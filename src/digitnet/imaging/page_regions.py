@@ -8,11 +8,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.imaging.page_find import MAX_PLACES, Network, Place, cut, find
+from digitnet.imaging.page_find import MAX_PLACES, Network, Place, cut, find, peaks
 from digitnet.imaging.segmentation import Found, Region
 
 MAX_BACKGROUND = 0.4
 """Share of a picture's range from paper to ink below which a pixel is taken for paper."""
+
+TRACE = 0.1
+"""Probability of a number's kernel below which the page network contradicts a region that thresholds found."""
 
 MAX_SLANT = 0.25
 """Between the directions of two places of one line at most, radians."""
@@ -29,6 +32,14 @@ def regions(page: NDArray[np.uint8], network: Network) -> Found:
     found = [region_of(page, place) for place in find(page, network)]
     limits = ("too_many_numbers",) if len(found) > MAX_PLACES else ()
     return Found(found[:MAX_PLACES], limits, tuple(region.box for region in found[MAX_PLACES:]))
+
+
+def traced(page: NDArray[np.uint8], found: Found, network: Network) -> Found:
+    """Leave out the regions of a page (h, w) uint8 in which the page network shows no trace of a number."""
+    if not found.regions:
+        return found
+    highest = peaks(page, network, [region.box for region in found.regions])
+    return found._replace(regions=[each for each, peak in zip(found.regions, highest, strict=True) if peak >= TRACE])
 
 
 def region_of(page: NDArray[np.uint8], place: Place) -> Region:

@@ -62,7 +62,7 @@ class View:
             (draft.region.box, "low_confidence" if draft.boxes and like >= 0.5 else "not_a_digit", draft.region.printed)
             for draft, like in zip(self.drafts[: self.places], self.like, strict=False)
         ]
-        # What thresholds find, of which nothing is known, is ink of any kind.
+        # What thresholds find may be ink of any kind: the page network shows no more than a trace of it.
         places = [
             Unread(box, reason)
             for box, reason, printed in found
