@@ -109,7 +109,7 @@ def find(page: NDArray[np.uint8], network: Network) -> list[Place]:
 
 def first_scale(page: NDArray[np.uint8]) -> float:
     """Return the scale at which a page is looked at first."""
-    longest = max(page.shape[:2])
+    longest: int = max(page.shape[:2])
     return LONGEST / longest if longest > LONGEST else min(8.0, max(1.0, SHORTEST / longest))
 
 
