@@ -154,14 +154,19 @@ def _teeth(ink: NDArray[np.uint8], box: Box) -> int:
 
 
 def _lines(level: NDArray[np.uint8], boxes: Sequence[Box]) -> Iterator[Box]:
-    """Yield the room above level lines that are not of a box, to write on."""
+    """Yield the room above level lines that are not of a box, to write on; it ends at the next line above."""
     grown = cv2.dilate(level, np.ones((3, 5), np.uint8))
     _, _, stats, _ = cv2.connectedComponentsWithStats(grown, connectivity=8)
-    for left, top, wide, high, _ in stats[1:].tolist():
-        x0, x1, y = left / SCALE, (left + wide) / SCALE, (top + high) / SCALE
+    places = stats[1:, :4] / SCALE
+    lefts, tops = places[:, 0], places[:, 1]
+    rights, bottoms = lefts + places[:, 2], tops + places[:, 3]
+    for x0, top, x1, y in zip(*(each.tolist() for each in (lefts, tops, rights, bottoms)), strict=True):
         of_box = any(x0 < box[2] + 1 and box[0] - 1 < x1 and box[1] - 1.5 < y < box[3] + 1.5 for box in boxes)
-        if x1 - x0 >= MIN_WRITING_LINE and high < SCALE * 1.5 and not of_box and y > WRITING_HEIGHT:
-            yield round(x0, 1), round(y - WRITING_HEIGHT, 1), round(x1, 1), round(y, 1)
+        above = bottoms[(lefts < x1) & (rights > x0) & (bottoms < y)].max(initial=0)
+        room = min(WRITING_HEIGHT, y - float(above))
+        wide, thin, low = x1 - x0 >= MIN_WRITING_LINE, y - top < 1.5, y > WRITING_HEIGHT
+        if wide and thin and low and room >= MIN_BOX_SIDE and not of_box:
+            yield round(x0, 1), round(y - room, 1), round(x1, 1), round(y, 1)
 
 
 def _within(box: Box, size: tuple[float, float]) -> Box:

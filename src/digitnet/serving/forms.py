@@ -36,9 +36,6 @@ from digitnet.serving.service import Service, jpeg_url, pages_of
 SHOWN_SCALE = 5.0
 """Pixels to a millimetre of the picture of a sheet with markers, which the page draws fields on."""
 
-MAX_AREA = 2
-"""The areas of a template's fields together, in areas of the sheet: what is read of a page takes a limited time."""
-
 Plain = dict[str, Any]
 
 
@@ -126,7 +123,6 @@ def _sorted(given: Sequence[File], limits: PageLimits) -> tuple[list[Form], list
     forms = []
     for file in templates:
         template, reference = parsed(file.content, str(file.name)), None
-        _check_area(template, str(file.name))
         if template.markers is None and template.reference is not None:
             name = PurePosixPath(template.reference).name
             its = next((other for other in others if other.name == name), None)
@@ -136,13 +132,6 @@ def _sorted(given: Sequence[File], limits: PageLimits) -> tuple[list[Form], list
             reference = image.page(its.picture(), its.name, limits)
         forms.append(Form(template, reference, str(file.name)))
     return forms, others
-
-
-def _check_area(template: Template, name: str) -> None:
-    boxes = [box for field in template.fields for box in (field.box, *(field.options or {}).values())]
-    area = sum((right - left) * (bottom - top) for left, top, right, bottom in boxes)
-    if area > MAX_AREA * template.page[0] * template.page[1]:
-        raise DataError(f"{name}: its fields are larger than {MAX_AREA} sheets together; make them smaller")
 
 
 def _shown(form: Form) -> Plain:
