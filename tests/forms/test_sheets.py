@@ -276,8 +276,10 @@ def test_a_template_is_proposed_from_ruled_lines(digitnet, printed, tmp_path):
     matrix = cv2.getRotationMatrix2D((840, 1188), 0.8, 1)
     scan = cv2.warpAffine(printed, matrix, (1680, 2376), borderValue=255)
     cv2.imwrite(str(tmp_path / "scan.png"), scan)
-    status, said, _ = digitnet("form", "new", "scan.png", "--out", "grades.form.json")
-    assert (status, said.strip()) == (0, "grades.form.json: 6 fields; name them and check their kinds")
+    status, said, warned = digitnet("form", "new", "scan.png", "--out", "grades.form.json")
+    told = "grades.form.json: 6 fields on a sheet of 210 x 297 mm; name them and check their kinds"
+    assert (status, said.strip()) == (0, told)
+    assert warned.startswith("scan.png: the file does not tell the size of the sheet, which is taken to be 210 x 297")
     template = templates.load(tmp_path / "grades.form.json")
     assert (template.name, template.page, template.reference) == ("grades", (210, 297), "grades.png")
     found = [(field.name, field.kind, field.cells) for field in template.fields]

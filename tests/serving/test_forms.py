@@ -17,7 +17,7 @@ from digitnet.data.synthesis.strokes import inventions
 from digitnet.forms.composing import SheetComposer
 from digitnet.forms.examples import EXAMPLES, example, path_of
 from digitnet.forms.printing import picture
-from digitnet.forms.proposal import proposed
+from digitnet.forms.proposal import drafted
 from digitnet.forms.template import KEYS
 from digitnet.forms.truth import expected
 from digitnet.imaging.pages import page
@@ -54,8 +54,10 @@ def filled():
 def test_a_scan_is_proposed_as_the_command_line_proposes_it(ask):
     blank = picture(example("marks"), 6)
     opened = ask.files("/v1/forms/open", ("2 marks.png", packed(blank))).json()
-    template, reference = proposed(blank, "_2_marks", "_2_marks.png")
-    assert np.array_equal(shown(opened["picture"]), reference)
+    draft = drafted(blank, None, "_2_marks", "_2_marks.png")
+    template = draft.checked()
+    assert opened["assumed"] == draft.assumed
+    assert np.array_equal(shown(opened["picture"]), draft.reference)
     checked = check(ask, opened["template"])
     assert checked == {"problem": None, "field": None, "file": template.to_json(), "picture": None}
 

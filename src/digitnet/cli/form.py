@@ -32,7 +32,7 @@ def new(
     import cv2
 
     from digitnet.core.files import write_atomic
-    from digitnet.forms.proposal import name_of, proposed
+    from digitnet.forms.proposal import drafted, name_of
     from digitnet.forms.template import SUFFIX, save
     from digitnet.imaging import pages
 
@@ -41,15 +41,20 @@ def new(
     if out.exists():
         raise DataError(f"{out}: already exists; choose another --out")
     stem = out.name.removesuffix(SUFFIX)
-    page = pages.page(sys.stdin.buffer.read() if scan == "-" else scan)
+    page, dpi = pages.scan(sys.stdin.buffer.read() if scan == "-" else scan)
+    draft = drafted(page, dpi, name_of(stem), f"{stem}.png")
     try:
-        template, picture = proposed(page, name_of(stem), f"{stem}.png")
+        template = draft.checked()
     except DataError as error:
         raise DataError(f"{scan}: {error}") from error
-    write_atomic(out.with_name(f"{stem}.png"), cv2.imencode(".png", picture)[1].tobytes())
+    write_atomic(out.with_name(f"{stem}.png"), cv2.imencode(".png", draft.reference)[1].tobytes())
     save(template, out)
-    count = len(template.fields)
-    put(f"{out}: {count} {'field' if count == 1 else 'fields'}; name them and check their kinds")
+    if draft.assumed is not None:
+        advice = "store its resolution in the scan, or set the size in the tab Forms of digitnet serve"
+        say(f"{scan}: {draft.assumed}; if it has another size, {advice}")
+    count, (width, height) = len(template.fields), template.page
+    fields = f"{count} {'field' if count == 1 else 'fields'} on a sheet of {width:g} x {height:g} mm"
+    put(f"{out}: {fields}; name them and check their kinds")
 
 
 def print_blank(

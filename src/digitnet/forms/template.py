@@ -32,6 +32,9 @@ SUFFIX = ".form.json"
 MAX_BYTES = 4_000_000
 """Bytes of a template's file."""
 
+MIN_SIDE, MAX_SIDE = 20.0, 600.0
+"""Sides of a sheet, millimetres."""
+
 MAX_AREA = 2
 """The areas of a template's fields together, in areas of the sheet: what is read of a page takes a limited time."""
 
@@ -181,8 +184,8 @@ class Template(_Model):
     @model_validator(mode="after")
     def _consistent(self) -> Template:
         width, height = self.page
-        if not (20 <= width <= 600 and 20 <= height <= 600):
-            raise ValueError(f"page {width:g} x {height:g}: expected 20 to 600 mm on each side")
+        if not (min(self.page) >= MIN_SIDE and max(self.page) <= MAX_SIDE):
+            raise ValueError(f"page {width:g} x {height:g}: expected {MIN_SIDE:g} to {MAX_SIDE:g} mm on each side")
         seen: set[str] = set()
         for number, field in enumerate(self.fields):
             if field.name in seen:

@@ -110,10 +110,10 @@ def _opened(given: Sequence[File], limits: PageLimits) -> Plain:
     if forms:
         return _shown(forms[0])
     (scan,) = others
-    page = image.page(scan.picture(), scan.name, limits, 1)
+    page, dpi = image.scan(scan.picture(), scan.name, limits, 1)
     stem = PurePosixPath(scan.name or "form").stem
-    template, reference = drafted(page, name_of(stem), f"{name_of(stem)}.png")
-    return {"template": template, "picture": _png(reference)}
+    draft = drafted(page, dpi, name_of(stem), f"{name_of(stem)}.png")
+    return {"template": draft.template, "picture": _png(draft.reference), "assumed": draft.assumed}
 
 
 def _sorted(given: Sequence[File], limits: PageLimits) -> tuple[list[Form], list[File]]:
@@ -138,7 +138,7 @@ def _shown(form: Form) -> Plain:
     """Return a form as the page edits it: its template and a picture of its blank sheet."""
     plain = form.template.model_dump(mode="json", exclude_defaults=True, by_alias=True)
     sheet = picture(form.template, SHOWN_SCALE) if form.template.markers else form.printed()
-    return {"template": plain | {"page": form.template.page}, "picture": _png(sheet)}
+    return {"template": plain | {"page": form.template.page}, "picture": _png(sheet), "assumed": None}
 
 
 def _checked(content: bytes, shown: bool) -> Plain:
