@@ -108,6 +108,8 @@ def read(
     from digitnet.forms.template import SUFFIX
     from digitnet.reading.batch import each_page, pictures
     from digitnet.reading.reader import Reader
+    from digitnet.review.jobs import doubts
+    from digitnet.review.records import Policy
 
     templates = [path for path in paths if path.endswith(SUFFIX) or path in EXAMPLES]
     sources = [path for path in paths if path not in templates]
@@ -134,14 +136,21 @@ def read(
     left = [file for file in files if file not in done]
     if done:
         say(f"{len(files) - len(left):,} of {len(files):,} files are already in {out}")
-    count = failed = doubtful = 0
+    count = failed = 0
+    doubtful: list[bool] = []  # of each field
+    named = {template.name: template for template in forms.templates}
     with writer(out, forms.templates) as write:
         for each in each_page(forms.read_page, left, jobs=jobs, opened=_opened):
             write(each)
+            _told(each)
             count += 1
-            failed += each.result is None or each.result.status == "refused"
-            doubtful += _told(each)
-    say(f"{count:,} {'sheet' if count == 1 else 'sheets'}, {failed:,} not read, {doubtful:,} to check")
+            if each.result is None or each.result.form is None:
+                failed += 1
+                continue
+            its = doubts(each.result, named[each.result.form])
+            doubtful += [Policy().doubtful(doubt) for doubt in its.values()]
+    sheets = f"{count:,} {'sheet' if count == 1 else 'sheets'}, {failed:,} not read"
+    say(f"{sheets}; {sum(doubtful):,} of {len(doubtful):,} fields to check")
     if failed:
         raise click.exceptions.Exit(2)
 
@@ -164,18 +173,17 @@ def _into_job(forms: FormReader, files: list[str], place: str, keep: bool, resum
     fill(place, files, read, kept, templates=forms.templates, keep=keep, resume=resume, jobs=jobs)
 
 
-def _told(each: Done[Sheet]) -> bool:
-    """Print what is not in order on a sheet; return whether anything of a sheet that was read is not."""
+def _told(each: Done[Sheet]) -> None:
+    """Print what is not in order on a sheet."""
     if each.result is None:
         say(f"Error: {each.error}")
-        return False
+        return
     sheet = each.result
     notes = [*sheet.notes, *([f"rotated by {sheet.turned} degrees"] if sheet.turned else [])]
     check = [f"{name} {its.status}" for name, its in sheet.fields.items() if its.status in ("unreadable", "ambiguous")]
     if notes or check:
         name = ("standard input" if each.file == "-" else each.file) + (f", page {each.page}" if each.page > 1 else "")
         say(f"{name}: {'; '.join([*notes, *([listed(check, 8)] if check else [])])}")
-    return sheet.status != "refused" and bool(sheet.notes or check)
 
 
 def _opened(file: str) -> str | bytes:
