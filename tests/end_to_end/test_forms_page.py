@@ -190,6 +190,18 @@ def test_a_template_is_made_of_a_scan_and_reads_filled_sheets(marks, filled, tmp
     assert sum(right) >= len(right) - 1
 
 
+def test_a_size_that_is_assumed_is_told(marks):
+    told = marks.locator("#form-assumed")
+    expect(told).to_have_text(
+        "The file does not tell the size of the sheet, which is taken to be 210 x 297 mm; if it has another size, "
+        "correct it here."
+    )
+    marks.click("#form-close")
+    marks.get_by_role("button", name="Mark sheet").click()
+    expect(marks.locator("#form-desk")).to_be_visible()
+    expect(told).to_be_hidden()
+
+
 def test_sheets_are_tried_and_doubtful_values_marked(page, filled):
     page.get_by_role("button", name="Mark sheet").click()
     expect(chips(page)).to_have_count(10)

@@ -160,9 +160,11 @@ def test_form_read_writes_a_row_a_sheet_and_goes_on_where_it_was_stopped(digitne
     status, _, said = digitnet("form", "read", "meters", scans, "--out", out)
     assert status == 2
     assert "b.png: not a sheet of a known form" in said
-    assert "3 sheets, 2 not read" in said
     whole = out.read_bytes()
     rows = list(csv.DictReader(whole.decode().splitlines()))
+    names = [field.name for field in example("meters").fields]
+    doubtful = sum(float(rows[0][f"{name}_confidence"]) < 0.95 for name in names)
+    assert f"3 sheets, 2 not read; {doubtful} of {len(names)} fields to check" in said
     assert [row["status"] for row in rows] == ["read", "refused", "error"]
     assert list(rows[0]) == list(columns([example("meters")]))
     composer, (sheet, _) = filled
@@ -276,8 +278,10 @@ def test_a_template_is_proposed_from_ruled_lines(digitnet, printed, tmp_path):
     matrix = cv2.getRotationMatrix2D((840, 1188), 0.8, 1)
     scan = cv2.warpAffine(printed, matrix, (1680, 2376), borderValue=255)
     cv2.imwrite(str(tmp_path / "scan.png"), scan)
-    status, said, _ = digitnet("form", "new", "scan.png", "--out", "grades.form.json")
-    assert (status, said.strip()) == (0, "grades.form.json: 6 fields; name them and check their kinds")
+    status, said, warned = digitnet("form", "new", "scan.png", "--out", "grades.form.json")
+    told = "grades.form.json: 6 fields on a sheet of 210 x 297 mm; name them and check their kinds"
+    assert (status, said.strip()) == (0, told)
+    assert warned.startswith("scan.png: the file does not tell the size of the sheet, which is taken to be 210 x 297")
     template = templates.load(tmp_path / "grades.form.json")
     assert (template.name, template.page, template.reference) == ("grades", (210, 297), "grades.png")
     found = [(field.name, field.kind, field.cells) for field in template.fields]

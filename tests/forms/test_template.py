@@ -53,6 +53,10 @@ def test_the_examples_keep_the_schema(name):
         (with_field(values={"12a": "Ada"}), "field 'a': values.12a: expected numbers of up to 30 digits"),
         (small_template(fields=[]), "fields: expected at least 1"),
         (small_template(relations=["a = b"] * 101), "relations: at most 100 fit"),
+        (
+            small_template(fields=[{"name": f"f{i}", "kind": "area", "box": [0, 0, 120, 125]} for i in range(3)]),
+            "the fields together have 2.5 times the area of the sheet, more than the limit of 2; make some smaller",
+        ),
         (small_template(version=2), "version 2, expected 1"),
         (small_template(relations=["a = d"]), "relation 'a = d': 'd' is not a field"),
         (small_template(relations=["a = b.real"]), "relation 'a = b.real': expected a comparison"),

@@ -12,7 +12,7 @@ from PIL import Image, ImageFile, ImageOps, TiffImagePlugin
 from digitnet.core import extras
 from digitnet.core.errors import ImageError
 from digitnet.imaging import pages as image
-from digitnet.imaging.pages import PageLimits, page, pages
+from digitnet.imaging.pages import PageLimits, page, pages, scan
 
 HEIGHT, WIDTH = 60, 80
 
@@ -179,6 +179,25 @@ def test_a_page_stands_upright_as_its_orientation_says(kind, orientation):
     assert page(file).shape == ((40, 60) if orientation < 5 else (60, 40))
     with Image.open(io.BytesIO(file)) as picture:
         assert apart(page(picture), expected) <= 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "BMP"])
+def test_a_page_has_the_resolution_of_its_file_as_it_stands_upright(kind, orientation):
+    exif = Image.Exif()
+    if kind != "BMP":
+        exif[0x0112] = orientation
+    its = scan(encode(L, kind, exif=exif, dpi=(200, 100)))[1]
+    assert its == pytest.approx((200, 100) if orientation < 5 or kind == "BMP" else (100, 200), rel=1e-3)
+    assert scan(encode(L, "PNG"))[1] is None
+    assert scan(np.zeros((20, 30), np.uint8))[1] is None
+
+
+@pytest.mark.parametrize("dpi", [(0, 300), (float("nan"), 300), (300, float("inf")), (-1, -1), 300, "fine", (1, 2, 3)])
+def test_a_resolution_that_is_none_is_not_believed(dpi):
+    picture = Image.new("L", (30, 20))
+    picture.info["dpi"] = dpi
+    assert scan(picture)[1] is None
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -595,6 +614,7 @@ def test_a_pdf_is_drawn_at_300_dpi(pdfium):
     expected[25:75, 25:75] = 0
     assert (got.shape, got.dtype) == ((150, 300), np.uint8)
     assert np.abs(got.astype(int) - expected).mean() < 1
+    assert scan(pdf(SQUARE))[1] == pytest.approx((300, 300))
 
 
 def test_a_pdf_gives_its_pages_turned_and_in_grey(pdfium):

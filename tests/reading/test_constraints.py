@@ -4,6 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import digitnet.reading.constraints as constraints
 from digitnet import DataError
 from digitnet.reading.checksums import CHECKSUMS, IBAN_DIGITS
 from digitnet.reading.constraints import Rules, parse_lengths, parse_range
@@ -233,11 +234,26 @@ def test_what_is_no_range_is_refused_by_name(text):
         ({"checksum": "lun"}, "checksum 'lun': choose one of luhn, isbn, ean, iban-digits-<country>"),
         (
             {"lengths": (5, 5), "checksum": "ean"},
-            "length 5, ean: no number satisfies all of these constraints; omit one",
+            "length 5, ean: no number satisfies all of these constraints, because ean needs 8, 12 or 13 digits; "
+            "change one",
+        ),
+        (
+            {"lengths": (1, 1), "low": 10, "high": 20, "checksum": "luhn"},
+            "length 1, range 10..20, luhn: no number satisfies all of these constraints, because range needs 2 or more "
+            "digits and luhn needs 2 or more digits; change one",
+        ),
+        (
+            {"checksum": "isbn", "listed": ("1", "2")},
+            "isbn, one of 2 listed: no number satisfies all of these constraints, because the list needs 1 digit and "
+            "isbn needs 10 or 13 digits; change one",
+        ),
+        (
+            {"low": 3, "high": 5, "checksum": "isbn", "lengths": (13, 13)},
+            "length 13, range 3..5, isbn: no number satisfies all of these constraints; omit one",
         ),
         (
             {"lengths": (0, 400), "checksum": "luhn"},
-            "length 0-400, luhn: too many combinations; omit the range or the length",
+            "length 0-400, luhn: too many combinations; omit or narrow one of them",
         ),
     ],
 )
@@ -245,6 +261,23 @@ def test_rules_that_make_no_sense_are_refused(asked, message):
     with pytest.raises(DataError) as error:
         Rules(**asked)
     assert str(error.value) == message
+
+
+@given(valid("luhn", "isbn", "ean", "iban-digits-de"))
+def test_rules_that_one_number_satisfies_are_not_refused(found):
+    kept, text = found
+    its = Rules((len(text), len(text)), int(text), int(text), kept.checksum, listed=("0", text))
+    assert its.allows(text)
+
+
+def test_lengths_that_a_checksum_does_not_permit_are_refused_without_a_search(monkeypatch):
+    monkeypatch.setattr(constraints, "build", None)
+    with pytest.raises(DataError) as error:
+        Rules((1, 19), checksum="iban-digits-de", kind="integer")
+    assert str(error.value) == (
+        "length 1-19, iban-digits-de, kind integer: no number satisfies all of these constraints, because "
+        "iban-digits-de needs 20 digits; change one"
+    )
 
 
 @pytest.mark.parametrize("checksum", ["iban", "iban-digits", "iban-digits-gb", "iban-digits-DE"])

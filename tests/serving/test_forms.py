@@ -17,7 +17,7 @@ from digitnet.data.synthesis.strokes import inventions
 from digitnet.forms.composing import SheetComposer
 from digitnet.forms.examples import EXAMPLES, example, path_of
 from digitnet.forms.printing import picture
-from digitnet.forms.proposal import proposed
+from digitnet.forms.proposal import drafted
 from digitnet.forms.template import KEYS
 from digitnet.forms.truth import expected
 from digitnet.imaging.pages import page
@@ -54,8 +54,10 @@ def filled():
 def test_a_scan_is_proposed_as_the_command_line_proposes_it(ask):
     blank = picture(example("marks"), 6)
     opened = ask.files("/v1/forms/open", ("2 marks.png", packed(blank))).json()
-    template, reference = proposed(blank, "_2_marks", "_2_marks.png")
-    assert np.array_equal(shown(opened["picture"]), reference)
+    draft = drafted(blank, None, "_2_marks", "_2_marks.png")
+    template = draft.checked()
+    assert opened["assumed"] == draft.assumed
+    assert np.array_equal(shown(opened["picture"]), draft.reference)
     checked = check(ask, opened["template"])
     assert checked == {"problem": None, "field": None, "file": template.to_json(), "picture": None}
 
@@ -95,6 +97,9 @@ def test_a_problem_has_the_place_of_its_field(ask):
     template["fields"][1]["name"] = "status"
     told = check(ask, template)
     assert told == {"problem": "field 'status': status is another column of the results; rename it", "field": 1}
+    large = [{"name": f"f{number}", "kind": "digits", "box": [0, 0, 120, 150]} for number in range(3)]
+    told = check(ask, small_template(fields=large, relations=[]))
+    assert told["problem"].startswith("the fields together have 3.0 times the area of the sheet")
     for wrong in (b"[]", b"{", b""):
         assert "not a form template" in refused(ask.post("/v1/forms/check", wrong), 422)
     assert "more than 4 MB" in refused(ask.post("/v1/forms/check", b'{"fields": "' + b"a" * 4_000_001 + b'"}'), 422)
@@ -157,11 +162,6 @@ def test_what_cannot_be_read_is_refused_in_one_line(ask):
     assert "has the name 'marks' of" in refused(
         ask.files("/v1/forms/read", template, ("b.form.json", template[1]), ("a.png", png("7"))), 422
     )
-    large = small_template(markers={"number": 1}, fields=[])
-    for number in range(3):
-        large["fields"].append({"name": f"f{number}", "kind": "digits", "box": [0, 0, 120, 150]})
-    file = ("large.form.json", json.dumps(large).encode())
-    assert "larger than 2 sheets together" in refused(ask.files("/v1/forms/open", file), 422)
 
 
 def test_the_limits_of_reading_hold_for_forms():

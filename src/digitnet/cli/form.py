@@ -32,7 +32,7 @@ def new(
     import cv2
 
     from digitnet.core.files import write_atomic
-    from digitnet.forms.proposal import name_of, proposed
+    from digitnet.forms.proposal import drafted, name_of
     from digitnet.forms.template import SUFFIX, save
     from digitnet.imaging import pages
 
@@ -41,15 +41,20 @@ def new(
     if out.exists():
         raise DataError(f"{out}: already exists; choose another --out")
     stem = out.name.removesuffix(SUFFIX)
-    page = pages.page(sys.stdin.buffer.read() if scan == "-" else scan)
+    page, dpi = pages.scan(sys.stdin.buffer.read() if scan == "-" else scan)
+    draft = drafted(page, dpi, name_of(stem), f"{stem}.png")
     try:
-        template, picture = proposed(page, name_of(stem), f"{stem}.png")
+        template = draft.checked()
     except DataError as error:
         raise DataError(f"{scan}: {error}") from error
-    write_atomic(out.with_name(f"{stem}.png"), cv2.imencode(".png", picture)[1].tobytes())
+    write_atomic(out.with_name(f"{stem}.png"), cv2.imencode(".png", draft.reference)[1].tobytes())
     save(template, out)
-    count = len(template.fields)
-    put(f"{out}: {count} {'field' if count == 1 else 'fields'}; name them and check their kinds")
+    if draft.assumed is not None:
+        advice = "store its resolution in the scan, or set the size in the tab Forms of digitnet serve"
+        say(f"{scan}: {draft.assumed}; if it has another size, {advice}")
+    count, (width, height) = len(template.fields), template.page
+    fields = f"{count} {'field' if count == 1 else 'fields'} on a sheet of {width:g} x {height:g} mm"
+    put(f"{out}: {fields}; name them and check their kinds")
 
 
 def print_blank(
@@ -103,6 +108,8 @@ def read(
     from digitnet.forms.template import SUFFIX
     from digitnet.reading.batch import each_page, pictures
     from digitnet.reading.reader import Reader
+    from digitnet.review.jobs import doubts
+    from digitnet.review.records import Policy
 
     templates = [path for path in paths if path.endswith(SUFFIX) or path in EXAMPLES]
     sources = [path for path in paths if path not in templates]
@@ -129,14 +136,21 @@ def read(
     left = [file for file in files if file not in done]
     if done:
         say(f"{len(files) - len(left):,} of {len(files):,} files are already in {out}")
-    count = failed = doubtful = 0
+    count = failed = 0
+    doubtful: list[bool] = []  # of each field
+    named = {template.name: template for template in forms.templates}
     with writer(out, forms.templates) as write:
         for each in each_page(forms.read_page, left, jobs=jobs, opened=_opened):
             write(each)
+            _told(each)
             count += 1
-            failed += each.result is None or each.result.status == "refused"
-            doubtful += _told(each)
-    say(f"{count:,} {'sheet' if count == 1 else 'sheets'}, {failed:,} not read, {doubtful:,} to check")
+            if each.result is None or each.result.form is None:
+                failed += 1
+                continue
+            its = doubts(each.result, named[each.result.form])
+            doubtful += [Policy().doubtful(doubt) for doubt in its.values()]
+    sheets = f"{count:,} {'sheet' if count == 1 else 'sheets'}, {failed:,} not read"
+    say(f"{sheets}; {sum(doubtful):,} of {len(doubtful):,} fields to check")
     if failed:
         raise click.exceptions.Exit(2)
 
@@ -159,18 +173,17 @@ def _into_job(forms: FormReader, files: list[str], place: str, keep: bool, resum
     fill(place, files, read, kept, templates=forms.templates, keep=keep, resume=resume, jobs=jobs)
 
 
-def _told(each: Done[Sheet]) -> bool:
-    """Print what is not in order on a sheet; return whether anything of a sheet that was read is not."""
+def _told(each: Done[Sheet]) -> None:
+    """Print what is not in order on a sheet."""
     if each.result is None:
         say(f"Error: {each.error}")
-        return False
+        return
     sheet = each.result
     notes = [*sheet.notes, *([f"rotated by {sheet.turned} degrees"] if sheet.turned else [])]
     check = [f"{name} {its.status}" for name, its in sheet.fields.items() if its.status in ("unreadable", "ambiguous")]
     if notes or check:
         name = ("standard input" if each.file == "-" else each.file) + (f", page {each.page}" if each.page > 1 else "")
         say(f"{name}: {'; '.join([*notes, *([listed(check, 8)] if check else [])])}")
-    return sheet.status != "refused" and bool(sheet.notes or check)
 
 
 def _opened(file: str) -> str | bytes:

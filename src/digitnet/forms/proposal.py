@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -16,12 +17,24 @@ from numpy.typing import NDArray
 
 from digitnet.core.errors import DataError
 from digitnet.forms.cutting import SCALE
-from digitnet.forms.template import VERSION, Box, Template
+from digitnet.forms.template import MAX_SIDE, MIN_SIDE, VERSION, Box, Template
 from digitnet.imaging.deskew import levelled
 from digitnet.imaging.ink import MIN_STROKE, ink_of
+from digitnet.imaging.pages import Dpi
 
 SHEETS = (210.0, 297.0), (215.9, 279.4)
-"""Width and height of common sheets, A4 and Letter, millimetres; other proportions are taken to be 210 mm wide."""
+"""Width and height of A4 and Letter, millimetres: by its proportions, a sheet of unknown size is taken for one of them,
+otherwise to be 210 mm wide."""
+
+SIZES = (*SHEETS, (148.0, 210.0), (105.0, 148.0), (297.0, 420.0), (215.9, 355.6), (139.7, 215.9))
+"""The common sheets that one of known size is compared with: also A5, A6, A3, Legal and Statement, millimetres."""
+
+SAME_SIZE = 0.02
+"""Share by which the sides of a scan, and its proportions, may differ from those of a common sheet: scanners crop."""
+
+MIN_DPI = 100
+"""Resolution from which one that a file states is believed: lower ones, of which 72 and 96 are frequent, are written by
+programs that do not know it."""
 
 MIN_LEVEL_LINE, MIN_UPRIGHT_LINE = 4.0, 3.0
 """Least length of level and of upright ruled lines, millimetres."""
@@ -39,21 +52,33 @@ MAX_FIELDS = 200
 """Fields of a template, at most."""
 
 
-def proposed(page: NDArray[np.uint8], name: str, reference: str) -> tuple[Template, NDArray[np.uint8]]:
-    """Return a template for a scan of a blank form, (h, w) uint8, edge to edge, and the reference picture to store.
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """What is proposed for a scan of a blank form.
 
-    name: of the form. reference: the picture's name in the template. Raises DataError where nothing to fill in is seen.
+    template: as plain values, perhaps without any field. reference: the levelled scan to store beside it, (h, w) uint8.
+    assumed: a line on the size of the sheet if the scan does not tell it.
     """
-    plain, picture = drafted(page, name, reference)
-    if not plain["fields"]:
-        fact = "found neither boxes nor lines to write on"
-        raise DataError(f"{fact}; scan a blank form at 150 dpi or more, or write the template by hand")
-    return Template.model_validate(plain), picture
+
+    template: dict[str, Any]
+    reference: NDArray[np.uint8]
+    assumed: str | None
+
+    def checked(self) -> Template:
+        """Return the template. Raises DataError where nothing to fill in is seen."""
+        if not self.template["fields"]:
+            fact = "found neither boxes nor lines to write on"
+            raise DataError(f"{fact}; scan a blank form at 150 dpi or more, or write the template by hand")
+        return Template.model_validate(self.template)
 
 
-def drafted(page: NDArray[np.uint8], name: str, reference: str) -> tuple[dict[str, Any], NDArray[np.uint8]]:
-    """Return what `proposed` does, the template as plain values, perhaps without any field."""
-    size = _size(page.shape)
+def drafted(page: NDArray[np.uint8], dpi: Dpi | None, name: str, reference: str) -> Draft:
+    """Return what is proposed for a scan of a blank form, (h, w) uint8, edge to edge.
+
+    dpi: its resolution across and down, None if it is not known. name: of the form. reference: the picture's name in
+    the template.
+    """
+    size, assumed = _size(page.shape, dpi)
     picture = _upright(page, size)
     ink = (ink_of(picture) > MIN_STROKE).astype(np.uint8)
     level = _opened(ink, 1, round(MIN_LEVEL_LINE * SCALE))
@@ -65,7 +90,8 @@ def drafted(page: NDArray[np.uint8], name: str, reference: str) -> tuple[dict[st
         {"name": f"f{number}", "kind": kind, "box": _within(box, size)} | ({"cells": cells} if cells else {})
         for number, (kind, box, cells) in enumerate(fields[:MAX_FIELDS], 1)
     ]
-    return {"version": VERSION, "name": name, "page": size, "reference": reference, "fields": named}, picture
+    plain = {"version": VERSION, "name": name, "page": size, "reference": reference, "fields": named}
+    return Draft(plain, picture, assumed)
 
 
 def name_of(stem: str) -> str:
@@ -73,14 +99,28 @@ def name_of(stem: str) -> str:
     return re.sub(r"^(?=[0-9])|[^A-Za-z0-9_]", "_", stem)[:60] or "form"
 
 
-def _size(shape: tuple[int, ...]) -> tuple[float, float]:
-    """Return the size of a sheet by its proportions, millimetres."""
+def _size(shape: tuple[int, ...], dpi: Dpi | None) -> tuple[tuple[float, float], str | None]:
+    """Return the size of a sheet, millimetres, and a line on it if it is a guess by the proportions."""
     height, width = shape
-    for short, long in SHEETS:
-        for size in ((short, long), (long, short)):
-            if abs(width / height / (size[0] / size[1]) - 1) < 0.02:
-                return size
-    return 210.0, float(np.clip(round(210 * height / width, 1), 20, 600))
+    if dpi is not None and min(dpi) >= MIN_DPI:
+        size = round(25.4 * width / dpi[0], 1), round(25.4 * height / dpi[1], 1)
+        if min(size) >= MIN_SIDE and max(size) <= MAX_SIDE:
+            common = (its for its in _either_way(SIZES) if _alike(size[0], its[0]) and _alike(size[1], its[1]))
+            return next(common, size), None
+    wide = min(210.0, MAX_SIDE * width / height)
+    other = round(max(MIN_SIDE, wide), 1), round(max(MIN_SIDE, wide * height / width), 1)
+    size = next((its for its in _either_way(SHEETS) if _alike(width / height, its[0] / its[1])), other)
+    return size, f"the file does not tell the size of the sheet, which is taken to be {size[0]:g} x {size[1]:g} mm"
+
+
+def _either_way(sizes: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    """Yield sizes of sheets, upright and on their side."""
+    for short, long in sizes:
+        yield from ((short, long), (long, short))
+
+
+def _alike(one: float, other: float) -> bool:
+    return abs(one / other - 1) < SAME_SIZE
 
 
 def _upright(page: NDArray[np.uint8], size: tuple[float, float]) -> NDArray[np.uint8]:
@@ -154,14 +194,19 @@ def _teeth(ink: NDArray[np.uint8], box: Box) -> int:
 
 
 def _lines(level: NDArray[np.uint8], boxes: Sequence[Box]) -> Iterator[Box]:
-    """Yield the room above level lines that are not of a box, to write on."""
+    """Yield the room above level lines that are not of a box, to write on; it ends at the next line above."""
     grown = cv2.dilate(level, np.ones((3, 5), np.uint8))
     _, _, stats, _ = cv2.connectedComponentsWithStats(grown, connectivity=8)
-    for left, top, wide, high, _ in stats[1:].tolist():
-        x0, x1, y = left / SCALE, (left + wide) / SCALE, (top + high) / SCALE
+    places = stats[1:, :4] / SCALE
+    lefts, tops = places[:, 0], places[:, 1]
+    rights, bottoms = lefts + places[:, 2], tops + places[:, 3]
+    for x0, top, x1, y in zip(*(each.tolist() for each in (lefts, tops, rights, bottoms)), strict=True):
         of_box = any(x0 < box[2] + 1 and box[0] - 1 < x1 and box[1] - 1.5 < y < box[3] + 1.5 for box in boxes)
-        if x1 - x0 >= MIN_WRITING_LINE and high < SCALE * 1.5 and not of_box and y > WRITING_HEIGHT:
-            yield round(x0, 1), round(y - WRITING_HEIGHT, 1), round(x1, 1), round(y, 1)
+        above = bottoms[(lefts < x1) & (rights > x0) & (bottoms < y)].max(initial=0)
+        room = min(WRITING_HEIGHT, y - float(above))
+        wide, thin, low = x1 - x0 >= MIN_WRITING_LINE, y - top < 1.5, y > WRITING_HEIGHT
+        if wide and thin and low and room >= MIN_BOX_SIDE and not of_box:
+            yield round(x0, 1), round(y - room, 1), round(x1, 1), round(y, 1)
 
 
 def _within(box: Box, size: tuple[float, float]) -> Box:

@@ -6,6 +6,7 @@ Lengths are millimetres from the top left corner of the sheet. `form.schema.json
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,12 @@ SUFFIX = ".form.json"
 
 MAX_BYTES = 4_000_000
 """Bytes of a template's file."""
+
+MIN_SIDE, MAX_SIDE = 20.0, 600.0
+"""Sides of a sheet, millimetres."""
+
+MAX_AREA = 2
+"""The areas of a template's fields together, in areas of the sheet: what is read of a page takes a limited time."""
 
 MARKER_NUMBERS = 146
 """How many forms can be told apart by their markers: four of the 587 AprilTags 36h11 each."""
@@ -177,8 +184,8 @@ class Template(_Model):
     @model_validator(mode="after")
     def _consistent(self) -> Template:
         width, height = self.page
-        if not (20 <= width <= 600 and 20 <= height <= 600):
-            raise ValueError(f"page {width:g} x {height:g}: expected 20 to 600 mm on each side")
+        if not (min(self.page) >= MIN_SIDE and max(self.page) <= MAX_SIDE):
+            raise ValueError(f"page {width:g} x {height:g}: expected {MIN_SIDE:g} to {MAX_SIDE:g} mm on each side")
         seen: set[str] = set()
         for number, field in enumerate(self.fields):
             if field.name in seen:
@@ -188,6 +195,12 @@ class Template(_Model):
                 if box[0] < 0 or box[1] < 0 or box[2] > width or box[3] > height:
                     place = f"box {_shown(*box)} is outside the page of {width:g} x {height:g} mm"
                     raise _wrong(number, f"field {field.name!r}: {place}; move it or change the page")
+        boxes = [box for field in self.fields for box in (field.box, *(field.options or {}).values())]
+        sheets = sum((right - left) * (bottom - top) for left, top, right, bottom in boxes) / (width * height)
+        if sheets > MAX_AREA:
+            times = math.ceil(10 * sheets) / 10
+            fact = f"the fields together have {times} times the area of the sheet, more than the limit of {MAX_AREA}"
+            raise ValueError(f"{fact}; make some smaller")
         kinds = {field.name: field.kind for field in self.fields}
         for text in self.relations:
             try:

@@ -5,6 +5,7 @@ Pillow images are converted in bands of rows, so that a page needs its decoded p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,6 +38,7 @@ _UPRIGHT: dict[int, Callable[[Page], Page]] = {
     7: lambda page: page[::-1, ::-1].T,
     8: lambda page: np.rot90(page),
 }
+_ON_ITS_SIDE = (5, 6, 7, 8)
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # a TIFF tag and its value
 
 
@@ -51,6 +53,17 @@ def upright(picture: Image.Image, release: Callable[[], None] | None = None) -> 
     if release:
         release()
     return np.array(turn(page), order="C") if turn else page
+
+
+def resolution(picture: Image.Image) -> tuple[float, float] | None:
+    """Return the dots per inch across and down that the file of a picture states for its upright page; None if none."""
+    try:
+        across, down = (float(dots) for dots in picture.info["dpi"])
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return None
+    if not (0 < across < math.inf and 0 < down < math.inf):
+        return None
+    return (down, across) if _orientation(picture) in _ON_ITS_SIDE else (across, down)
 
 
 def of_array(array: NDArray[Any]) -> Page:

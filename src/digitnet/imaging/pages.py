@@ -35,7 +35,7 @@ from digitnet.core.errors import ImageError
 from digitnet.core.text import reason
 from digitnet.imaging import pipes
 from digitnet.imaging.decoding import CountedFile, cost
-from digitnet.imaging.grey import of_array, upright
+from digitnet.imaging.grey import of_array, resolution, upright
 from digitnet.imaging.pdf import BYTES_PER_PIXEL, open_pdf
 
 if TYPE_CHECKING:
@@ -108,7 +108,10 @@ _INSTALL = {"AVIF": "run: pip install -U pillow", "HEIF": "run: pip install pill
 
 _SUBFILE, _NO_PAGE = 254, 0b101  # TIFF 6.0, page 36: a smaller copy of another page, or its mask
 
-_Read = Callable[[int], NDArray[np.uint8]]
+Dpi = tuple[float, float]
+"""Dots per inch across and down."""
+
+_Read = Callable[[int], tuple[NDArray[np.uint8], Dpi | None]]
 
 
 def pages(source: Source, name: str | None = None, limits: PageLimits = LIMITS) -> Iterator[NDArray[np.uint8]]:
@@ -127,7 +130,7 @@ def pages(source: Source, name: str | None = None, limits: PageLimits = LIMITS) 
     """
     with _open(source, name, limits) as (count, read):
         for number in range(count):
-            yield read(number)
+            yield read(number)[0]
 
 
 def page(
@@ -137,6 +140,13 @@ def page(
 
     Without a number it is the only page: then several are an ImageError.
     """
+    return scan(source, name, limits, number)[0]
+
+
+def scan(
+    source: Source, name: str | None = None, limits: PageLimits = LIMITS, number: int | None = None
+) -> tuple[NDArray[np.uint8], Dpi | None]:
+    """Return a page as `page` would, and its resolution: None where the file states none."""
     with _open(source, name, limits) as (count, read):
         if number is not None:
             if not 1 <= number <= count:
@@ -158,7 +168,7 @@ def _open(source: Source, name: str | None, limits: PageLimits) -> Iterator[tupl
             if not 1 <= count <= limits.pages:
                 raise ImageError(f"more than {limits.pages} pages; split it" if count else "no pages; save it again")
 
-        def read_named(number: int) -> NDArray[np.uint8]:
+        def read_named(number: int) -> tuple[NDArray[np.uint8], Dpi | None]:
             with _named(f"{shown}, page {number + 1}" if count > 1 else shown):
                 return read(number)
 
@@ -193,7 +203,7 @@ def _named(name: str) -> Iterator[None]:
 def _book(source: Any, stack: ExitStack, limits: PageLimits) -> tuple[int, _Read]:
     """Open a source; `stack` will close it."""
     if isinstance(source, np.ndarray):
-        return 1, lambda number: _from_array(source, limits)
+        return 1, lambda number: (_from_array(source, limits), None)
     if isinstance(source, Image.Image):
         return 1, lambda number: _from_picture(source, limits)
     file = _file(source, stack)
@@ -301,12 +311,13 @@ def _picture(
     def release() -> None:
         picture.im = Image.new("1", (1, 1)).im
 
-    def read(number: int) -> NDArray[np.uint8]:
+    def read(number: int) -> tuple[NDArray[np.uint8], Dpi | None]:
         counted.renew()
         picture.seek(numbers[number])
         _check_size(limits, *picture.size)
         _check_size(limits, *picture.size, *cost(picture, file, counted.length))
-        return upright(picture, release)
+        dpi = resolution(picture)  # before Pillow turns the pixels of a TIFF
+        return upright(picture, release), dpi
 
     return len(numbers), read
 
@@ -337,10 +348,11 @@ def _of_pdf(limits: PageLimits, width: float, height: float, beside: float) -> N
     _check_size(limits, width, height, BYTES_PER_PIXEL, beside)
 
 
-def _from_picture(picture: Image.Image, limits: PageLimits) -> NDArray[np.uint8]:
+def _from_picture(picture: Image.Image, limits: PageLimits) -> tuple[NDArray[np.uint8], Dpi | None]:
     """Return the current frame of a caller's Pillow image as an upright grey page."""
     _check_size(limits, *picture.size)
-    return upright(picture)
+    dpi = resolution(picture)
+    return upright(picture), dpi
 
 
 def _from_array(array: NDArray[Any], limits: PageLimits) -> NDArray[np.uint8]:

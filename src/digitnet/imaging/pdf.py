@@ -30,8 +30,10 @@ _INVISIBLE = 3  # FPDF_TEXTRENDERMODE_INVISIBLE: what text recognition lays over
 
 def open_pdf(
     opener: Callable[[BinaryIO], Any], file: BinaryIO, stack: ExitStack, check: Callable[[float, float, float], None]
-) -> tuple[int, Callable[[int], NDArray[np.uint8]]]:
-    """Return how many pages a PDF has, and the function that draws one of them; `stack` will close it.
+) -> tuple[int, Callable[[int], tuple[NDArray[np.uint8], tuple[float, float]]]]:
+    """Return how many pages a PDF has, and the function that draws one of them and tells its dots per inch.
+
+    `stack` will close it.
 
     check: raises ImageError where so many pixels across and down, with so many bytes beside them, are too many.
     """
@@ -46,7 +48,7 @@ def open_pdf(
         document.init_forms()  # without, what was typed into the fields of a form is not drawn
         count = len(document)
 
-    def read(number: int) -> NDArray[np.uint8]:
+    def read(number: int) -> tuple[NDArray[np.uint8], tuple[float, float]]:
         with _PDFIUM:
             leaf = document[number]
             try:
@@ -62,9 +64,10 @@ def _close(document: Any) -> None:
         document.close()
 
 
-def _draw(leaf: Any, check: Callable[[float, float, float], None]) -> NDArray[np.uint8]:
-    drawn = leaf.render(scale=_scale(leaf, check), grayscale=True).to_numpy()
-    return np.asarray(drawn.reshape(drawn.shape[:2]), np.uint8)
+def _draw(leaf: Any, check: Callable[[float, float, float], None]) -> tuple[NDArray[np.uint8], tuple[float, float]]:
+    scale = _scale(leaf, check)
+    drawn = leaf.render(scale=scale, grayscale=True).to_numpy()
+    return np.asarray(drawn.reshape(drawn.shape[:2]), np.uint8), (72 * scale, 72 * scale)
 
 
 def _scale(leaf: Any, check: Callable[[float, float, float], None]) -> float:

@@ -6,7 +6,10 @@ Every rule of digits is here digit by digit from the left, as a state and how a 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +22,9 @@ from digitnet.reading.kinds import NEVER, Language, after, ends
 
 MAX_STATES = 5_000
 """States of an automaton beyond which rules are refused: a decoder holds a number for each character in each frame."""
+
+ENDLESS = sys.maxsize
+"""Stands for as many digits as one likes."""
 
 State = tuple[int, ...]
 """What is to be known of the digits so far."""
@@ -58,8 +64,12 @@ def joined(first: Automaton, second: Automaton) -> Automaton:
 
 
 class Part(NamedTuple):
-    """One rule, digit by digit; `step` gives None where no digits that follow can mend it."""
+    """One rule, digit by digit; `step` gives None where no digits that follow can mend it.
 
+    lengths: the numbers of digits of texts that keep the rule, rising; a range where all from one to another may do.
+    """
+
+    lengths: range | tuple[int, ...]
     start: State
     step: Callable[[State, int], State | None]
     ends: Callable[[State], bool]
@@ -71,7 +81,7 @@ def lengths_part(shortest: int, longest: int) -> Part:
     def step(state: State, digit: int) -> State | None:
         return (state[0] + 1,) if state[0] < longest else None
 
-    return Part((0,), step, lambda state: state[0] >= shortest)
+    return Part(range(shortest, longest + 1), (0,), step, lambda state: state[0] >= shortest)
 
 
 def range_part(low: int, high: int | None) -> Part:
@@ -97,7 +107,7 @@ def range_part(low: int, high: int | None) -> Part:
         enough = size > len(least) or (size == len(least) and above_low >= 0)
         return enough and size >= 0 and (most is None or size < len(most) or above_high <= 0)
 
-    return Part((-1, 0, 0), step, ends)
+    return Part(range(max(len(least), 1), ENDLESS), (-1, 0, 0), step, ends)
 
 
 def _compare(one: int, other: int) -> int:
@@ -124,7 +134,8 @@ def listed_part(numbers: Sequence[str]) -> Part:
         following = nodes[state[0]][1][digit]
         return None if following is None else (following,)
 
-    return Part((node(list(dict.fromkeys(numbers))),), step, lambda state: nodes[state[0]][0])
+    lengths = tuple(sorted({len(number) for number in numbers}))
+    return Part(lengths, (node(list(dict.fromkeys(numbers))),), step, lambda state: nodes[state[0]][0])
 
 
 def modulo_10_part(other: Callable[[int], int], lengths: tuple[int, ...], open_end: bool) -> Part:
@@ -136,7 +147,8 @@ def modulo_10_part(other: Callable[[int], int], lengths: tuple[int, ...], open_e
             return None
         return min(size + 1, lengths[-1]), (going_on + digit) % 10, (ending + other(digit)) % 10
 
-    return Part((0, 0, 0), step, lambda state: state[0] in lengths and state[1] == 0)
+    permitted = range(lengths[-1], ENDLESS) if open_end else lengths
+    return Part(permitted, (0, 0, 0), step, lambda state: state[0] in lengths and state[1] == 0)
 
 
 def isbn_part() -> Part:
@@ -151,7 +163,11 @@ def isbn_part() -> Part:
         short = (short + (10 - size) * digit) % 11 if size < 10 else -1
         return size + 1, short, (long + digit * (3 if size % 2 else 1)) % 10 if long >= 0 else -1
 
-    return Part((0, 0, 0), step, lambda state: state[0] in (10, 13) and state[1 if state[0] == 10 else 2] == 0)
+    def ends(state: State) -> bool:
+        size, short, long = state
+        return (size == 10 and short == 0) or (size == 13 and long == 0)
+
+    return Part((10, 13), (0, 0, 0), step, ends)
 
 
 def iban_part(country: str) -> Part:
@@ -167,7 +183,34 @@ def iban_part(country: str) -> Part:
             return None
         return place + 1, (total + weights[place] * digit) % 97
 
-    return Part((0, 0), step, lambda state: state == (len(weights), wanted))
+    return Part((len(weights),), (0, 0), step, lambda state: state == (len(weights), wanted))
+
+
+def any_length(parts: Sequence[Part]) -> bool:
+    """Return whether the parts have a number of digits in common, so that a text may keep all of them."""
+    # If they do, the least one is the first that some part permits, or among those that a part lists.
+    starts = [part.lengths[:1] if isinstance(part.lengths, range) else part.lengths for part in parts]
+    return not parts or any(all(each in part.lengths for part in parts) for each in chain(*starts))
+
+
+@lru_cache(maxsize=64)
+def _table(start: Language, alphabet: str) -> tuple[list[list[int]], list[bool]]:
+    """Return a language as a table: for each state, 0 the start, the state after each character, -1 where no text goes
+    on like that; and whether a text may end there.
+    """
+    queue = [start]
+    states = {start: 0, NEVER: -1}
+    rows = []
+    for state in queue:
+        row = []
+        for character in alphabet:
+            following = after(state, character)
+            if following not in states:
+                states[following] = len(queue)
+                queue.append(following)
+            row.append(states[following])
+        rows.append(row)
+    return rows, [ends(state) for state in queue]
 
 
 def build(parts: Sequence[Part], start: Language, alphabet: str) -> Automaton:
@@ -175,34 +218,35 @@ def build(parts: Sequence[Part], start: Language, alphabet: str) -> Automaton:
 
     Raises DataError where there are too many states, or no text.
     """
+    turns, whole = _table(start, alphabet)
     # Every state that characters lead to, then without those that lead nowhere.
-    queue = [(tuple(part.start for part in parts), start)]
+    queue = [(tuple(part.start for part in parts), 0)]
     states = {queue[0]: 0}
     rows = []
     for state, written in queue:
         row = []
-        for character in alphabet:
+        for character, turned in zip(alphabet, turns[written], strict=True):
             following: list[State | None] = list(state)
-            if character in DIGITS:
+            if turned >= 0 and character in DIGITS:
                 following = [part.step(own, int(character)) for part, own in zip(parts, state, strict=True)]
             digits = tuple(own for own in following if own is not None)
-            joined = digits, after(written, character)
-            if len(digits) < len(parts) or joined[1] == NEVER:
+            if turned < 0 or len(digits) < len(parts):
                 row.append(-1)
                 continue
+            joined = digits, turned
             if joined not in states:
                 states[joined] = len(queue)
                 queue.append(joined)
             row.append(states[joined])
         rows.append(row)
         if len(queue) > MAX_STATES:
-            raise DataError("too many combinations; omit the range or the length")
-    whole = [
-        all(part.ends(own) for part, own in zip(parts, state, strict=True)) and ends(written)
+            raise DataError("too many combinations; omit or narrow one of them")
+    ended = [
+        whole[written] and all(part.ends(own) for part, own in zip(parts, state, strict=True))
         for state, written in queue
     ]
     # The last row and end are the dead state's, -1 in the steps until they are renumbered.
-    steps, accepts = np.array([*rows, [-1] * len(alphabet)]), np.array([*whole, False])
+    steps, accepts = np.array([*rows, [-1] * len(alphabet)]), np.array([*ended, False])
     alive = accepts
     while (wider := alive | alive[steps].any(axis=1)).sum() > alive.sum():
         alive = wider

@@ -16,8 +16,10 @@ from functools import lru_cache
 from digitnet.core.digits import DIGITS, SIGNS
 from digitnet.core.errors import DataError
 from digitnet.reading.automaton import (
+    ENDLESS,
     Automaton,
     Part,
+    any_length,
     build,
     iban_part,
     isbn_part,
@@ -190,29 +192,48 @@ def _value(text: str) -> tuple[int, str]:
     return len(significant), significant
 
 
-def _parts(rules: Rules) -> list[Part]:
-    parts = [lengths_part(*PHONE)] if rules.kind == "phone" else []
+def _parts(rules: Rules) -> dict[str, Part]:
+    """Return the rules of the digits, by what messages call them."""
+    parts = {"kind phone": lengths_part(*PHONE)} if rules.kind == "phone" else {}
     if rules.lengths is not None:
-        parts.append(lengths_part(*rules.lengths))
+        parts["length"] = lengths_part(*rules.lengths)
     if rules.low is not None or rules.high is not None:
-        parts.append(range_part(rules.low or 0, rules.high))
+        parts["range"] = range_part(rules.low or 0, rules.high)
     if rules.listed is not None:
-        parts.append(listed_part(rules.listed))
+        parts["the list"] = listed_part(rules.listed)
     if rules.checksum == "luhn":
-        parts.append(modulo_10_part(doubled, (2,), open_end=True))
+        parts["luhn"] = modulo_10_part(doubled, (2,), open_end=True)
     elif rules.checksum == "ean":
-        parts.append(modulo_10_part(tripled, (8, 12, 13), open_end=False))
+        parts["ean"] = modulo_10_part(tripled, (8, 12, 13), open_end=False)
     elif rules.checksum == "isbn":
-        parts.append(isbn_part())
+        parts["isbn"] = isbn_part()
     elif rules.checksum is not None:
-        parts.append(iban_part(rules.checksum.removeprefix("iban-digits-")))
+        parts[rules.checksum] = iban_part(rules.checksum.removeprefix("iban-digits-"))
     return parts
+
+
+def _needed(parts: dict[str, Part]) -> str:
+    """Return in words how many digits the rules other than the length need."""
+    needed = []
+    for name, part in parts.items():
+        if isinstance(part.lengths, tuple):
+            *others, last = map(str, part.lengths)
+            counts = f"{', '.join(others)} or {last}" if others else last
+        else:
+            least, most = part.lengths[0], part.lengths[-1]
+            counts = f"{least} to {most}" if part.lengths.stop < ENDLESS else f"{least} or more"
+        if name != "length":
+            needed.append(f"{name} needs {counts} digit{'s' * (counts != '1')}")
+    return " and ".join(needed)
 
 
 @lru_cache(maxsize=64)
 def _automaton(rules: Rules, alphabet: str) -> Automaton:
     start = language(rules.kind, rules.decimal, rules.order) if rules.kind else Repeated(one(alphabet))
+    parts = _parts(rules)
     try:
-        return build(_parts(rules), start, alphabet)
+        if not any_length([*parts.values()]):
+            raise DataError(f"no number satisfies all of these constraints, because {_needed(parts)}; change one")
+        return build([*parts.values()], start, alphabet)
     except DataError as error:
         raise DataError(f"{rules}: {error}") from error

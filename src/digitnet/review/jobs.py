@@ -128,8 +128,7 @@ def _path(file: str) -> str:
 
 
 def _fields(sheet: Sheet, template: Template, file: str, page: int) -> tuple[StoredField, ...]:
-    related = set().union(*(parse(relation).names for relation in sheet.broken))
-    found = []
+    doubt, found = doubts(sheet, template), []
     for field in template.fields:
         answer = sheet.fields[field.name]
         found.append(
@@ -140,11 +139,18 @@ def _fields(sheet: Sheet, template: Template, file: str, page: int) -> tuple[Sto
                 answer.status,
                 answer.seen,
                 alternatives(field, answer),
-                _doubt(field, answer, sheet.status == "blank", field.name in related),
+                doubt[field.name],
                 _lot(file, page, field.name),
             )
         )
     return tuple(found)
+
+
+def doubts(sheet: Sheet, template: Template) -> dict[str, float]:
+    """Return how doubtful each field of a sheet that was not refused is, by its name; see `tables.field`."""
+    related = set().union(*(parse(relation).names for relation in sheet.broken))
+    blank = sheet.status == "blank"
+    return {its.name: _doubt(its, sheet.fields[its.name], blank, its.name in related) for its in template.fields}
 
 
 def alternatives(field: Field, answer: Answer) -> tuple[str, ...]:

@@ -29,7 +29,11 @@ class Policy:
 
     def opens(self, doubt: float, lot: float) -> bool:
         """Return whether people look at a field; see `tables.field` for the arguments."""
-        return doubt > 1 - self.threshold or (doubt >= 0 and lot < self.share)
+        return self.doubtful(doubt) or (doubt >= 0 and lot < self.share)
+
+    def doubtful(self, doubt: float) -> bool:
+        """Return whether people look at a field because of its doubt; see `tables.field`."""
+        return doubt > 1 - self.threshold
 
     def rank(self, doubt: float, lot: float, critical: bool) -> float:
         """Return the place of a field in the queue, the highest first; sampled ones lie anywhere among the doubtful."""

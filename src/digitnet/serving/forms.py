@@ -36,9 +36,6 @@ from digitnet.serving.service import Service, jpeg_url, pages_of
 SHOWN_SCALE = 5.0
 """Pixels to a millimetre of the picture of a sheet with markers, which the page draws fields on."""
 
-MAX_AREA = 2
-"""The areas of a template's fields together, in areas of the sheet: what is read of a page takes a limited time."""
-
 Plain = dict[str, Any]
 
 
@@ -113,10 +110,10 @@ def _opened(given: Sequence[File], limits: PageLimits) -> Plain:
     if forms:
         return _shown(forms[0])
     (scan,) = others
-    page = image.page(scan.picture(), scan.name, limits, 1)
+    page, dpi = image.scan(scan.picture(), scan.name, limits, 1)
     stem = PurePosixPath(scan.name or "form").stem
-    template, reference = drafted(page, name_of(stem), f"{name_of(stem)}.png")
-    return {"template": template, "picture": _png(reference)}
+    draft = drafted(page, dpi, name_of(stem), f"{name_of(stem)}.png")
+    return {"template": draft.template, "picture": _png(draft.reference), "assumed": draft.assumed}
 
 
 def _sorted(given: Sequence[File], limits: PageLimits) -> tuple[list[Form], list[File]]:
@@ -126,7 +123,6 @@ def _sorted(given: Sequence[File], limits: PageLimits) -> tuple[list[Form], list
     forms = []
     for file in templates:
         template, reference = parsed(file.content, str(file.name)), None
-        _check_area(template, str(file.name))
         if template.markers is None and template.reference is not None:
             name = PurePosixPath(template.reference).name
             its = next((other for other in others if other.name == name), None)
@@ -138,18 +134,11 @@ def _sorted(given: Sequence[File], limits: PageLimits) -> tuple[list[Form], list
     return forms, others
 
 
-def _check_area(template: Template, name: str) -> None:
-    boxes = [box for field in template.fields for box in (field.box, *(field.options or {}).values())]
-    area = sum((right - left) * (bottom - top) for left, top, right, bottom in boxes)
-    if area > MAX_AREA * template.page[0] * template.page[1]:
-        raise DataError(f"{name}: its fields are larger than {MAX_AREA} sheets together; make them smaller")
-
-
 def _shown(form: Form) -> Plain:
     """Return a form as the page edits it: its template and a picture of its blank sheet."""
     plain = form.template.model_dump(mode="json", exclude_defaults=True, by_alias=True)
     sheet = picture(form.template, SHOWN_SCALE) if form.template.markers else form.printed()
-    return {"template": plain | {"page": form.template.page}, "picture": _png(sheet)}
+    return {"template": plain | {"page": form.template.page}, "picture": _png(sheet), "assumed": None}
 
 
 def _checked(content: bytes, shown: bool) -> Plain:

@@ -190,7 +190,11 @@ _SHARED = _named("ShareAnswer", _object(url=_TEXT, svg=_TEXT))
 _TEMPLATE = {"type": "object", "description": "a form template, as docs/form.schema.json has it"}
 _FORM_OPENED = _named(
     "FormAnswer",
-    _object(template=_TEMPLATE, picture=_TEXT | {"description": "the blank sheet, edge to edge, as a PNG data URL"}),
+    _object(
+        template=_TEMPLATE,
+        picture=_TEXT | {"description": "the blank sheet, edge to edge, as a PNG data URL"},
+        assumed=_PERHAPS | {"description": "what was assumed of the size of a scanned sheet; null if it is known"},
+    ),
 )
 _FORMS = _named(
     "FormsAnswer",

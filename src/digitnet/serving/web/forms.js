@@ -123,7 +123,7 @@ async function unpacked(file) {
   return kept.map(([name, bytes]) => new File([bytes], name, { type: TYPES[name.split(".").at(-1)] ?? "" }));
 }
 
-async function open({ template, picture }) {
+async function open({ template, picture, assumed }) {
   about ??= await formKinds();
   form = new Form(template, about.kinds, changed);
   blank = picture;
@@ -131,6 +131,8 @@ async function open({ template, picture }) {
   $("form-start").hidden = $("forms-title").hidden = true;
   $("form-desk").hidden = false;
   $("form-saved").textContent = "";
+  $("form-assumed").hidden = !assumed;
+  $("form-assumed").textContent = assumed ? `${assumed[0].toUpperCase()}${assumed.slice(1)}; if it has another size, correct it here.` : "";
   for (const [id, value] of [["form-name", form.state.name], ["form-relations", form.state.relations]]) $(id).value = value;
   fields.open(form);
   sheet.open(form, blank);
