@@ -48,11 +48,11 @@ def number_probs(drafts: Sequence[Draft], opinions: Mapping[int, Opinion]) -> tu
 
     The first assumes that half of the places do, and decides which are read: a false number costs more than one that is
     reported as not read. The second assumes a share of `FOUND`, and is reported. Both combine all three networks.
-    Places found by thresholds have the same probability twice, by their digits and the other places: see `prevalent`.
+    Places found by thresholds have their likeness twice.
     """
     if any(draft.region.place is None for draft in drafts):
-        real = prevalent(np.array([likeness(draft, opinions) for draft in drafts], np.float64))
-        return real, real
+        like = np.array([likeness(draft, opinions) for draft in drafts], np.float64)
+        return like, like
     known = [(draft, opinions.get(id(draft))) for draft in drafts]
     odds = [
         evidence(draft, opinion) @ WEIGHTS + INTERCEPT if draft.boxes and opinion else -10 for draft, opinion in known
@@ -80,19 +80,6 @@ def evidence(draft: Draft, opinion: Opinion) -> Floats:
 def given(share: float, like: Floats) -> Floats:
     """Return the probability that each region holds a number, where a share of them does; like: as `likeness` says."""
     return np.asarray(share * like / (share * like + (1 - share) * (1 - like)))
-
-
-def prevalent(like: Floats) -> Floats:
-    """Return the probability that each region of a page holds a number.
-
-    On a page of words or gravel what looks like a number seldom is one. How many do hold numbers the page itself tells,
-    by expectation maximisation (Saerens, Latinne, Decaestecker 2002): it starts at every other region, and one of each
-    kind is counted more than there are.
-    """
-    share = 0.5
-    for _ in range(10):
-        share = (float(given(share, like).sum()) + 1) / (len(like) + 2)
-    return given(share, like)
 
 
 def likelier(found: Sequence[Number], whole: Sequence[Number]) -> tuple[Number, ...]:
