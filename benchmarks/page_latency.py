@@ -93,8 +93,8 @@ NOTHING = """async (asked) => {
 def latencies(page: Page, strokes: int, asked: bool) -> tuple[list[float], list[float]]:
     """Return for each of some strokes the milliseconds from its last point to the answer, as the page measures them.
 
-    The second list has those of `NOTHING`, measured before each, on empty paper: after an answer, the page looks for the
-    ink that it needs. asked: whether the page asks a server.
+    The second list has those of `NOTHING`, measured before each, on empty paper: after an answer, the page looks for
+    the ink that it needs. asked: whether the page asks a server.
     """
     found, nothing = [], []
     for place in range(strokes):
