@@ -3,8 +3,8 @@
 python benchmarks/page_latency.py >> benchmarks/RESULTS.md
 
 It needs the extras serve and dev, and a Chromium: on the PATH, or named in DIGITNET_CHROMIUM. The service runs beside
-the browser, as it does for a learner with one machine. After every stroke the same is measured of nothing: an empty
-request, and a change that is shown. On a busy machine, only the ratio of the two can be compared.
+the browser, as it does for a learner with one machine. Before every stroke the same is measured of nothing, while the
+page rests: an empty request, and a change that is shown. On a busy machine, only the ratio of the two can be compared.
 """
 
 from __future__ import annotations
@@ -93,17 +93,18 @@ NOTHING = """async (asked) => {
 def latencies(page: Page, strokes: int, asked: bool) -> tuple[list[float], list[float]]:
     """Return for each of some strokes the milliseconds from its last point to the answer, as the page measures them.
 
-    The second list has those of `NOTHING`, measured after each. asked: whether the page asks a server.
+    The second list has those of `NOTHING`, measured before each, on empty paper: after an answer, the page looks for
+    the ink that it needs. asked: whether the page asks a server.
     """
     found, nothing = [], []
     for place in range(strokes):
         page.click("#clear", force=True)
         page.wait_for_timeout(300)
+        nothing.append(float(page.evaluate(NOTHING, asked)))
         page.evaluate("delete document.documentElement.dataset.latency")
         draw(page, DIGITS[place % len(DIGITS)])
         page.wait_for_timeout(400)
         found.append(float(page.locator("html").get_attribute("data-latency") or "inf"))
-        nothing.append(float(page.evaluate(NOTHING, asked)))
         answer = page.locator("#answer").inner_text()
         note(f"stroke {place + 1}: {answer} after {found[-1]:.0f} ms, nothing after {nothing[-1]:.0f} ms")
     return found, nothing
@@ -114,7 +115,8 @@ def measure(browser: Browser, url: str, what: str, floor: float) -> bool:
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto(url)
     draw(page, DIGITS[0])
-    expect(page.locator("#answer")).to_have_text("3")  # the first answer opens and warms; it is not counted
+    expect(page.locator("#answer")).to_have_text("3")  # the first answer warms; it is not counted
+    page.locator(".maps").first.wait_for()  # the network is open
     found, nothing = latencies(page, STROKES, asked=url.startswith("http"))
     median, slow = statistics.median(found), statistics.quantiles(found, n=20)[-1]
     empty = statistics.median(nothing)

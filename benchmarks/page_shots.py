@@ -28,7 +28,7 @@ def seen(page: Page, height: int | None = None) -> Image.Image:
     """Return the page from its top, down to `height` pixels or its end."""
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement.blur()")
-    page.wait_for_timeout(400)  # until bars have grown
+    page.wait_for_timeout(400)  # until nothing has the colours of what is pointed at
     picture = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
     return picture.crop((0, 0, picture.width, min(height or picture.height, picture.height)))
 

@@ -111,6 +111,40 @@ def test_a_three_drawn_with_the_mouse_is_a_3(page):
     playwright.expect(page.locator("html")).to_have_attribute("data-latency", re.compile("[1-9]"))  # a frame later
 
 
+def test_every_drawing_is_asked_about_once_and_not_again_when_the_pen_is_lifted(page):
+    page.evaluate(
+        """() => {
+          const ask = fetch;
+          window.sent = [];
+          window.fetch = async (url, how) => {
+            if (String(url).includes("v1/read")) sent.push(await how.body.text());
+            return ask(url, how);
+          };
+        }"""
+    )
+    draw(page, THREE)
+    playwright.expect(page.locator("#spoken")).to_contain_text("3, ")
+    sent = page.evaluate("sent")
+    assert len(sent) == len(set(sent))
+
+
+def test_the_readers_answer_does_not_wait_for_the_layers(page):
+    held = []
+    page.route("**/v1/network?*", lambda route: held.append(route))
+    page.reload()
+    draw(page, THREE)
+    answer(page, "3")
+    assert page.locator(".maps").count() == 0
+    held[0].continue_()
+    playwright.expect(page.locator(".maps")).to_have_count(3)
+
+
+def test_all_maps_of_a_layer_are_one_canvas_since_each_takes_time_in_every_frame(page):
+    draw(page, THREE)
+    playwright.expect(page.locator(".maps button")).to_have_count(32 + 48 + 96)
+    assert page.locator("#middle canvas").count() == 3 + 3, "the input, the needed ink and the hidden units"
+
+
 def test_a_screen_reader_hears_the_answer_once_it_has_settled(page):
     page.evaluate("""() => {
         const note = (id, name) =>
@@ -196,8 +230,8 @@ def test_a_learner_sees_the_tutorial_networks_filters_and_what_it_needed(page):
     page.select_option("#by", "digitnet")
     draw(page, THREE)
     answer(page, "3")
-    playwright.expect(page.locator(".maps").nth(0).locator("canvas")).to_have_count(16)
-    playwright.expect(page.locator(".maps").nth(1).locator("canvas")).to_have_count(32)
+    playwright.expect(page.locator(".maps").nth(0).locator("button")).to_have_count(16)
+    playwright.expect(page.locator(".maps").nth(1).locator("button")).to_have_count(32)
     playwright.expect(page.locator(".layers")).to_contain_text("of 128 active")
     seen = page.evaluate("[...document.getElementById('seen').getContext('2d').getImageData(0, 0, 28, 28).data]")
     assert np.reshape(seen, (28, 28, 4))[:, :, 0].max() == 255
@@ -806,7 +840,7 @@ def test_axe_finds_nothing_wrong_with_opened_tools_a_training_and_a_report(
             assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in said] == []
             assert page.evaluate("document.documentElement.scrollWidth") == width
 
-        page.locator(".maps canvas, .maps button").first.click()
+        page.locator(".maps button").first.click()
         for tool in ("own", "share", "keys", "break"):
             page.click(f"#{tool} > summary")
             panel = page.locator(f"#{tool} > .panel")

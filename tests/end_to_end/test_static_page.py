@@ -29,13 +29,14 @@ def opened(open_file, folder):
     return lambda model, *screen, **colours: open_file(write_page(model, folder / model.name), *screen, **colours)
 
 
-def draw(page, corners):
+def draw(page, corners, lift=True):
     paper = page.locator("#pad").bounding_box()
     for place, (x, y) in enumerate(corners):
         page.mouse.move(paper["x"] + x * paper["width"], paper["y"] + y * paper["height"], steps=4 if place else 1)
         if place == 0:
             page.mouse.down()
-    page.mouse.up()
+    if lift:
+        page.mouse.up()
 
 
 def inks(count):
@@ -130,8 +131,8 @@ def test_a_drawing_is_answered_and_its_layers_can_be_asked(opened):
     expect(page.locator("#answer")).to_have_text(re.compile("[0-9]"))  # it opens with a digit
     draw(page, SEVEN)
     expect(page.locator("#answer")).to_have_text("7")
-    expect(page.locator(".maps").nth(0).locator("canvas")).to_have_count(16)
-    expect(page.locator(".maps").nth(1).locator("canvas")).to_have_count(32)
+    expect(page.locator(".maps").nth(0).locator("button")).to_have_count(16)
+    expect(page.locator(".maps").nth(1).locator("button")).to_have_count(32)
     page.get_by_role("button", name="Filter 2 of 32").click()
     expect(page.locator(".arithmetic")).to_contain_text("with all 16 maps below and the bias")
     expect(page.locator(".inputs .window")).to_be_visible()
@@ -142,6 +143,17 @@ def test_a_drawing_is_answered_and_its_layers_can_be_asked(opened):
     expect(large).to_have_attribute("aria-label", re.compile("row 7 of 7, column 7 of 7"))
     page.click("#clear")
     expect(page.locator("#answer")).to_have_text("–")
+
+
+def test_lifting_the_pen_has_nothing_looked_at_again(opened):
+    page = opened(classifier("digitnet", threads=1))
+    expect = pytest.importorskip("playwright.sync_api").expect
+    draw(page, SEVEN, lift=False)
+    expect(page.locator("#answer")).to_have_text("7")
+    page.evaluate("() => { digitnet.look = () => { digitnet.again = true; }; }")
+    page.mouse.up()
+    expect(page.locator("#spoken")).to_contain_text("7, ")
+    assert page.evaluate("digitnet.again") is None
 
 
 def test_the_arithmetic_of_a_value_adds_up_to_it(opened):

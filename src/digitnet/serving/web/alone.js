@@ -26,29 +26,33 @@ export function start(content, reader) {
   const stage = new Stage(element("middle"));
   const canvas = document.createElement("canvas");
   let now = null; // what the network makes of the drawing
+  let seen = -1; // the version of the drawing that it looked at
+  let shown = -1; // and that of the answer
   let words = ""; // what is said of it
 
   function follow() {
     if (document.body.dataset.mode === "number") return number();
-    const look = pad.strokes.length ? network.look(frame(asInk(pad.copy(canvas, TALL)))) : null;
-    const plain = look ? shares(look.probs, look.digitness, network.about.threshold) : Array(11).fill(0);
-    const bars = look ? own.teacher.with(plain, look.hidden) : plain;
-    const said = look && verdict(bars, own.teacher.names);
+    const { version, changed, drawing } = pad;
+    if (version !== seen) now = pad.strokes.length ? network.look(frame(asInk(pad.copy(canvas, TALL)))) : null;
+    seen = version;
+    const plain = now ? shares(now.probs, now.digitness, network.about.threshold) : Array(11).fill(0);
+    const bars = now ? own.teacher.with(plain, now.hidden) : plain;
+    const said = now && verdict(bars, own.teacher.names);
     words = said ? `${said.big}, ${said.grade.word}, ${percent(said.sure)}` : "";
-    now = look;
-    stage.show(look, network);
+    stage.show(now, network);
     // While a hand writes, what is not a digit yet is no news.
-    if (pad.drawing && said?.best === NO_DIGIT) return;
+    if (drawing && said?.best === NO_DIGIT) return;
     element("answer").textContent = said?.big ?? "–";
-    element("answer").toggleAttribute("data-empty", !look);
+    element("answer").toggleAttribute("data-empty", !now);
     element("grade").replaceChildren(...(said ? [pill(said.grade)] : []));
     showBars(element("bars"), bars, own.teacher.names);
-    announce(pad.drawing ? null : words);
-    const changed = pad.changed;
-    onceShown(() => (document.documentElement.dataset.latency = (performance.now() - changed).toFixed(1)));
+    announce(drawing ? null : words);
+    if (version !== shown)
+      onceShown(() => (document.documentElement.dataset.latency = (performance.now() - changed).toFixed(1)));
+    shown = version;
   }
 
-  const own = startOwn(element("own-body"), () => ({ network, look: now }), () => follow());
+  const own = startOwn(element("own-body"), () => ({ network, image: () => now?.image }), () => follow());
   const pad = startPaper(follow);
   const read = reader && startReader(reader.model, reader.source);
   const number = read && startNumber(pad, read, announce, showTrouble);

@@ -14,6 +14,7 @@ import { make } from "./words.js";
 
 const TALL = 280; // pixels of the whole paper in what is sent: a digit half as high still has seven times the frame's
 const MARGIN = 6; // pixels kept around a digit that is cut out of a number
+const SHARE = 0.2; // of the time, which looking may take while the drawing changes: the answer goes before the layers
 
 const element = (id) => document.getElementById(id);
 
@@ -23,16 +24,36 @@ export function startDraw() {
   let strong = "strong"; // the network that the reader asks about single digits
   let alone = true; // whether the drawing, as it was before anything was broken, is one digit
   let chosen = null; // which of several digits is looked into; null for the last
+  let asked = null; // {version, answer} of the drawing that was asked about last
   let last = null; // the answer that is shown
+  let shown = -1; // the version of the drawing that it belongs to
+  let rested = 0; // until when no network looks again while the drawing changes, on the clock of performance.now()
   let told = null; // the network that your own digits were last scored with
 
   const follow = newestOnly(async () => {
-    const { version, changed: when, drawing } = pad;
-    const answer = pad.strokes.length ? await look() : null;
+    const { version, changed, drawing } = pad;
+    // Lifting the pen, or teaching a sign, leaves the drawing as it is: there is nothing to ask.
+    if (asked?.version !== version) asked = { version, answer: pad.strokes.length ? await ask() : null };
+    const { answer } = asked;
+    const decides = answer && (answer.by !== "reader" || own.teacher.names.length > 0);
+    if (decides && !answer.look) await look(answer);
     // While a hand writes, what is not a digit yet is no news: the last answer stays until the pen is lifted.
-    if (!(drawing && answer && isNothing(answer))) show(answer, !drawing);
-    if (version === pad.version)
-      onceShown(() => (document.documentElement.dataset.latency = (performance.now() - when).toFixed(1)));
+    if (drawing && answer && isNothing(answer)) return;
+    show(answer, !drawing);
+    const news = version === pad.version && version !== shown;
+    shown = version;
+    onceShown(() => {
+      if (news) document.documentElement.dataset.latency = (performance.now() - changed).toFixed(1);
+      if (version === pad.version || performance.now() > rested) showLayers();
+    });
+  }, showTrouble);
+
+  // The layers are drawn once the answer is on the screen, and while a hand writes not with each.
+  const showLayers = newestOnly(async () => {
+    const answer = last;
+    if (!answer || answer.look) return;
+    await look(answer);
+    if (answer === last) showLook(answer, !pad.drawing);
   }, showTrouble);
 
   function show(answer, settled = true) {
@@ -40,39 +61,48 @@ export function startDraw() {
     if (!answer) {
       chosen = null;
       stage.show(null, null);
-    } else if (answer.look) stage.show(answer.look, answer.network);
-    showAnswer(answer, chosen, choose, own.teacher, settled);
-    if (answer && answer.network !== told) {
-      told = answer.network;
-      own.retold();
-      if (own.teacher.names.length) showAnswer(answer, chosen, choose, own.teacher, settled);
     }
+    showAnswer(answer, chosen, choose, own.teacher, settled);
+    if (answer?.look) showLook(answer, settled);
+  }
+
+  function showLook(answer, settled) {
+    stage.show(answer.look, answer.network);
+    if (answer.network === told) return;
+    told = answer.network;
+    own.retold();
+    if (own.teacher.names.length) showAnswer(answer, chosen, choose, own.teacher, settled);
   }
 
   async function choose(place) {
+    const answer = last;
     chosen = place;
-    const { network, framed } = last;
-    show({ ...last, look: await network.look(framed(chosen)) });
+    await look(answer);
+    show(answer);
   }
 
   /** Ask about the drawing as it is now: the reader, or a network alone where there is one digit. */
-  async function look() {
+  async function ask() {
     const paper = pad.copy(document.createElement("canvas"), TALL);
     const by = element("by").value;
     const broken = isBroken(pad.broken);
     // Noise may look like digits to the reader: for a network, what was one digit is broken as one digit.
     const skip = by !== "reader" && alone && broken;
-    const reading = skip ? null : read(asFile(paper)).then(({ pages }) => pages[0]);
-    reading?.catch(() => {}); // awaited below
-    const network = await networkOf(by === "reader" ? strong : by);
-    const whole = frame(asInk(paper));
-    const early = alone ? await network.look(whole) : null;
-    const page = await reading;
+    const page = skip ? null : (await read(asFile(paper))).pages[0];
     const digits = page?.numbers.flatMap((number) => number.digits) ?? [];
     const one = digits.length < 2;
     if (!broken) alone = one;
-    const framed = (place) => (one ? whole : frame(asInk(cut(paper, at(digits, place).box))));
-    return { by, network, page, digits, framed, look: one && early ? early : await network.look(framed(chosen)) };
+    const framed = () => frame(asInk(one ? paper : cut(paper, at(digits, chosen).box)));
+    return { by, page, digits, framed, network: null, look: null };
+  }
+
+  /** Let a network look at the digit of an answer, or at the chosen one of several. */
+  async function look(answer) {
+    answer.network = await networkOf(answer.by === "reader" ? strong : answer.by);
+    const began = performance.now();
+    answer.look = await answer.network.look(answer.framed());
+    const now = performance.now();
+    rested = now + (now - began) * (1 / SHARE - 1);
   }
 
   function networkOf(name) {
@@ -84,8 +114,11 @@ export function startDraw() {
     return networks.get(name);
   }
 
-  const own = startOwn(element("own-body"), () => ({ network: told, look: last?.look }), () => follow());
-  const pad = startPaper(follow);
+  const own = startOwn(element("own-body"), () => ({ network: told, image: () => last?.framed() }), () => follow());
+  const pad = startPaper(() => {
+    stage.stop();
+    follow();
+  });
   element("clear").addEventListener("click", () => element("mend").click());
   element("by").addEventListener("change", () => pad.break({}));
   models().then((said) => {

@@ -9,7 +9,7 @@ const SMALLEST = 10; // least width of the square that is cut out: a dot stays a
 const FAINT = 0.02; // ink fainter than this share of the strongest does not widen the box
 const f = Math.fround;
 
-/** Frame one digit. ink: {data: 0..255 row by row, width, height}, ink bright or dark. Returns 784 values, 255 ink. */
+/** Frame one digit. ink: {data: a Uint8Array, row by row, width, height}, ink bright or dark. Returns 784 values, 255 ink. */
 export function frame({ data, width, height }) {
   const ink = brightOnZero(data, width, height);
   const framed = new Uint8ClampedArray(SIDE * SIDE);
@@ -53,7 +53,7 @@ function brightOnZero(data, width, height) {
   const counts = new Array(256).fill(0);
   for (const value of data) if (turned ? value > middle : value <= middle) counts[turned ? 255 - value : value]++;
   const [paper, rough] = [quantile(counts, 0.25), quantile(counts, 0.75)];
-  return Uint8Array.from(data, (value) => {
+  return data.map((value) => {
     const above = Math.max((turned ? 255 - value : value) - Math.floor(paper), 0);
     return above <= 2 * (rough - paper) ? 0 : above;
   });

@@ -6,7 +6,8 @@ import { ENOUGH, Teacher } from "./teach.js";
 import { download, make, percent } from "./words.js";
 
 /**
- * Fill an element. current(): {look, network} of the drawing, null where there is none; changed(): what was taught has changed.
+ * Fill an element. current(): {network, image()}, which frames the drawing, undefined where there is none; changed(): what was
+ * taught has changed.
  * Returns the teacher, and retold(), to be called when the network is another.
  */
 export function startOwn(root, current, changed) {
@@ -29,9 +30,9 @@ export function startOwn(root, current, changed) {
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const { look } = current();
-    if (!look) return void (status.textContent = "Draw it first.");
-    kept.add(label.value.trim(), look.image);
+    const image = current().image();
+    if (!image) return void (status.textContent = "Draw it first.");
+    kept.add(label.value.trim(), image);
   });
   save.addEventListener("click", () => {
     const digits = kept.digits;

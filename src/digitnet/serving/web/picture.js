@@ -53,17 +53,20 @@ export function paint(canvas, strokes, { box: [left, top], scale, ink, paper, br
 /** A canvas of dark ink on light paper as ink: {data: 255 for ink, row after row, width, height}. */
 export function asInk(canvas) {
   const { width, height } = canvas;
-  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
-  return { data: Uint8Array.from({ length: width * height }, (_, i) => 255 - data[4 * i]), width, height };
+  return { data: greys(canvas).map((value) => 255 - value), width, height };
 }
 
 /** A canvas as a file that the service reads: PGM, a byte a pixel, since no compressor has to be waited for. */
 export function asFile(canvas) {
-  const { width, height } = canvas;
-  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
-  const grey = new Uint8Array(width * height);
-  for (let i = 0; i < grey.length; i++) grey[i] = data[4 * i]; // black, white and between: all three are the same
-  return new Blob([`P5 ${width} ${height} 255\n`, grey], { type: "image/x-portable-graymap" });
+  return new Blob([`P5 ${canvas.width} ${canvas.height} 255\n`, greys(canvas)], { type: "image/x-portable-graymap" });
+}
+
+/** The pixels of a canvas that is black, white and between: red, green and blue are the same. */
+function greys(canvas) {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const grey = new Uint8Array(data.length / 4);
+  for (let i = 0; i < grey.length; i++) grey[i] = data[4 * i];
+  return grey;
 }
 
 /** Through the middles between points, bent towards the points: smooth however fast the hand was. */

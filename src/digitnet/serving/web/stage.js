@@ -7,11 +7,40 @@ import { make, pixels } from "./words.js";
 const ORDER = ["First", "Second", "Third", "Fourth", "Fifth", "Sixth"];
 const REST = 250; // milliseconds without a new image before it is found out which ink is needed
 const BLANK = new Uint8ClampedArray(28 * 28);
+const [ROW, GAP] = [456, 2]; // pixels of a row of maps on a projector, and between two of them
+
+/** How the maps of a layer are shown: per in a row, each value times as many pixels wide and high. */
+function arranged({ channels, height, width }) {
+  const per = channels <= 20 ? 8 : channels <= 32 ? 16 : channels <= 48 ? 24 : 32;
+  return { channels, height, width, per, times: Math.max(1, Math.round((ROW / per - GAP) / width)) };
+}
+
+/**
+ * Paint all maps of a layer on one canvas: every canvas of a page takes time in each of its frames.
+ * values: of the maps, one after the other; white is the largest of the layer.
+ */
+function tile(canvas, { channels, height, width, per, times }, values) {
+  const [high, wide] = [height * times + GAP, width * times + GAP];
+  const image = new ImageData(per * wide, Math.ceil(channels / per) * high);
+  const { data } = image;
+  const most = values.reduce((largest, value) => Math.max(largest, value), 0) || 1;
+  for (let channel = 0; channel < channels; channel++)
+    for (let y = 0; y < high - GAP; y++)
+      for (let x = 0; x < wide - GAP; x++) {
+        const from = (channel * height + Math.floor(y / times)) * width + Math.floor(x / times);
+        const at = 4 * ((Math.floor(channel / per) * high + y) * image.width + (channel % per) * wide + x);
+        data[at] = data[at + 1] = data[at + 2] = (255 * values[from]) / most;
+        data[at + 3] = 255;
+      }
+  if (canvas.width !== image.width || canvas.height !== image.height) Object.assign(canvas, { width: image.width, height: image.height });
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
 
 export class Stage {
   #look = null;
   #network = null;
   #timer = 0;
+  #sizes = []; // of the layers, as `arranged` has them
   #chosen = null; // {layer, channel, y, x} of the value that is explained; y and x null for the largest
   #input = make("canvas", { aria: { role: "img", label: "The input of the network, 28 by 28 pixels" } });
   #seen = make("div", { className: "window", hidden: true });
@@ -44,6 +73,9 @@ export class Stage {
 
   /** Show what a network made of an image, as `Network.look` returns it; null for an empty paper. */
   show(look, network) {
+    this.stop();
+    if (look) this.#timer = setTimeout(() => this.#findNeeded(look, network), REST);
+    if (look && look === this.#look) return;
     if (network !== this.#network) {
       this.#network = network;
       this.#chosen = null;
@@ -52,19 +84,24 @@ export class Stage {
     this.#look = look;
     pixels(this.#input, look?.image ?? BLANK, 28);
     this.#paintNeeded(null);
-    clearTimeout(this.#timer);
-    if (look) this.#timer = setTimeout(() => this.#findNeeded(look, network), REST);
     if (look && !this.#layers.children.length) this.#build(look);
     this.#paint();
     this.#explain();
   }
 
+  /** Find out no more which ink is needed, until something is shown again: the drawing has changed. */
+  stop() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+  }
+
   async #findNeeded(look, network) {
+    const timer = this.#timer;
     if (look.occlusion) return this.#paintNeeded(look.occlusion);
     for (const found of network.occlusion(look)) {
       await pause();
-      if (this.#look !== look) return;
-      if (found) this.#paintNeeded(found);
+      if (this.#timer !== timer) return;
+      if (found) this.#paintNeeded((look.occlusion = found));
     }
   }
 
@@ -79,8 +116,9 @@ export class Stage {
   }
 
   #build({ layers, hidden }) {
+    this.#sizes = layers.map(arranged);
     this.#layers.replaceChildren(
-      ...layers.map((layer, place) => this.#grid(layer, place)),
+      ...this.#sizes.map((layer, place) => this.#grid(layer, place)),
       make(
         "section",
         { className: "layer" },
@@ -90,12 +128,12 @@ export class Stage {
     );
   }
 
-  #grid({ channels, height, width }, place) {
+  #grid({ channels, height, width, per, times }, place) {
     const maps = make("div", { className: "maps", aria: { role: "group", label: `${ORDER[place]} layer` } });
-    const per = channels <= 20 ? 8 : channels <= 32 ? 16 : channels <= 48 ? 24 : 32;
     maps.style.setProperty("--per", per);
+    maps.style.setProperty("--shape", `${width * times + GAP} / ${height * times + GAP}`);
     for (let channel = 0; channel < channels; channel++) {
-      const button = make("button", { type: "button", tabIndex: channel ? -1 : 0, aria: { pressed: false } }, make("canvas"));
+      const button = make("button", { type: "button", tabIndex: channel ? -1 : 0, aria: { pressed: false } });
       button.setAttribute("aria-label", `Filter ${channel + 1} of ${channels}`);
       button.addEventListener("click", () => this.#choose(place, channel));
       button.addEventListener("keydown", (event) => {
@@ -109,20 +147,21 @@ export class Stage {
       maps.append(button);
     }
     const size = `${channels} filters, ${height} × ${width}`;
-    return make("section", { className: "layer" }, make("h3", {}, `${ORDER[place]} layer `, make("span", { className: "muted", textContent: size })), maps);
+    return make(
+      "section",
+      { className: "layer" },
+      make("h3", {}, `${ORDER[place]} layer `, make("span", { className: "muted", textContent: size })),
+      make("div", { className: "framed" }, make("canvas"), maps),
+    );
   }
 
   #paint() {
     if (!this.#layers.children.length) return;
     const sections = [...this.#layers.children];
     const { layers = [], hidden = [] } = this.#look ?? {};
-    sections.slice(0, -1).forEach((section, place) => {
-      const { values = [], height = 1, width = 1 } = layers[place] ?? {};
-      const times = 255 / (values.reduce((most, value) => Math.max(most, value), 0) || 1);
-      section.querySelectorAll("canvas").forEach((canvas, channel) => {
-        const map = Array.from(values.slice(channel * height * width, (channel + 1) * height * width), (value) => value * times);
-        pixels(canvas, map.length ? map : [0], map.length ? width : 1);
-      });
+    this.#sizes.forEach((layer, place) => {
+      const values = layers[place]?.values ?? new Float32Array(layer.channels * layer.height * layer.width);
+      tile(sections[place].querySelector("canvas"), layer, values);
     });
     const most = Math.max(...hidden, 1e-9);
     const wide = Math.ceil(hidden.length / 4) || 1;
