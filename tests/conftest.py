@@ -110,10 +110,11 @@ def mnist_folder():
 
 @pytest.fixture(scope="session")
 def environment():
-    """The environment for subprocesses: no network, no terminal."""
+    """The environment for subprocesses: no network, no terminal, no variable of the tests, of which commands warn."""
     with contextlib.suppress(ImportError):  # on a new machine matplotlib lists the fonts, and warns where that is slow
         import matplotlib.font_manager  # noqa: F401
-    return {**os.environ, "NO_COLOR": "1", "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
+    inherited = {name: value for name, value in os.environ.items() if name != "DIGITNET_DEV_DATA"}
+    return {**inherited, "NO_COLOR": "1", "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
 
 
 @pytest.fixture

@@ -31,6 +31,12 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 ENTRY = {"time", "id", "client", "method", "path", "status", "seconds", "received", "sent"}
 
 
+@pytest.fixture(autouse=True)
+def no_variable_of_the_tests(monkeypatch):
+    """Hide the variable that names the pictures for tests: the service warns of names that it does not know."""
+    monkeypatch.delenv("DIGITNET_DEV_DATA", raising=False)
+
+
 # Options
 
 
