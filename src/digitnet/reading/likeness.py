@@ -14,11 +14,11 @@ from digitnet.reading.result import Number
 Floats = NDArray[np.float64]
 
 WEIGHTS = np.array(
-    [0.205, -0.028, 0.009, 0.076, 0.095, 1.112, 0.171, -2.294, -2.792, -11.601, -2.131, -3.965, -7.223, 2.801, -0.24]
+    [0.165, 0.0, 0.041, 0.078, 0.088, 1.122, 0.163, -2.288, -2.788, -11.538, -1.913, -3.983, -7.217, 2.784, -0.227]
 )
 """Weights of `evidence`, fitted on composed pages by `benchmarks/likeness.py`."""
 
-INTERCEPT = 0.168
+INTERCEPT = 0.183
 """Intercept, for pages on which half of the places contain a number."""
 
 FOUND = 0.8
