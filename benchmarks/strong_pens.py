@@ -69,7 +69,7 @@ class Stage(NamedTuple):
 
 STAGES = (
     Stage(20_100, rate=0.5, taught=0.6, mnist=1.0, pens=False, average=0.999, warmup=0.04),
-    Stage(3_000, rate=0.2, taught=0.75, mnist=1.8, pens=True, average=0.998, warmup=0.06),
+    Stage(3_900, rate=0.2, taught=0.75, mnist=1.8, pens=True, average=0.998, warmup=0.06),
 )
 
 SECOND = 0.6
@@ -102,7 +102,7 @@ def main() -> None:
     first = finetune.beginning(asked.first).network.eval()
 
     def both(x: Tensor) -> Tensor:
-        return (1 - SECOND) * first(x).float() + SECOND * second(x).float()
+        return torch.lerp(first(x).float(), second(x).float(), SECOND)
 
     second = learned(first, first, STAGES[0], sources, watched, rng)
     network = learned(second, both, STAGES[1], sources, watched, rng)
@@ -123,8 +123,8 @@ def learned(
     """Return the moving average of a copy of a network that was trained for a stage."""
     network = copy.deepcopy(network).train()
     config = RECIPES["transfer"]
-    rates = {"lr": stage.rate * config.lr, "muon_lr": stage.rate * config.muon_lr}
-    config = resolve(replace(config, **rates, warmup=stage.warmup, average=stage.average))
+    lr, muon_lr = stage.rate * config.lr, stage.rate * config.muon_lr
+    config = resolve(replace(config, lr=lr, muon_lr=muon_lr, warmup=stage.warmup, average=stage.average))
     training = TrainingState(network, copy.deepcopy(network), optimizers_of(network, config))
     for step in range(stage.steps):
         training.set_rate(config, step / stage.steps)

@@ -26,7 +26,7 @@ MORE, DIGITS_MORE, LIKELY = 1.3, 3.5, 0.5
 """How much more a turned page must explain, as a share and in digits, and the mean probability of its digits: on photos
 without numbers one direction in twelve shows two or three."""
 
-UNLIKELY, MANY_MORE = 0.35, 20
+UNLIKELY, MANY_MORE = 0.35, 15
 """The mean probability of its digits that is enough for a turned page that explains many digits more, and how many."""
 
 SAMPLE = 4
