@@ -170,6 +170,6 @@ def test_decoded_pixels_are_let_go_before_the_page_is_used():
         _, read = image._picture(
             picture, io.BytesIO(), CountedFile(io.BytesIO(), 0), image.ExitStack(), image.PageLimits()
         )
-        assert read(0).shape == (40, 60)
+        assert read(0)[0].shape == (40, 60)
         assert picture.im.size == (1, 1)
-        assert read(0).shape == (40, 60)
+        assert read(0)[0].shape == (40, 60)
