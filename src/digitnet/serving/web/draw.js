@@ -32,7 +32,7 @@ export function startDraw() {
 
   const follow = newestOnly(async () => {
     const { version, changed, drawing } = pad;
-    // Lifting the pen, or teaching a sign, leaves the drawing as it is: there is nothing to ask.
+    // Lifting the pen or teaching a sign does not change the drawing, so the last answer is kept.
     if (asked?.version !== version) asked = { version, answer: pad.strokes.length ? await ask() : null };
     const { answer } = asked;
     const decides = answer && (answer.by !== "reader" || own.teacher.names.length > 0);

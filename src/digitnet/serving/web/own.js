@@ -6,8 +6,8 @@ import { ENOUGH, Teacher } from "./teach.js";
 import { download, make, percent } from "./words.js";
 
 /**
- * Fill an element. current(): {network, image()}, which frames the drawing, undefined where there is none; changed(): what was
- * taught has changed.
+ * Fill an element. current(): {network, image()}; image() frames the drawing and returns undefined if the paper is empty.
+ * changed() is called when signs were taught or removed.
  * Returns the teacher, and retold(), to be called when the network is another.
  */
 export function startOwn(root, current, changed) {
