@@ -9,7 +9,7 @@ from digitnet.imaging.page_find import Place
 from digitnet.imaging.segmentation import Region
 from digitnet.reading.candidates import Draft
 from digitnet.reading.ctc import Hypothesis
-from digitnet.reading.likeness import Opinion, likelier, likeness, number_probs
+from digitnet.reading.likeness import LEAST, Opinion, likelier, likeness, number_probs, readable
 
 
 def numbers(*written, sure=0.9):
@@ -45,6 +45,18 @@ def draft(score=0.9, ink=NUMBER, place=True):
     region = Region((0, 0, 20, 30), np.zeros((30, 20), np.uint8), (), np.eye(2, 3), None, seen)
     seven = Hypothesis("7", 0.9, 0.9)
     return Draft(region, None, [seven], seven, [(0, 0, 20, 30)], np.array([0.95], np.float32), None, 0.9)
+
+
+def long_draft(probability):
+    found = Hypothesis("12345678", probability, probability)
+    return replace(draft(), hypotheses=[found], alone=found)
+
+
+def test_a_long_number_is_read_though_its_text_is_improbable_if_it_is_surely_one():
+    assert readable(long_draft(0.3), 0.97, 0.3, LEAST)
+    assert not readable(long_draft(0.3), 0.8, 0.24, LEAST), "not surely a number"
+    assert not readable(long_draft(0.01), 0.97, 0.01, LEAST), "hardly legible"
+    assert readable(long_draft(0.6), 0.85, 0.5, LEAST)
 
 
 def probability(draft, digitness=0.9):

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from digitnet.core.digits import DIGITS
+from digitnet.imaging.segmentation import Region
 from digitnet.models.onnx_models import Columns, only_digits
+from digitnet.reading.candidates import draft_of
 from digitnet.reading.ctc import decode
-from digitnet.reading.opinions import weighed
+from digitnet.reading.opinions import seconded, weighed
 
 ALPHABET = DIGITS + ".-"
 
@@ -40,22 +42,41 @@ def text_of(columns):
 def test_the_classifier_decides_where_the_line_reader_hesitates():
     columns = columns_of({"4": 0.99}, {"1": 0.5, "7": 0.4}, {"2": 0.99})
     assert text_of(columns) == "412"
-    assert text_of(weighed(columns, "412", columns.log_probs, said(4, 7, 2))) == "472"
+    assert text_of(weighed(columns, "412", said(4, 7, 2))) == "472"
+    assert text_of(weighed(columns, "412", said(4, 7, 2), columns.log_probs)) == "472"
 
 
 def test_another_look_of_the_line_reader_decides_as_much_as_the_first():
     columns, look = (columns_of({"4": 0.99}, its, {"2": 0.99}) for its in ({"1": 0.5, "7": 0.4}, {"1": 0.2, "7": 0.7}))
-    assert text_of(weighed(columns, "412", look.log_probs, np.full((3, 10), 0.1, np.float32))) == "472"
+    assert text_of(weighed(columns, "412", np.full((3, 10), 0.1, np.float32), look.log_probs)) == "472"
 
 
 def test_the_classifier_does_not_change_what_the_line_reader_is_sure_of():
     columns = columns_of({"4": 0.99}, {"1": 0.989, "7": 1e-4}, {"2": 0.99})
-    assert text_of(weighed(columns, "412", columns.log_probs, said(9, 7, 3))) == "412"
+    assert text_of(weighed(columns, "412", said(9, 7, 3))) == "412"
 
 
 def test_how_probable_a_digit_or_a_sign_is_at_all_stays():
     columns = columns_of({"4": 0.6, ".": 0.3}, {"1": 0.5, "7": 0.4})
-    after = weighed(columns, "41", columns.log_probs, said(9, 7))
+    after = weighed(columns, "41", said(9, 7), columns.log_probs)
     digits = np.exp(columns.characters)[:, :10].sum(axis=1)
     assert np.exp(after.characters)[:, :10].sum(axis=1) == pytest.approx(digits, rel=1e-3)
     assert after.characters[:, 10:] == pytest.approx(columns.characters[:, 10:])
+
+
+def draft_of_columns(columns):
+    found = decode(columns.log_probs)
+    region = Region((0, 0, 90, 40), np.zeros((40, 90), np.uint8), (), np.eye(2, 3))
+    draft = draft_of(region, columns, None, True)
+    assert draft.text == found[0].text
+    return draft
+
+
+def test_the_classifier_has_a_say_in_doubtful_numbers_of_several_digits():
+    doubtful = draft_of_columns(columns_of({"4": 0.99}, {"1": 0.5, "7": 0.4}, {"2": 0.99}))
+    assert seconded(doubtful, said(4, 7, 2), None, True).text == "472"
+    assert seconded(doubtful, said(4, 1, 2), None, True).sure > doubtful.sure
+    settled = draft_of_columns(columns_of({"4": 0.999}, {"1": 0.999}, {"2": 0.999}))
+    assert seconded(settled, said(4, 7, 2), None, True) is settled
+    lone = draft_of_columns(columns_of({"1": 0.5, "7": 0.4}))
+    assert seconded(lone, said(7), None, True) is lone, "a lone digit has its own rule"

@@ -24,6 +24,12 @@ INTERCEPT = 0.183
 FOUND = 0.8
 """Assumed share of the page network's places that contain a number, for the reported confidence."""
 
+LEAST = 0.48
+"""Confidence below which a region of a page is not read, where half of the regions contain a number."""
+
+CERTAIN, LEGIBLE = 0.9, 0.6
+"""Probability of a number, and mean probability of its digits, from which it is read even if long and so improbable."""
+
 
 @dataclass(frozen=True)
 class Opinion:
@@ -59,6 +65,18 @@ def number_probs(drafts: Sequence[Draft], opinions: Mapping[int, Opinion]) -> tu
     ]
     even = 1 / (1 + np.exp(-np.array(odds, np.float64)))
     return even, given(FOUND, even)
+
+
+def readable(draft: Draft, real: float, confidence: float, least: float) -> bool:
+    """Return whether a region is read as a number, or reported as not read.
+
+    real: the probability that it contains one. confidence: of the number, rules included. least: the confidence from
+    which it is read, whatever else is known.
+    """
+    alone = draft.alone  # by the image alone: a rule that is broken must not make a number vanish
+    if max(real * alone.probability, confidence) >= least:
+        return True
+    return real >= CERTAIN and alone.probability >= LEGIBLE ** len(alone.text)
 
 
 def evidence(draft: Draft, opinion: Opinion) -> Floats:

@@ -34,16 +34,13 @@ from digitnet.reading.ctc import digit_probs, written
 from digitnet.reading.doubts import reasons
 from digitnet.reading.effort import WIDEST, within
 from digitnet.reading.joining import put_together
-from digitnet.reading.likeness import Opinion, given, likelier, likeness, number_probs
-from digitnet.reading.opinions import closer, lone_digit, weighed
+from digitnet.reading.likeness import LEAST, Opinion, given, likelier, likeness, number_probs, readable
+from digitnet.reading.opinions import SETTLED, closer, lone_digit, seconded, weighed
 from digitnet.reading.orientation import CLEAR, LOST, View, better, upside_down
 from digitnet.reading.result import Digit, Number, Reading
 
 TRUSTED = 0.95
 """Confidence below which reasons for doubt are looked for."""
-
-LEAST = 0.4
-"""Confidence below which a region of a page is taken for no number, where as many hold one as do not."""
 
 KNOWN = 0.98
 """Share of pictures said to hold one number that do."""
@@ -62,9 +59,6 @@ CROP = 600
 
 CUT_OUT = 0.8
 """Share of the pictures of so few pixels that hold one number: most were cut out, or drawn, for it."""
-
-SETTLED = 0.97
-"""Probability from which a number whose digits stand apart needs no other opinion."""
 
 OBVIOUS = 0.9
 """Probability from which the only number of a drawing is right, so that no network has to find it."""
@@ -179,16 +173,19 @@ class Reader:
         if not has_writing(region):
             return unread(page, rules), columns
         draft = draft_of(region, columns, rules, True)
-        # Where a number is known to be, nobody asks whether it is one; only a lone digit takes two opinions.
-        opinions = self._opinions([draft] if len(draft.text) == 1 else [])
-        if apart and draft.text and draft.sure < SETTLED:
-            opinion = opinions.get(id(draft)) or self._opinions([draft])[id(draft)]
-            look = spelt(self.line([strip(closer(picture_of(region, page)), WIDEST)])[0], rules)
-            columns = weighed(draft.columns, draft.text, look.log_probs, opinion.probs)
-            draft = draft_of(region, columns, rules, True)
-            opinions = {id(draft): opinion} if len(draft.text) == len(opinion.probs) == 1 else {}
-        known = float(given(KNOWN, np.array([likeness(draft, opinions)]))[0])
-        return self._number(draft, page, opinions.get(id(draft)), known, rules), columns
+        # Where a number is known to be, nobody asks whether it is one.
+        opinions = self._opinions([draft] if draft.text and (len(draft.text) == 1 or draft.sure < SETTLED) else [])
+        opinion = opinions.get(id(draft))
+        if opinion and draft.sure < SETTLED:
+            if apart:
+                look = spelt(self.line([strip(closer(picture_of(region, page)), WIDEST)])[0], rules)
+                columns = weighed(draft.columns, draft.text, opinion.probs, look.log_probs)
+                draft = draft_of(region, columns, rules, True)
+            else:
+                draft = seconded(draft, opinion.probs, rules, True)
+        lone = {id(draft): opinion} if opinion and len(draft.text) == len(opinion.probs) == 1 else {}
+        known = float(given(KNOWN, np.array([likeness(draft, lone)]))[0])
+        return self._number(draft, page, lone.get(id(draft)), known, rules), columns
 
     def _drawn(self, page: NDArray[np.uint8], rules: Rules | None) -> tuple[View, dict[int, Opinion]] | None:
         """Look at the only number of a drawing; return None where there is none, or it is a sum or not obvious."""
@@ -246,7 +243,10 @@ class Reader:
         regions, strips, answers = map(list, zip(*seen, strict=True)) if seen else ([], [], [])
         drafts = [draft_of(region, columns, rules, False) for region, columns in zip(regions, answers, strict=True)]
         judged = drafts[:places] or drafts
-        opinions = self._opinions(judged)
+        first = self._opinions(judged)
+        judged = [seconded(draft, first[id(draft)].probs, rules, False) for draft in judged]
+        opinions = {id(draft): said for draft, said in zip(judged, first.values(), strict=True)}
+        drafts = [*judged, *drafts[len(judged) :]]
         like = np.array([likeness(draft, opinions) for draft in judged], np.float64)
         return View(turn, regions, found.limits, found.beyond, places, strips, drafts, like), opinions
 
@@ -346,8 +346,7 @@ class Reader:
         for draft, share, enough in zip(drafts, real.tolist(), least.tolist(), strict=True):
             if draft.boxes:
                 number = self._number(draft, page, opinions.get(id(draft)), share, rules)
-                # By the image alone: a rule that is broken must not make a number vanish.
-                if max(share * draft.alone.probability, number.confidence) >= enough:
+                if readable(draft, share, number.confidence, enough):
                     numbers.append(number)
         return tuple(numbers)
 
