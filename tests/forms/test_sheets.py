@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers import parsed_template, small_template
+from PIL import Image
 
 import digitnet.forms.template as templates
 from digitnet.core.errors import DataError
@@ -293,6 +294,22 @@ def test_a_template_is_proposed_from_ruled_lines(digitnet, printed, tmp_path):
     assert "already exists" in digitnet("form", "new", "scan.png", "--out", "grades.form.json")[2]
     cv2.imwrite("blank.png", np.full((800, 600), 255, np.uint8))
     assert "blank.png: found neither boxes nor lines" in digitnet("form", "new", "blank.png", "--out", "b.form.json")[2]
+
+
+def test_a_template_is_proposed_from_a_chosen_page(digitnet, printed, tmp_path):
+    blank = Image.new("L", (1680, 2376), 255)
+    blank.save(tmp_path / "form.tif", save_all=True, append_images=[Image.fromarray(printed)], dpi=(203.2, 203.2))
+    words = ("form", "new", "form.tif", "--out", "own.form.json")
+    status, _, warned = digitnet(*words)
+    assert (status, warned.strip()) == (
+        1,
+        "Error: form.tif: has several pages, and a form is one sheet; choose one with --page",
+    )
+    assert "page 3 is not one of them" in digitnet(*words, "--page", "3")[2]
+    assert digitnet(*words, "--page", "2")[:2] == (
+        0,
+        "own.form.json: 6 fields on a sheet of 210 x 297 mm; name them and check their kinds\n",
+    )
 
 
 def test_a_sheet_without_markers_is_known_by_its_print(printed, reader, tmp_path):

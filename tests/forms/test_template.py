@@ -46,6 +46,10 @@ def test_the_examples_keep_the_schema(name):
         (with_field(colour="red"), "field 'a': colour: is unknown here"),
         (with_field(checksum="crc"), "field 'a': checksum 'crc': choose one of luhn"),
         (with_field(length=9), "field 'a': length 9: more than its 5 cells"),
+        (
+            with_field(checksum="isbn"),
+            "field 'a': 5 cells, isbn, kind digits: no number satisfies all of these constraints, because isbn needs",
+        ),
         (with_field(range=[1.5, 3]), "field 'a': range 1.5: expected whole numbers"),
         (with_field(values={"1": "Ada", "2": "Ada"}), "field 'a': values: the name 'Ada' occurs twice"),
         (with_field(name="b"), "field 'b': the name occurs twice"),

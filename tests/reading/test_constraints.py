@@ -287,3 +287,9 @@ def test_an_iban_needs_a_country_whose_accounts_have_digits_only(checksum):
     assert str(error.value).startswith(f"checksum {checksum!r}: the check digits of an IBAN depend on its country; ")
     assert " de dj " in str(error.value)
     assert " gb " not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["decimal", "date", "time", "fraction"])
+def test_kinds_without_a_check_digit_are_refused_with_one(kind):
+    with pytest.raises(DataError, match=f"luhn does not apply to kind {kind}; omit one of them"):
+        Rules(checksum="luhn", kind=kind)

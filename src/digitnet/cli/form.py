@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 
 def new(
-    scan: Annotated[str, Argument(help="A scan of the blank form, edge to edge: an image or a PDF of one page.")],
+    scan: Annotated[str, Argument(help="A scan of the blank form, edge to edge: an image or a PDF.")],
     out: Annotated[Path, Option(help="The template to write, such as grades.form.json.")],
+    page: Annotated[int | None, Option(min=1, show_default="the only page", help="Page of a TIFF or PDF.")] = None,
 ) -> None:
     """Propose a template from a scan of a blank form: boxes, combs, boxes to tick, lines to write on.
 
@@ -41,8 +42,11 @@ def new(
     if out.exists():
         raise DataError(f"{out}: already exists; choose another --out")
     stem = out.name.removesuffix(SUFFIX)
-    page, dpi = pages.scan(sys.stdin.buffer.read() if scan == "-" else scan)
-    draft = drafted(page, dpi, name_of(stem), f"{stem}.png")
+    try:
+        picture, dpi = pages.scan(sys.stdin.buffer.read() if scan == "-" else scan, number=page)
+    except pages.ManyPagesError as error:
+        raise DataError(f"{scan}: has several pages, and a form is one sheet; choose one with --page") from error
+    draft = drafted(picture, dpi, name_of(stem), f"{stem}.png")
     try:
         template = draft.checked()
     except DataError as error:

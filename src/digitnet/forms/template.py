@@ -148,16 +148,15 @@ class Field(_Model):
         for limit in (low, high):
             if limit is not None and not float(limit).is_integer():
                 raise DataError(f"range {limit:g}: expected whole numbers for the kind {self.kind}")
-        return Rules(
-            length,
-            None if low is None else int(low),
-            None if high is None else int(high),
-            self.checksum,
-            kind,
-            None if self.decimals else self.decimal,
-            self.order,
-            tuple(self.values) if self.values else None,
-        )
+        low, high = (None if limit is None else int(limit) for limit in (low, high))
+        listed = tuple(self.values) if self.values else None
+        decimal = None if self.decimals else self.decimal
+        try:
+            return Rules(length, low, high, self.checksum, kind, decimal, self.order, listed)
+        except DataError as error:
+            if self.cells is None or self.length is not None:
+                raise
+            raise DataError(str(error).replace(f"length 1-{self.cells}", f"{self.cells} cells", 1)) from error
 
 
 class Markers(_Model):

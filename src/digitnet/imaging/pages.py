@@ -88,6 +88,10 @@ class NoPageError(ImageError):
     """A page of a number that a file does not have."""
 
 
+class ManyPagesError(ImageError):
+    """A file of several pages where one was expected."""
+
+
 Source = str | Path | bytes | Image.Image | NDArray[Any] | BinaryIO
 """What pages come from: a path, a file's bytes or a binary stream of them, a Pillow image, an array."""
 
@@ -154,7 +158,7 @@ def scan(
             return read(number - 1)
         if count > 1:
             fact = f"has {count} pages; read them one by one with digitnet.Reader().read_pages"
-            raise ImageError(f"{_shown(source, name)}: {fact}")
+            raise ManyPagesError(f"{_shown(source, name)}: {fact}")
         return read(0)
 
 

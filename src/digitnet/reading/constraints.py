@@ -34,6 +34,9 @@ from digitnet.reading.checksums import checks, doubled, tripled, unknown
 from digitnet.reading.kinds import KINDS, ORDERS, PHONE, Repeated, language, one
 from digitnet.reading.values import Value, values
 
+WITHOUT_CHECKSUM = "decimal", "date", "time", "fraction"
+"""Kinds of numbers that have no check digit."""
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -79,6 +82,8 @@ class Rules:
             raise DataError(f"decimal {self.decimal!r} does not apply to kind {self.kind}; omit one of them")
         if self.kind not in (None, "digits") and (self.low, self.high) != (None, None):
             raise DataError(f"range {self._range()} applies only to kind digits, not to {self.kind}; omit one of them")
+        if self.checksum and self.kind in WITHOUT_CHECKSUM:
+            raise DataError(f"{self.checksum} does not apply to kind {self.kind}; omit one of them")
         if self.listed is not None and not all(re.fullmatch("[0-9]+", number) for number in self.listed):
             raise DataError("listed numbers: expected digits 0 to 9 only, and at least one")
         self.automaton()
