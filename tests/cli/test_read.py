@@ -265,7 +265,7 @@ class Counter:
 @pytest.fixture
 def resumed(digitnet, monkeypatch, scans):
     """Cut the results of an uninterrupted run off in many places and go on; give where the file then is another one."""
-    monkeypatch.setattr("digitnet.reading.reader.Reader", lambda line, threads: Counter())
+    monkeypatch.setattr("digitnet.reading.reader.Reader", lambda line, threads, second_opinion: Counter())
     Image.new("L", (90, 60)).save("scans/blank.png")
 
     def run(form):

@@ -124,7 +124,7 @@ def test_rules_and_single_hold_for_tables_too(digitnet):
         ),
         (
             ["--format", "parquet", "--out", "out", "--min-confidence", "0.5"],
-            "--overlay, --explain, --min-confidence and --print",
+            "--overlay, --explain, --min-confidence, --print and --second-opinion",
         ),
     ],
 )

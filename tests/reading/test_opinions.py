@@ -7,7 +7,7 @@ from digitnet.core.digits import DIGITS
 from digitnet.imaging.segmentation import Region
 from digitnet.models.onnx_models import Columns, only_digits
 from digitnet.reading.candidates import draft_of
-from digitnet.reading.ctc import decode
+from digitnet.reading.ctc import decode, digit_probs
 from digitnet.reading.opinions import seconded, weighed
 
 ALPHABET = DIGITS + ".-"
@@ -42,23 +42,22 @@ def text_of(columns):
 def test_the_classifier_decides_where_the_line_reader_hesitates():
     columns = columns_of({"4": 0.99}, {"1": 0.5, "7": 0.4}, {"2": 0.99})
     assert text_of(columns) == "412"
-    assert text_of(weighed(columns, "412", said(4, 7, 2))) == "472"
-    assert text_of(weighed(columns, "412", said(4, 7, 2), columns.log_probs)) == "472"
+    assert text_of(weighed(columns, "412", 0.7, [(0.3, said(4, 7, 2))])) == "472"
 
 
 def test_another_look_of_the_line_reader_decides_as_much_as_the_first():
     columns, look = (columns_of({"4": 0.99}, its, {"2": 0.99}) for its in ({"1": 0.5, "7": 0.4}, {"1": 0.2, "7": 0.7}))
-    assert text_of(weighed(columns, "412", np.full((3, 10), 0.1, np.float32), look.log_probs)) == "472"
+    assert text_of(weighed(columns, "412", 0.5, [(0.5, digit_probs(look.log_probs, "412"))])) == "472"
 
 
 def test_the_classifier_does_not_change_what_the_line_reader_is_sure_of():
     columns = columns_of({"4": 0.99}, {"1": 0.989, "7": 1e-4}, {"2": 0.99})
-    assert text_of(weighed(columns, "412", said(9, 7, 3))) == "412"
+    assert text_of(weighed(columns, "412", 0.7, [(0.3, said(9, 7, 3))])) == "412"
 
 
 def test_how_probable_a_digit_or_a_sign_is_at_all_stays():
     columns = columns_of({"4": 0.6, ".": 0.3}, {"1": 0.5, "7": 0.4})
-    after = weighed(columns, "41", said(9, 7), columns.log_probs)
+    after = weighed(columns, "41", 0.7, [(0.3, said(9, 7))])
     digits = np.exp(columns.characters)[:, :10].sum(axis=1)
     assert np.exp(after.characters)[:, :10].sum(axis=1) == pytest.approx(digits, rel=1e-3)
     assert after.characters[:, 10:] == pytest.approx(columns.characters[:, 10:])

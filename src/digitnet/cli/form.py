@@ -10,7 +10,7 @@ import click
 
 from digitnet.cli.command import Argument, Group, Option
 from digitnet.cli.job import Job, KeepImages, fill
-from digitnet.cli.options import Line
+from digitnet.cli.options import Line, SecondOpinion
 from digitnet.core.errors import DataError
 from digitnet.core.terminal import put, say
 from digitnet.core.text import listed
@@ -98,6 +98,7 @@ def read(
     keep_images: KeepImages = False,
     resume: Annotated[bool, Option("--resume", help="Resume an interrupted .csv, .jsonl or job.")] = False,
     line: Line = "line",
+    second_opinion: SecondOpinion = False,
 ) -> None:
     """Read filled sheets into a table with one row per sheet: value, confidence and status of each field.
 
@@ -125,7 +126,7 @@ def read(
         raise DataError("--keep-images applies to --job; omit it, or name a job")
     format_of(out)
     forms = FormReader(
-        Reader(line, threads=1 if jobs > 1 else 0),
+        Reader(line, threads=1 if jobs > 1 else 0, second_opinion=second_opinion),
         [path_of(path) if path in EXAMPLES else Path(path) for path in templates],
     )
     files = pictures(sources)

@@ -16,6 +16,11 @@ from digitnet.core.errors import DataError
 from digitnet.core.terminal import say
 from digitnet.core.text import nearest
 
+SecondOpinion = Annotated[
+    bool,
+    Option("--second-opinion", help="Also ask RapidOCR (extra rapidocr): fewer errors, 0.1 s more per number."),
+]
+
 PREFIX = "DIGITNET"
 """The beginning of the variables' names: --port is DIGITNET_PORT."""
 

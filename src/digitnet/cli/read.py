@@ -14,7 +14,7 @@ import click
 from digitnet.cli import read_tables
 from digitnet.cli.command import Argument, Option
 from digitnet.cli.job import Job, KeepImages, fill
-from digitnet.cli.options import Checksum, Length, Lengths, Line, Print, Range, Single
+from digitnet.cli.options import Checksum, Length, Lengths, Line, Print, Range, SecondOpinion, Single
 from digitnet.core.errors import DataError, ImageError
 from digitnet.core.terminal import say
 from digitnet.core.text import percent
@@ -22,7 +22,7 @@ from digitnet.core.text import percent
 if TYPE_CHECKING:
     from digitnet.reading.batch import Read
     from digitnet.reading.constraints import Rules
-    from digitnet.reading.reader import Printed
+    from digitnet.reading.reader import Printed, Reader
 
 KindOf = Annotated[
     Literal["digits", "decimal", "integer", "date", "time", "phone", "fraction"] | None,
@@ -66,6 +66,7 @@ def read(
         bool, Option("--written", help="In text, print numbers as written, with their signs, such as 1.159,-.")
     ] = False,
     line: Line = "line",
+    second_opinion: SecondOpinion = False,
     out: Annotated[
         str | None,
         Option(show_default="standard output", help="Output file; for parquet a folder or an address."),
@@ -107,7 +108,8 @@ def read(
                 "--job: omit --format, --table, --out, --min-confidence, --kind, --written, --overlay, --explain and "
                 "--engine; digitnet review JOB --out writes the table of a job, and forms have kinds"
             )
-        _into_job(paths, rules, line, job, single=single, printed=printed, keep=keep_images, resume=resume, jobs=jobs)
+        reader = _reader(line, second_opinion, jobs)
+        _into_job(paths, rules, reader, job, single=single, printed=printed, keep=keep_images, resume=resume, jobs=jobs)
         return
     if keep_images:
         raise DataError("--keep-images applies to --job; omit it, or name a job")
@@ -119,9 +121,9 @@ def read(
     if form == "xlsx" and out is None:
         raise DataError("--format xlsx requires --out, the file to write")
     if form == "parquet":
-        if overlay or explain or min_confidence or printed == "skip":
+        if overlay or explain or min_confidence or printed == "skip" or second_opinion:
             raise DataError(
-                "--overlay, --explain, --min-confidence and --print do not apply to tables; "
+                "--overlay, --explain, --min-confidence, --print and --second-opinion do not apply to tables; "
                 "filter the tables by their columns"
             )
         read_tables.read_tables(paths, out, resume, single, rules, engine, address, jobs, line)
@@ -133,7 +135,6 @@ def read(
     from digitnet.reading.notes import note
     from digitnet.reading.output import resume as go_on
     from digitnet.reading.output import writer
-    from digitnet.reading.reader import Reader
 
     path = Path(out) if out is not None else None
     files = pictures(paths)
@@ -151,7 +152,7 @@ def read(
             if folder.suffix.lower() in (".png", ".jpg", ".jpeg") and not folder.is_dir():
                 raise DataError(f"{folder}: the name of an image; name a folder with {option}")
             folder.mkdir(parents=True, exist_ok=True)
-    reader = Reader(line, threads=1 if jobs > 1 else 0)
+    reader = _reader(line, second_opinion, jobs)
     failed = doubtful = count = 0
     drawn: dict[Path, str] = {}
     explained: dict[Path, str] = {}
@@ -196,10 +197,16 @@ def read(
         raise click.exceptions.Exit(2)
 
 
+def _reader(line: str, second_opinion: bool, jobs: int | None) -> Reader:
+    from digitnet.reading.reader import Reader
+
+    return Reader(line, threads=1 if (jobs or 1) > 1 else 0, second_opinion=second_opinion)
+
+
 def _into_job(
     paths: list[str],
     rules: Rules | None,
-    line: str,
+    reader: Reader,
     job: str,
     *,
     single: bool,
@@ -213,13 +220,11 @@ def _into_job(
 
     from digitnet.reading.batch import Done, Read, pictures
     from digitnet.reading.notes import note
-    from digitnet.reading.reader import Reader
     from digitnet.reading.result import Reading
     from digitnet.review.jobs import Filed, stored_numbers
     from digitnet.review.records import StoredSheet
 
     files = pictures(paths)
-    reader = Reader(line, threads=1 if (jobs or 1) > 1 else 0)
 
     def kept(each: Done[Filed[Reading]]) -> StoredSheet:
         if each.result is None:

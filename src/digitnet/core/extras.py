@@ -15,6 +15,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "train": ("filelock", "jinja2", "matplotlib", "onnx", "safetensors", "sklearn", "torch"),
     "audit": ("cleanlab",),
     "keras": ("h5py",),
+    "rapidocr": ("rapidocr",),
 }
 """The modules that each extra brings; `audit` brings those of `train` as well."""
 

@@ -228,7 +228,7 @@ class LineReader:
         self._session, self.about, content = open_model(
             path, 1, (STRIPS, LOG_PROBS, REACH, PRESENCE), hashes().values()
         )
-        self._map = _mapping(threads)
+        self._map = mapping(threads)
         self.alphabet: str = self.about.get(ALPHABET, DIGITS)
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.name: str = self.about["name"]
@@ -298,8 +298,8 @@ def built_in() -> list[str]:
     return [name for name in hashes() if name not in (LINE, PAGE)]
 
 
-def _mapping(threads: int) -> Callable[..., Iterable[Any]]:
-    """Return what is like `map` and works in so many threads, 0 for as many as there are cores.
+def mapping(threads: int) -> Callable[..., Iterable[Any]]:
+    """Return what is like the built-in `map` and works in so many threads, 0 for as many as there are cores.
 
     For strips of a page, of which each thread takes its own: ONNX Runtime's own threads share every layer, and a strip
     has few columns to share.

@@ -92,19 +92,25 @@ def draft_of(region: Region, columns: Columns, rules: Rules | None, single: bool
         hypotheses = [*lone[:1], *(each for each in hypotheses if each not in lone[:1])]
     text = hypotheses[0].text if hypotheses else ""
     alone = decode(log_probs, None, 1)[0] if ruled or not hypotheses else hypotheses[0]
+    boxes, presence = located(region, columns, text)
+    sure = kept * hypotheses[0].probability if hypotheses else 0.0
+    return Draft(region, columns, hypotheses, alone, boxes, presence, ruled, sure)
+
+
+def located(region: Region, columns: Columns, text: str) -> tuple[list[Box], NDArray[np.float32]]:
+    """Return where the digits of a text are, pixels of a region's ink, and the probability of a digit there, (n,)."""
     boxes, present = [], []
     height, width = region.ink.shape
     down = height / STRIP_HEIGHT
     across = width / max(8, min(round(width / down), WIDEST))  # as `strip` scales
-    for digit, (start, stop) in zip(text, align(log_probs, text), strict=True):
-        column = start + int(log_probs[start:stop, int(digit)].argmax())
+    for digit, (start, stop) in zip(text, align(columns.log_probs, text), strict=True):
+        column = start + int(columns.log_probs[start:stop, int(digit)].argmax())
         present.append(columns.presence[column])
         left, top, right, bottom = columns.boxes[column]
         x0, x1 = (min(max(round(float(x) * across), 0), width) for x in (left, right))
         y0, y1 = (min(max(round(float(y) * down), 0), height) for y in (top, bottom))
         boxes.append((min(x0, width - 1), min(y0, height - 1), max(x1, x0 + 1), max(y1, y0 + 1)))
-    sure = kept * hypotheses[0].probability if hypotheses else 0.0
-    return Draft(region, columns, hypotheses, alone, boxes, np.array(present, np.float32), ruled, sure)
+    return boxes, np.array(present, np.float32)
 
 
 def spelt(columns: Columns, rules: Rules | None) -> Columns:

@@ -148,6 +148,17 @@ def written(log_probs: NDArray[Any], alphabet: str, text: str, rules: Rules | No
     return (found[0].text, found[0].probability) if found else (text, 0.0)
 
 
+def text_probability(log_probs: NDArray[Any], text: str) -> float:
+    """Return how probable a text of digits is, over all its alignments, 0..1; 0 where it needs more frames.
+
+    log_probs: (T, 11), as for `decode`. Raises DataError where log_probs is not of that kind.
+    """
+    probs = _probs(log_probs)
+    if len(text) + sum(one == other for one, other in pairwise(text)) > len(probs):
+        return 0.0
+    return _behind(probs, _spelling(text, DIGITS))[1]
+
+
 def align(log_probs: NDArray[Any], text: str) -> list[tuple[int, int]]:
     """Return the frames of each character in the most probable alignment of `text`: first, and one past the last.
 

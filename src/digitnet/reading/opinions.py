@@ -1,4 +1,4 @@
-"""More opinions on digits that stand alone or apart: the classifier's, and that of a closer look, beside the first."""
+"""More opinions on a number beside the line reader's: the classifier's, a closer look's, another reader's."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.digits import DIGITS
-from digitnet.models.onnx_models import Columns, only_digits
-from digitnet.reading.candidates import ALTERNATIVES, Draft, draft_of
+from digitnet.core.digits import DIGITS, IMAGE_SIZE
+from digitnet.imaging.normalization import frame
+from digitnet.models.onnx_models import Columns, OnnxClassifier, only_digits
+from digitnet.reading.candidates import ALTERNATIVES, Draft, draft_of, glyphs_of, located
 from digitnet.reading.constraints import Rules
-from digitnet.reading.ctc import align, digit_probs
+from digitnet.reading.ctc import Hypothesis, align, decode, digit_probs, text_probability
+from digitnet.reading.likeness import Opinion
 
 LINE_WEIGHT, DIGIT_WEIGHT = 2 / 3, 1 / 3
 """Of the logarithms of probabilities by the line reader, which sees digits beside each other, and by the classifier."""
 
 LOOK_WEIGHT, FIELD_WEIGHT = 0.5, 0.25
 """The same for fields of forms, of each of two looks of the line reader, and of the classifier's."""
+
+OTHER_WEIGHT = 0.5
+"""Of the logarithms of the line reader's probabilities and of another reader's, of which neither is better."""
 
 MIN_PROBABILITY = 1e-3
 """Least probability that an opinion can give a digit: it is surer than it is right where a digit is cut badly."""
@@ -37,24 +42,30 @@ def closer(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return picture[less : len(picture) - less]
 
 
-def weighed(
-    columns: Columns, text: str, classified: NDArray[np.float32], look: NDArray[np.float32] | None = None
-) -> Columns:
+def opinions_of(classifier: OnnxClassifier, drafts: Sequence[Draft]) -> dict[int, Opinion]:
+    """Ask a classifier about the digits of all drafts at once; return its opinion of each draft by the draft's id."""
+    if not drafts:
+        return {}
+    glyphs = [frame(glyph) for draft in drafts for glyph in glyphs_of(draft)]
+    probs, digitness = classifier.classify(np.array(glyphs, np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE))
+    ends = np.cumsum([len(draft.boxes) for draft in drafts])[:-1]
+    said = zip(drafts, np.split(probs, ends), np.split(digitness, ends), strict=True)
+    return {id(draft): Opinion(its_probs, its_digitness) for draft, its_probs, its_digitness in said}
+
+
+def weighed(columns: Columns, text: str, own: float, said: Sequence[tuple[float, NDArray[np.float32]]]) -> Columns:
     """Return columns in which the digits at each place of a text share what digits have there by all opinions.
 
-    text: of digits, as it was read. classified: (n, 10) probabilities, what the classifier says of each digit. look:
-    (t, 11) log-probabilities of another look at the same number; None for none.
+    text: of digits, as it was read. own: the weight of the columns' logarithms. said: of each other opinion its weight
+    and its probabilities (n, 10) of the digits at each place.
     """
     spans = align(columns.log_probs, text)
     middles = [(one[1] + other[0]) // 2 for one, other in pairwise(spans)]
-    own, other = (LINE_WEIGHT, DIGIT_WEIGHT) if look is None else (LOOK_WEIGHT, FIELD_WEIGHT)
-    said = other * np.log(np.maximum(classified, MIN_PROBABILITY))
-    if look is not None:
-        said += LOOK_WEIGHT * np.log(np.maximum(digit_probs(look, text), MIN_PROBABILITY))
+    others = np.sum([weight * np.log(np.maximum(probs, MIN_PROBABILITY)) for weight, probs in said], axis=0)
     characters = columns.characters.copy()
-    for start, stop, others in zip([0, *middles], [*middles, len(characters)], said, strict=True):
+    for start, stop, its in zip([0, *middles], [*middles, len(characters)], others, strict=True):
         part = characters[start:stop, : len(DIGITS)]
-        every = own * part + others
+        every = own * part + its
         every += np.logaddexp.reduce(part, axis=1, keepdims=True) - np.logaddexp.reduce(every, axis=1, keepdims=True)
         characters[start:stop, : len(DIGITS)] = every
     return replace(columns, characters=characters, log_probs=only_digits(characters, columns.alphabet))
@@ -67,8 +78,50 @@ def seconded(draft: Draft, probs: NDArray[np.float32], rules: Rules | None, sing
     """
     if len(draft.text) < 2 or draft.sure >= SETTLED:
         return draft
-    other = draft_of(draft.region, weighed(draft.columns, draft.text, probs), rules, single)
+    columns = weighed(draft.columns, draft.text, LINE_WEIGHT, [(DIGIT_WEIGHT, probs)])
+    other = draft_of(draft.region, columns, rules, single)
     return other if len(other.text) == len(draft.text) else draft
+
+
+def looked_again(draft: Draft, look: NDArray[np.float32], probs: NDArray[np.float32], rules: Rules | None) -> Draft:
+    """Return what a field of a form says by two looks of the line reader and by the classifier.
+
+    look: (t, 11) log-probabilities of the second look. probs, rules: as for `seconded`.
+    """
+    said = [(LOOK_WEIGHT, digit_probs(look, draft.text)), (FIELD_WEIGHT, probs)]
+    return draft_of(draft.region, weighed(draft.columns, draft.text, LOOK_WEIGHT, said), rules, True)
+
+
+def compared(drafts: Sequence[Draft], said: Sequence[NDArray[np.float32]], rules: Rules | None) -> list[Draft]:
+    """Return what regions say by the geometric mean of the line reader and another reader, of whole texts.
+
+    said: for each region the (t, 11) log-probabilities of the other reader's columns. rules: as for `draft_of`; what
+    they permit stays.
+    """
+    return [_compared(draft, other, rules) for draft, other in zip(drafts, said, strict=True)]
+
+
+def _compared(draft: Draft, other: NDArray[np.float32], rules: Rules | None) -> Draft:
+    log_probs = draft.columns.log_probs
+    kind = draft.ruled and rules is not None and rules.kind  # its signs are known to the line reader alone
+    theirs = [] if kind else decode(other, rules if draft.ruled else None, ALTERNATIVES)
+    both = {
+        text: (text_probability(log_probs, text) * text_probability(other, text)) ** OTHER_WEIGHT
+        for text in dict.fromkeys(each.text for each in (*draft.hypotheses, *theirs))
+    }
+    every = sum(both.values())
+    found = [Hypothesis(text, share / every, share) for text, share in both.items() if share]
+    found.sort(key=lambda each: (-each.probability, each.text))
+    if not found:
+        return draft
+    text, columns = found[0].text, draft.columns
+    if text:
+        columns = weighed(columns, text, OTHER_WEIGHT, [(OTHER_WEIGHT, digit_probs(other, text))])
+    boxes, presence = located(draft.region, columns, text)
+    kept = draft.sure / draft.hypotheses[0].probability if draft.hypotheses else 1.0
+    alone = draft.alone if draft.ruled else found[0]
+    found = found[:ALTERNATIVES]
+    return Draft(draft.region, columns, found, alone, boxes, presence, draft.ruled, kept * found[0].probability)
 
 
 def lone_digit(

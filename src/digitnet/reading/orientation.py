@@ -77,6 +77,12 @@ class View:
         known = [place.printed for place in places if place.printed is not None and _within(place.box, number.box)]
         return sum(known) / len(known) if known else None
 
+    @property
+    def pictures(self) -> list[NDArray[np.uint8]]:
+        """The pictures of all regions, (h, w) uint8 with bright ink; strips where there are no better ones."""
+        pairs = zip(self.regions, self.strips, strict=True)
+        return [its_strip if region.picture is None else region.picture for region, its_strip in pairs]
+
     @cached_property
     def _digits(self) -> list[tuple[int, float]]:
         """Of each place how many digits it shows, at least one, and how many of them are probably there."""

@@ -16,26 +16,27 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.core.digits import IMAGE_SIZE, require_digits
+from digitnet.core.digits import require_digits
 from digitnet.imaging import pages
 from digitnet.imaging.crop import picture_of, roomier, section
 from digitnet.imaging.geometry import around, corners_of, mapped, part_of
-from digitnet.imaging.normalization import frame, strip
+from digitnet.imaging.normalization import strip
 from digitnet.imaging.page_regions import regions, traced
 from digitnet.imaging.page_turn import turned_back, way_up
 from digitnet.imaging.reduction import LARGEST
 from digitnet.imaging.segmentation import Found, Region, lone, moved, search, whole
 from digitnet.models.onnx_models import LINE, PAGE, Columns, classifier, line_reader
 from digitnet.models.page_model import page_model
+from digitnet.models.rapidocr import Recogniser
 from digitnet.reading.blank import has_writing, nothing_written, unread
-from digitnet.reading.candidates import Draft, Seen, draft_of, glyphs_of, spelt, terms, values_of
+from digitnet.reading.candidates import Draft, Seen, draft_of, spelt, terms, values_of
 from digitnet.reading.constraints import Rules, require_signs
 from digitnet.reading.ctc import digit_probs, written
 from digitnet.reading.doubts import reasons
 from digitnet.reading.effort import WIDEST, within
 from digitnet.reading.joining import put_together
 from digitnet.reading.likeness import LEAST, Opinion, given, likelier, likeness, number_probs, readable
-from digitnet.reading.opinions import SETTLED, closer, lone_digit, seconded, weighed
+from digitnet.reading.opinions import SETTLED, closer, compared, lone_digit, looked_again, opinions_of, seconded
 from digitnet.reading.orientation import CLEAR, LOST, View, better, upside_down
 from digitnet.reading.result import Digit, Number, Reading
 
@@ -75,8 +76,12 @@ class Reader:
         digits: str | Path = "strong",
         threads: int = 0,
         page: str | Path = PAGE,
+        *,
+        second_opinion: bool = False,
     ) -> None:
         """Open the models: built-in names or `.onnx` files. threads: for one image, 0 for the number of cores.
+
+        second_opinion: ask RapidOCR about every number as well, which needs the extra `rapidocr`.
 
         Raises ModelError if a model does not exist, or classifies something else than digits.
         """
@@ -84,10 +89,12 @@ class Reader:
         self.digits = classifier(digits, threads)
         require_digits(self.digits, digits, "reading numbers")
         self.page = page_model(page, threads)
+        self.other = Recogniser(threads) if second_opinion else None
 
     def hashes(self) -> dict[str, str]:
-        """Return the SHA-256 of the files of all three networks, which determine every result."""
-        return {"line": self.line.sha256, "digits": self.digits.sha256, "page": self.page.sha256}
+        """Return the SHA-256 of the files of all networks, which determine every result."""
+        found = {"line": self.line.sha256, "digits": self.digits.sha256, "page": self.page.sha256}
+        return found | ({"second_opinion": self.other.sha256} if self.other else {})
 
     def read(
         self,
@@ -141,13 +148,17 @@ class Reader:
         if single:
             return Reading((self._only(page, rules)[0],), page, said)
         view, opinions = (printed == "keep" and self._drawn(page, rules)) or self._upright(page, rules)
+        if self.other:
+            drafts = compared(view.drafts, self.other(view.pictures), rules)
+            opinions = opinions_of(self.digits, drafts[: view.places] or drafts)
+            view = replace(view, drafts=drafts)
         places, all_of_it = view.places, view.drafts[view.places :]
         even, real = number_probs(view.drafts[:places], opinions)
         kept = self._numbers(view.drafts[:places], real, opinions, page, rules, LEAST * real / even)
         if all_of_it and (
             len(kept) > 1 or sum(len(draft.text) for draft in all_of_it) > sum(len(number.text) for number in kept)
         ):
-            opinions = opinions if id(all_of_it[0]) in opinions else self._opinions(all_of_it)
+            opinions = opinions if id(all_of_it[0]) in opinions else opinions_of(self.digits, all_of_it)
             like = np.array([likeness(draft, opinions) for draft in all_of_it], np.float64)
             least = np.full(len(all_of_it), LEAST)
             kept = likelier(kept, self._numbers(all_of_it, given(CUT_OUT, like), opinions, page, rules, least))
@@ -173,16 +184,17 @@ class Reader:
         if not has_writing(region):
             return unread(page, rules), columns
         draft = draft_of(region, columns, rules, True)
-        # Where a number is known to be, nobody asks whether it is one.
-        opinions = self._opinions([draft] if draft.text and (len(draft.text) == 1 or draft.sure < SETTLED) else [])
-        opinion = opinions.get(id(draft))
-        if opinion and draft.sure < SETTLED:
+        doubtful = bool(draft.text) and draft.sure < SETTLED
+        opinion = opinions_of(self.digits, [draft])[id(draft)] if doubtful or len(draft.text) == 1 else None
+        if opinion and doubtful:
             if apart:
                 look = spelt(self.line([strip(closer(picture_of(region, page)), WIDEST)])[0], rules)
-                columns = weighed(draft.columns, draft.text, opinion.probs, look.log_probs)
-                draft = draft_of(region, columns, rules, True)
+                draft = looked_again(draft, look.log_probs, opinion.probs, rules)
+                columns = draft.columns
             else:
                 draft = seconded(draft, opinion.probs, rules, True)
+        if self.other:
+            (draft,) = compared([draft], self.other([picture_of(region, page)]), rules)
         lone = {id(draft): opinion} if opinion and len(draft.text) == len(opinion.probs) == 1 else {}
         known = float(given(KNOWN, np.array([likeness(draft, lone)]))[0])
         return self._number(draft, page, lone.get(id(draft)), known, rules), columns
@@ -243,22 +255,12 @@ class Reader:
         regions, strips, answers = map(list, zip(*seen, strict=True)) if seen else ([], [], [])
         drafts = [draft_of(region, columns, rules, False) for region, columns in zip(regions, answers, strict=True)]
         judged = drafts[:places] or drafts
-        first = self._opinions(judged)
+        first = opinions_of(self.digits, judged)
         judged = [seconded(draft, first[id(draft)].probs, rules, False) for draft in judged]
         opinions = {id(draft): said for draft, said in zip(judged, first.values(), strict=True)}
         drafts = [*judged, *drafts[len(judged) :]]
         like = np.array([likeness(draft, opinions) for draft in judged], np.float64)
         return View(turn, regions, found.limits, found.beyond, places, strips, drafts, like), opinions
-
-    def _opinions(self, drafts: Sequence[Draft]) -> dict[int, Opinion]:
-        """Ask the classifier about the digits of all drafts at once; return each draft's answers by its id."""
-        if not drafts:
-            return {}
-        glyphs = [frame(glyph) for draft in drafts for glyph in glyphs_of(draft)]
-        probs, digitness = self.digits.classify(np.array(glyphs, np.uint8).reshape(-1, IMAGE_SIZE, IMAGE_SIZE))
-        ends = np.cumsum([len(draft.boxes) for draft in drafts])[:-1]
-        said = zip(drafts, np.split(probs, ends), np.split(digitness, ends), strict=True)
-        return {id(draft): Opinion(its_probs, its_digitness) for draft, its_probs, its_digitness in said}
 
     def look(
         self, page: NDArray[np.uint8], *, single: bool = False, turned: float = 0.0
