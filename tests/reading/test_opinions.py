@@ -1,5 +1,7 @@
 """Opinions on a digit: two looks of the line reader and the classifier together decide what is at its place."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from digitnet.imaging.segmentation import Region
 from digitnet.models.onnx_models import Columns, only_digits
 from digitnet.reading.candidates import draft_of
 from digitnet.reading.ctc import decode, digit_probs
-from digitnet.reading.opinions import seconded, weighed
+from digitnet.reading.opinions import close_up, looked_closer, seconded, weighed
 
 ALPHABET = DIGITS + ".-"
 
@@ -79,3 +81,37 @@ def test_the_classifier_has_a_say_in_doubtful_numbers_of_several_digits():
     assert seconded(settled, said(4, 7, 2), None, True) is settled
     lone = draft_of_columns(columns_of({"1": 0.5, "7": 0.4}))
     assert seconded(lone, said(7), None, True) is lone, "a lone digit has its own rule"
+
+
+def placed(sure, top, bottom):
+    """A draft of one digit, from top to bottom in a region 100 pixels high."""
+    draft = draft_of_columns(columns_of({"4": 0.99}))
+    region = Region((0, 0, 60, 100), np.zeros((100, 60), np.uint8), (), np.eye(2, 3))
+    return replace(draft, region=region, boxes=[(10, top, 30, bottom)], sure=sure)
+
+
+def test_doubtful_small_digits_are_looked_at_closer():
+    picture = np.arange(200, dtype=np.uint8)[:, None].repeat(9, axis=1)  # twice as high as its region
+    rows = close_up(placed(0.5, 40, 70), picture)[:, 0]
+    assert (rows[0], rows[-1]) == (68, 152), "a fifth of a digit's height around it"
+    assert close_up(placed(0.99, 40, 70), picture) is None, "not doubtful"
+    assert close_up(placed(0.5, 10, 70), picture) is None, "large enough"
+    nothing = close_up(replace(placed(0.5, 40, 70), boxes=[]), picture)[:, 0]
+    assert (nothing[0], nothing[-1]) == (30, 169)
+
+
+def test_both_looks_decide_and_may_find_more_digits():
+    first, second = columns_of({"4": 0.6}, {"1": 0.15}), columns_of({"4": 0.9}, {"1": 0.99})
+    asked = []
+    draft = replace(placed(0.5, 40, 70), columns=first, hypotheses=decode(first.log_probs))
+    assert draft.text == "4"
+
+    def line(strips):
+        asked.extend(strips)
+        return [second]
+
+    (seen,) = looked_closer([draft], [np.zeros((100, 60), np.uint8)], None, line)
+    assert (seen.text, len(asked), len(seen.boxes)) == ("41", 1, 2)
+    assert (
+        looked_closer([placed(0.99, 40, 70)], [np.zeros((100, 60), np.uint8)], None, lambda strips: [])[0].sure == 0.99
+    )

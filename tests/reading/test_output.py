@@ -132,7 +132,7 @@ def test_digits_alone_have_no_value_for_a_point_may_be_lost(says, picture):
 
 
 def test_a_kind_finds_the_date_where_the_image_says_something_else(says, picture, monkeypatch):
-    monkeypatch.setattr("digitnet.reading.reader.seconded", lambda draft, *_: draft)  # the picture shows other digits
+    monkeypatch.setattr("digitnet.reading.opinions.seconded", lambda draft, *_: draft)  # the picture shows other digits
     reader = says({"3": 0.7, "2": 0.3}, "1", {"1": 0.5, "/": 0.4}, "0", "2", "/", "9", "6")
     (free,) = reader.read(picture, single=True).numbers
     assert free.text == "3110296"

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.core.digits import DIGITS, IMAGE_SIZE
-from digitnet.imaging.normalization import frame
-from digitnet.models.onnx_models import Columns, OnnxClassifier, only_digits
-from digitnet.reading.candidates import ALTERNATIVES, Draft, draft_of, glyphs_of, located
+from digitnet.imaging.normalization import frame, strip
+from digitnet.models.onnx_models import Columns, LineReader, OnnxClassifier, only_digits
+from digitnet.models.rapidocr import Recogniser
+from digitnet.reading.candidates import ALTERNATIVES, Draft, draft_of, glyphs_of, located, spelt
 from digitnet.reading.constraints import Rules
 from digitnet.reading.ctc import Hypothesis, align, decode, digit_probs, text_probability
+from digitnet.reading.effort import WIDEST
 from digitnet.reading.likeness import Opinion
 
 LINE_WEIGHT, DIGIT_WEIGHT = 2 / 3, 1 / 3
@@ -31,6 +33,13 @@ MIN_PROBABILITY = 1e-3
 
 SETTLED = 0.97
 """Probability from which a number needs no other opinion."""
+
+SMALL, ROOM = 0.45, 0.2
+"""Height of digits, in heights of a picture, below which a doubtful number is looked at closer, as between tall
+brackets and slashes; and the paper left above and below its digits, in their heights."""
+
+UNSEEN_ROWS = 0.15
+"""Share of a picture's height left out at top and bottom for a closer look where no digit was seen."""
 
 TRIMMED = 0.1
 """Share of a picture's height that is left out at top and bottom for a closer look: paper, or the ends of the ink."""
@@ -51,6 +60,36 @@ def opinions_of(classifier: OnnxClassifier, drafts: Sequence[Draft]) -> dict[int
     ends = np.cumsum([len(draft.boxes) for draft in drafts])[:-1]
     said = zip(drafts, np.split(probs, ends), np.split(digitness, ends), strict=True)
     return {id(draft): Opinion(its_probs, its_digitness) for draft, its_probs, its_digitness in said}
+
+
+def close_up(draft: Draft, picture: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """Return the rows of a number's picture (h, w) that its digits are in; None if they fill it, or are not in doubt.
+
+    draft: what was read in the picture.
+    """
+    if draft.sure >= SETTLED:
+        return None
+    height = len(picture)
+    if not draft.boxes:
+        return picture[int(UNSEEN_ROWS * height) : height - int(UNSEEN_ROWS * height)]
+    boxes = np.array(draft.boxes) * (height / draft.region.ink.shape[0])
+    tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
+    if tall >= SMALL * height:
+        return None
+    room = ROOM * max(tall, 0.3 * height)
+    return picture[max(0, int(boxes[:, 1].min() - room)) : int(boxes[:, 3].max() + room) + 1]
+
+
+def looked_closer(
+    drafts: Sequence[Draft], pictures: Sequence[NDArray[np.uint8]], rules: Rules | None, line: LineReader
+) -> list[Draft]:
+    """Return what regions say if the line reader looks closer at doubtful small digits; pictures: as for `close_up`."""
+    parts = [close_up(draft, picture) for draft, picture in zip(drafts, pictures, strict=True)]
+    looks = iter(line([strip(part, WIDEST) for part in parts if part is not None]))
+    return [
+        draft if part is None else _compared(draft, spelt(next(looks), rules).log_probs, rules)
+        for draft, part in zip(drafts, parts, strict=True)
+    ]
 
 
 def weighed(columns: Columns, text: str, own: float, said: Sequence[tuple[float, NDArray[np.float32]]]) -> Columns:
@@ -83,15 +122,6 @@ def seconded(draft: Draft, probs: NDArray[np.float32], rules: Rules | None, sing
     return other if len(other.text) == len(draft.text) else draft
 
 
-def looked_again(draft: Draft, look: NDArray[np.float32], probs: NDArray[np.float32], rules: Rules | None) -> Draft:
-    """Return what a field of a form says by two looks of the line reader and by the classifier.
-
-    look: (t, 11) log-probabilities of the second look. probs, rules: as for `seconded`.
-    """
-    said = [(LOOK_WEIGHT, digit_probs(look, draft.text)), (FIELD_WEIGHT, probs)]
-    return draft_of(draft.region, weighed(draft.columns, draft.text, LOOK_WEIGHT, said), rules, True)
-
-
 def compared(drafts: Sequence[Draft], said: Sequence[NDArray[np.float32]], rules: Rules | None) -> list[Draft]:
     """Return what regions say by the geometric mean of the line reader and another reader, of whole texts.
 
@@ -122,6 +152,35 @@ def _compared(draft: Draft, other: NDArray[np.float32], rules: Rules | None) -> 
     alone = draft.alone if draft.ruled else found[0]
     found = found[:ALTERNATIVES]
     return Draft(draft.region, columns, found, alone, boxes, presence, draft.ruled, kept * found[0].probability)
+
+
+def reconsidered(
+    draft: Draft,
+    picture: NDArray[np.uint8],
+    rules: Rules | None,
+    apart: bool,
+    models: tuple[LineReader, OnnxClassifier, Recogniser | None],
+) -> tuple[Draft, Opinion | None]:
+    """Return what a picture (h, w) that contains one number says by all opinions, and the classifier's on its digits.
+
+    draft: what the line reader says. apart: whether the digits do not touch each other, as on forms; then the line
+    reader looks at them a second time if they are doubtful. models: with the second reader, if there is one.
+    """
+    line, digits, other = models
+    doubtful = bool(draft.text) and draft.sure < SETTLED
+    opinion = opinions_of(digits, [draft])[id(draft)] if doubtful or len(draft.text) == 1 else None
+
+    if opinion and doubtful and apart:
+        look = spelt(line([strip(closer(picture), WIDEST)])[0], rules)
+        said = [(LOOK_WEIGHT, digit_probs(look.log_probs, draft.text)), (FIELD_WEIGHT, opinion.probs)]
+        draft = draft_of(draft.region, weighed(draft.columns, draft.text, LOOK_WEIGHT, said), rules, True)
+    elif opinion and doubtful:
+        draft = seconded(draft, opinion.probs, rules, True)
+    if not apart:
+        (draft,) = looked_closer([draft], [picture], rules, line)
+    if other:
+        (draft,) = compared([draft], other([picture]), rules)
+    return draft, opinion
 
 
 def lone_digit(

@@ -29,14 +29,14 @@ from digitnet.models.onnx_models import LINE, PAGE, Columns, classifier, line_re
 from digitnet.models.page_model import page_model
 from digitnet.models.rapidocr import Recogniser
 from digitnet.reading.blank import has_writing, nothing_written, unread
-from digitnet.reading.candidates import Draft, Seen, draft_of, spelt, terms, values_of
+from digitnet.reading.candidates import Draft, Seen, draft_of, terms, values_of
 from digitnet.reading.constraints import Rules, require_signs
 from digitnet.reading.ctc import digit_probs, written
 from digitnet.reading.doubts import reasons
 from digitnet.reading.effort import WIDEST, within
 from digitnet.reading.joining import put_together
 from digitnet.reading.likeness import LEAST, Opinion, given, likelier, likeness, number_probs, readable
-from digitnet.reading.opinions import SETTLED, closer, compared, lone_digit, looked_again, opinions_of, seconded
+from digitnet.reading.opinions import compared, lone_digit, looked_closer, opinions_of, reconsidered, seconded
 from digitnet.reading.orientation import CLEAR, LOST, View, better, upside_down
 from digitnet.reading.result import Digit, Number, Reading
 
@@ -183,18 +183,9 @@ class Reader:
         ((region, _, columns),) = self._seen([roomier(whole(page), page)], page)
         if not has_writing(region):
             return unread(page, rules), columns
-        draft = draft_of(region, columns, rules, True)
-        doubtful = bool(draft.text) and draft.sure < SETTLED
-        opinion = opinions_of(self.digits, [draft])[id(draft)] if doubtful or len(draft.text) == 1 else None
-        if opinion and doubtful:
-            if apart:
-                look = spelt(self.line([strip(closer(picture_of(region, page)), WIDEST)])[0], rules)
-                draft = looked_again(draft, look.log_probs, opinion.probs, rules)
-                columns = draft.columns
-            else:
-                draft = seconded(draft, opinion.probs, rules, True)
-        if self.other:
-            (draft,) = compared([draft], self.other([picture_of(region, page)]), rules)
+        models, picture = (self.line, self.digits, self.other), picture_of(region, page)
+        draft, opinion = reconsidered(draft_of(region, columns, rules, True), picture, rules, apart, models)
+        columns = draft.columns if apart else columns
         lone = {id(draft): opinion} if opinion and len(draft.text) == len(opinion.probs) == 1 else {}
         known = float(given(KNOWN, np.array([likeness(draft, lone)]))[0])
         return self._number(draft, page, lone.get(id(draft)), known, rules), columns
@@ -257,7 +248,11 @@ class Reader:
         judged = drafts[:places] or drafts
         first = opinions_of(self.digits, judged)
         judged = [seconded(draft, first[id(draft)].probs, rules, False) for draft in judged]
+        pictures = [its_strip if region.picture is None else region.picture for region, its_strip, _ in seen]
+        judged = looked_closer(judged, pictures[: len(judged)], rules, self.line)
         opinions = {id(draft): said for draft, said in zip(judged, first.values(), strict=True)}
+        changed = [draft for draft in judged if len(draft.boxes) != len(opinions[id(draft)].probs)]
+        opinions |= opinions_of(self.digits, changed)
         drafts = [*judged, *drafts[len(judged) :]]
         like = np.array([likeness(draft, opinions) for draft in judged], np.float64)
         return View(turn, regions, found.limits, found.beyond, places, strips, drafts, like), opinions
