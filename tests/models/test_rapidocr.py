@@ -127,6 +127,11 @@ def test_the_command_line_asks_for_it(rapidocr, digitnet, tmp_path):
     cv2.imwrite(str(tmp_path / "amount.png"), write("4713", tall=40)[0])
     rapidocr("4713")
     assert digitnet("read", "amount.png", "--single", "--second-opinion")[:2] == (0, "4713\n")
+    (tmp_path / "truth.csv").write_text("file,digits\namount.png,4713\n")
+    words = ("evaluate", "--read", "--data", ".", "--single", "--second-opinion")
+    status, said, _ = digitnet(*words)
+    assert (status, "100" in said) == (0, True)
+    assert "apply only to reading; add --read" in digitnet("evaluate", "--second-opinion")[2]
     words = ("read", "amount.png", "--format", "parquet", "--out", "tables", "--second-opinion")
     assert "--second-opinion do not apply to tables" in digitnet(*words)[2]
 

@@ -48,6 +48,7 @@ def evaluate(
     checksum: options.Checksum = None,
     kind: cli_read.KindOf = None,
     order: cli_read.Order = None,
+    second_opinion: options.SecondOpinion = False,
     as_json: Annotated[bool, Option("--json", help="Print the scores as JSON.")] = False,
     show: Annotated[bool, Option("--show", help="Open the confusion matrix.")] = False,
     data_dir: DataDir = None,
@@ -66,10 +67,11 @@ def evaluate(
     if read and inputs is not None:
         raise ModelError("--input applies only to single-digit networks; omit it with --read")
     if read:
-        evaluate_reading(model, data, single, rules, as_json)
+        evaluate_reading(model, data, single, rules, second_opinion, as_json)
         return
-    if rules or single:
-        raise DataError("--single, --length, --lengths, --range, --checksum, --kind apply only to reading; add --read")
+    if rules or single or second_opinion:
+        only = "--single, --length, --lengths, --range, --checksum, --kind, --second-opinion"
+        raise DataError(f"{only} apply only to reading; add --read")
     opened = open_model(model, inputs, data_dir)
     if corrupt is not None:
         _evaluate_corrupted(opened, corrupt, data, data_dir, as_json)
@@ -124,7 +126,9 @@ def _evaluate_corrupted(model: Model, name: str, data: str | None, data_dir: Pat
     print(f"Mean accuracy of {model.name}: {percent(mean)}")
 
 
-def evaluate_reading(model: str | None, data: str | None, single: bool, rules: Rules | None, as_json: bool) -> None:
+def evaluate_reading(
+    model: str | None, data: str | None, single: bool, rules: Rules | None, second_opinion: bool, as_json: bool
+) -> None:
     """Score the reader on a folder of pictures with a truth.csv: what `digitnet evaluate --read` does."""
     from digitnet.core.files import to_json
     from digitnet.evaluation.reading_accuracy import score_reading
@@ -133,7 +137,8 @@ def evaluate_reading(model: str | None, data: str | None, single: bool, rules: R
 
     if data is None:
         raise DataError("--read requires --data: a folder with images and truth.csv (columns file and digits)")
-    scores, files = score_reading(Reader(model or LINE), Path(data), single=single, rules=rules)
+    reader = Reader(model or LINE, second_opinion=second_opinion)
+    scores, files = score_reading(reader, Path(data), single=single, rules=rules)
     if as_json:
         found = scores.to_dict()
         for wrong in found["worst"]:
