@@ -18,7 +18,7 @@ from digitnet.core.text import nearest
 
 SecondOpinion = Annotated[
     bool,
-    Option("--second-opinion", help="Also ask RapidOCR (extra rapidocr): fewer errors, 0.1 s more per number."),
+    Option("--second-opinion", help="Also ask RapidOCR (extra rapidocr): fewer errors, up to 0.1 s more per number."),
 ]
 
 PREFIX = "DIGITNET"
