@@ -9,7 +9,7 @@ from digitnet.imaging.page_find import Place
 from digitnet.imaging.segmentation import Region
 from digitnet.reading.candidates import Draft
 from digitnet.reading.ctc import Hypothesis
-from digitnet.reading.likeness import LEAST, Opinion, likelier, likeness, number_probs, readable
+from digitnet.reading.likeness import LEAST, Opinion, least_confidence, likelier, likeness, number_probs, readable
 
 
 def numbers(*written, sure=0.9):
@@ -57,6 +57,10 @@ def test_a_long_number_is_read_though_its_text_is_improbable_if_it_is_surely_one
     assert not readable(long_draft(0.3), 0.8, 0.24, LEAST), "not surely a number"
     assert not readable(long_draft(0.01), 0.97, 0.01, LEAST), "hardly legible"
     assert readable(long_draft(0.6), 0.85, 0.5, LEAST)
+
+
+def test_what_is_alone_on_its_page_is_read_with_less_confidence():
+    assert least_confidence(1) < least_confidence(2) == least_confidence(9) == LEAST
 
 
 def probability(draft, digitness=0.9):

@@ -24,8 +24,9 @@ INTERCEPT = 0.183
 FOUND = 0.8
 """Assumed share of the page network's places that contain a number, for the reported confidence."""
 
-LEAST = 0.48
-"""Confidence below which a region of a page is not read, where half of the regions contain a number."""
+LEAST, LEAST_ALONE = 0.48, 0.4
+"""Confidence below which a region of a page is not read, where half of the regions contain a number; and where it is
+the only one of its page, most often a drawing."""
 
 CERTAIN, LEGIBLE = 0.9, 0.6
 """Probability of a number, and mean probability of its digits, from which it is read even if long and so improbable."""
@@ -65,6 +66,11 @@ def number_probs(drafts: Sequence[Draft], opinions: Mapping[int, Opinion]) -> tu
     ]
     even = 1 / (1 + np.exp(-np.array(odds, np.float64)))
     return even, given(FOUND, even)
+
+
+def least_confidence(regions: int) -> float:
+    """Return `LEAST`, or `LEAST_ALONE` for the only region of a page."""
+    return LEAST_ALONE if regions == 1 else LEAST
 
 
 def readable(draft: Draft, real: float, confidence: float, least: float) -> bool:

@@ -35,7 +35,7 @@ from digitnet.reading.ctc import digit_probs, written
 from digitnet.reading.doubts import reasons
 from digitnet.reading.effort import WIDEST, within
 from digitnet.reading.joining import put_together
-from digitnet.reading.likeness import LEAST, Opinion, given, likelier, likeness, number_probs, readable
+from digitnet.reading.likeness import Opinion, given, least_confidence, likelier, likeness, number_probs, readable
 from digitnet.reading.opinions import compared, lone_digit, looked_closer, opinions_of, reconsidered, seconded
 from digitnet.reading.orientation import CLEAR, LOST, View, better, upside_down
 from digitnet.reading.result import Digit, Number, Reading
@@ -154,13 +154,13 @@ class Reader:
             view = replace(view, drafts=drafts)
         places, all_of_it = view.places, view.drafts[view.places :]
         even, real = number_probs(view.drafts[:places], opinions)
-        kept = self._numbers(view.drafts[:places], real, opinions, page, rules, LEAST * real / even)
+        kept = self._numbers(view.drafts[:places], real, opinions, page, rules, least_confidence(places) * real / even)
         if all_of_it and (
             len(kept) > 1 or sum(len(draft.text) for draft in all_of_it) > sum(len(number.text) for number in kept)
         ):
             opinions = opinions if id(all_of_it[0]) in opinions else opinions_of(self.digits, all_of_it)
             like = np.array([likeness(draft, opinions) for draft in all_of_it], np.float64)
-            least = np.full(len(all_of_it), LEAST)
+            least = np.full(len(all_of_it), least_confidence(len(all_of_it)))
             kept = likelier(kept, self._numbers(all_of_it, given(CUT_OUT, like), opinions, page, rules, least))
         kept = tuple(replace(number, printed=view.printed(number)) for number in kept)
         left = view.unread(kept, printed == "skip")
