@@ -179,7 +179,7 @@ def _alone(scores: LineScores, error: float) -> float:
     """Return the largest share that keeps an error, seen on these very pictures."""
     order = np.argsort(-scores.confidence, kind="stable")
     good = np.cumsum(~scores.right[order]) <= error * np.arange(1, scores.n + 1)
-    good &= np.append(np.diff(scores.confidence[order]) != 0, True)  # between equals is no threshold
+    good &= np.append(np.diff(scores.confidence[order]) != 0, True)  # no threshold separates equal confidences
     return float((np.flatnonzero(good).max(initial=-1) + 1) / scores.n)
 
 

@@ -35,7 +35,7 @@ from digitnet.reading.kinds import KINDS, ORDERS, PHONE, Repeated, language, one
 from digitnet.reading.values import Value, values
 
 WITHOUT_CHECKSUM = "decimal", "date", "time", "fraction"
-"""Kinds of numbers that have no check digit."""
+"""Kinds to which a checksum does not apply."""
 
 
 @dataclass(frozen=True)
