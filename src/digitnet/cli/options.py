@@ -16,11 +16,6 @@ from digitnet.core.errors import DataError
 from digitnet.core.terminal import say
 from digitnet.core.text import nearest
 
-SecondOpinion = Annotated[
-    bool,
-    Option("--second-opinion", help="Also ask RapidOCR (extra rapidocr): fewer errors, up to 0.1 s more per number."),
-]
-
 PREFIX = "DIGITNET"
 """The beginning of the variables' names: --port is DIGITNET_PORT."""
 
@@ -151,5 +146,9 @@ Range = Annotated[str | None, Option("--range", show_default=False, help="Minimu
 Print = Annotated[
     Literal["keep", "skip"],
     Option("--print", help="Whether numbers that are printed, not handwritten, are read."),
+]
+SecondOpinion = Annotated[
+    bool,
+    Option("--second-opinion", help="Also ask RapidOCR (extra rapidocr): fewer errors, up to 0.1 s more per number."),
 ]
 Single = Annotated[bool, Option("--single", help="Each image contains one number and nothing else.")]
