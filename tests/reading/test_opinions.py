@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -10,7 +11,7 @@ from digitnet.imaging.segmentation import Region
 from digitnet.models.onnx_models import Columns, only_digits
 from digitnet.reading.candidates import draft_of
 from digitnet.reading.ctc import decode, digit_probs
-from digitnet.reading.opinions import close_up, looked_closer, seconded, weighed
+from digitnet.reading.opinions import close_up, looked_again, seconded, thinned, weighed
 
 ALPHABET = DIGITS + ".-"
 
@@ -110,8 +111,29 @@ def test_both_looks_decide_and_may_find_more_digits():
         asked.extend(strips)
         return [second]
 
-    (seen,) = looked_closer([draft], [np.zeros((100, 60), np.uint8)], None, line)
+    (seen,) = looked_again([draft], [np.zeros((100, 60), np.uint8)], None, line)
     assert (seen.text, len(asked), len(seen.boxes)) == ("41", 1, 2)
     assert (
-        looked_closer([placed(0.99, 40, 70)], [np.zeros((100, 60), np.uint8)], None, lambda strips: [])[0].sure == 0.99
+        looked_again([placed(0.99, 40, 70)], [np.zeros((100, 60), np.uint8)], None, lambda strips: [])[0].sure == 0.99
     )
+
+
+def test_heavy_strokes_are_looked_at_thinner():
+    assert thinned(placed(0.5, 0, 100), heavy_ring()) is not None
+    assert thinned(placed(0.99, 0, 100), heavy_ring()) is None, "not doubtful"
+    nothing = replace(placed(0.5, 0, 100), boxes=[])
+    assert thinned(nothing, heavy_ring()) is not None
+    asked = []
+
+    def line(strips):
+        asked.append(len(strips))
+        return [columns_of({"8": 0.99})] * len(strips)
+
+    columns = columns_of({"4": 0.5, "8": 0.4})
+    doubtful = replace(placed(0.5, 0, 100), columns=columns, hypotheses=decode(columns.log_probs))
+    (seen,) = looked_again([doubtful], [heavy_ring()], None, line)
+    assert (seen.text, asked) == ("8", [0, 1]), "large digits are not looked at closer"
+
+
+def heavy_ring():
+    return cv2.circle(np.zeros((100, 60), np.uint8), (30, 50), 20, 255, 24)

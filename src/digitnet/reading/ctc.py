@@ -122,8 +122,12 @@ def decode_written(
 
     log_probs, alphabet: as for `decode_kind`.
     """
+    return decode_language(log_probs, alphabet, (rules or Rules()).automaton(alphabet), count)
+
+
+def decode_language(log_probs: NDArray[Any], alphabet: str, automaton: Automaton, count: int = 5) -> list[Hypothesis]:
+    """Return the most probable strings that an automaton over the alphabet accepts; otherwise as `decode_written`."""
     probs = _probs(log_probs, alphabet)
-    automaton = (rules or Rules()).automaton(alphabet)
     return _found(probs, automaton, *_behind(probs, automaton), alphabet, count)
 
 
@@ -138,7 +142,7 @@ def written(log_probs: NDArray[Any], alphabet: str, text: str, rules: Rules | No
     Raises DataError where log_probs is of another shape or holds no log-probabilities, or text is not of digits.
     """
     probs = _probs(log_probs, alphabet)
-    _digits(text, len(probs))
+    _characters(text, len(probs))
     if alphabet == DIGITS:
         return text, 1.0
     automaton = _spelling(text, alphabet)
@@ -159,19 +163,19 @@ def text_probability(log_probs: NDArray[Any], text: str) -> float:
     return _behind(probs, _spelling(text, DIGITS))[1]
 
 
-def align(log_probs: NDArray[Any], text: str) -> list[tuple[int, int]]:
+def align(log_probs: NDArray[Any], text: str, alphabet: str = DIGITS) -> list[tuple[int, int]]:
     """Return the frames of each character in the most probable alignment of `text`: first, and one past the last.
 
-    log_probs: (T, 11), as for `decode`. Frames between characters are blanks.
-    Raises DataError where log_probs is not of that kind, or text is not of digits or does not fit into T frames.
+    log_probs: (T, len(alphabet) + 1), as for `decode`. Frames between characters are blanks.
+    Raises DataError where log_probs is not of that kind, or text is not of the alphabet or does not fit into T frames.
     """
-    probs = _probs(log_probs)
-    digits = _digits(text, len(probs))
-    if not digits:
+    probs = _probs(log_probs, alphabet)
+    characters = _characters(text, len(probs), alphabet)
+    if not characters:
         return []
     # Viterbi's algorithm on the string with a blank before, between and after its characters.
-    states = np.full(2 * len(digits) + 1, BLANK)
-    states[1::2] = digits
+    states = np.full(2 * len(characters) + 1, len(alphabet))
+    states[1::2] = characters
     with np.errstate(divide="ignore"):
         worth = np.maximum(np.log(probs), _LEAST_LOG)[:, states]
     skips = np.zeros(len(states), bool)
@@ -186,7 +190,7 @@ def align(log_probs: NDArray[Any], text: str) -> list[tuple[int, int]]:
         from_where[frame] = scores.argmax(axis=0)
         scores[0] = scores.max(axis=0) + worth[frame]
     state = len(states) - 1 if scores[0, -1] >= scores[0, -2] else len(states) - 2
-    spans = [(0, 0)] * len(digits)
+    spans = [(0, 0)] * len(characters)
     for frame in reversed(range(len(probs))):
         if state % 2:
             spans[state // 2] = (frame, max(spans[state // 2][1], frame + 1))
@@ -202,7 +206,7 @@ def digit_probs(log_probs: NDArray[Any], text: str) -> NDArray[np.float32]:
     Raises DataError where log_probs is not of that kind, or text is not of digits or does not fit into T frames.
     """
     probs = _probs(log_probs)
-    digits = _digits(text, len(probs))
+    digits = _characters(text, len(probs))
     # Each frame by its most probable symbol: the ten keep their proportions, and long strips stay above 0.
     probs = probs / probs.max(axis=1, keepdims=True)
     enter = _entries(probs, digits)  # (len, 10, T)
@@ -264,13 +268,14 @@ def _probs(log_probs: NDArray[Any], alphabet: str = DIGITS) -> NDArray[np.float6
     return probs
 
 
-def _digits(text: str, frames: int) -> list[int]:
-    if not (text.isascii() and text.isdigit()) and text:
-        raise DataError(f"text {text!r}: expected digits 0 to 9 only")
+def _characters(text: str, frames: int, alphabet: str = DIGITS) -> list[int]:
+    if not set(text) <= set(alphabet):
+        expected = "digits 0 to 9" if alphabet == DIGITS else f"the characters {alphabet}"
+        raise DataError(f"text {text!r}: expected {expected} only")
     needed = len(text) + sum(one == other for one, other in pairwise(text))
     if needed > frames:
         raise DataError(f"text {text!r}: needs {needed} frames, a blank between equal digits; the strip has {frames}")
-    return [int(digit) for digit in text]
+    return [alphabet.index(character) for character in text]
 
 
 def _before_any(probs_of_blank: list[float]) -> tuple[list[float], list[float]]:

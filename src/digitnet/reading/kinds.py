@@ -233,6 +233,13 @@ def _date(order: str | None) -> Language:
     return either(*found)
 
 
+def with_slashes() -> Language:
+    """Return days and months with a slash between them, in either order, and a year or not: 8/4, 12/21/91, 1/2."""
+    day, month, slash = either(*_days(1)), _months(1)[0], one("/")
+    year = then(slash, DIGIT, DIGIT, maybe(then(DIGIT, DIGIT)))
+    return then(either(then(day, slash, month), then(month, slash, day)), maybe(year))
+
+
 def _time() -> Language:
     sixty = then(one("012345"), DIGIT)
     late, early = then(one("2"), one("0123")), then(one("01"), DIGIT)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from digitnet.core.digits import DIGITS, IMAGE_SIZE
 from digitnet.imaging.normalization import frame, strip
+from digitnet.imaging.thinning import thinner
 from digitnet.models.onnx_models import Columns, LineReader, OnnxClassifier, only_digits
 from digitnet.models.rapidocr import Recogniser
 from digitnet.reading.candidates import ALTERNATIVES, Draft, draft_of, glyphs_of, located, spelt
@@ -39,8 +40,8 @@ SMALL, ROOM = 0.45, 0.2
 """Height of digits, in heights of a picture, below which a doubtful number is looked at closer, as between tall
 brackets and slashes; and the paper left above and below its digits, in their heights."""
 
-UNSEEN_ROWS = 0.15
-"""Share of a picture's height left out at top and bottom for a closer look where no digit was seen."""
+UNSEEN_ROWS, UNSEEN_HEIGHT = 0.15, 0.6
+"""Share of a picture's height left out at top and bottom for a closer look where no digit was seen; digits' height."""
 
 TRIMMED = 0.1
 """Share of a picture's height that is left out at top and bottom for a closer look: paper, or the ends of the ink."""
@@ -81,16 +82,33 @@ def close_up(draft: Draft, picture: NDArray[np.uint8]) -> NDArray[np.uint8] | No
     return picture[max(0, int(boxes[:, 1].min() - room)) : int(boxes[:, 3].max() + room) + 1]
 
 
-def looked_closer(
+def thinned(draft: Draft, picture: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """Return a number's picture (h, w) in thinner strokes; None if its pen is not heavy, or it is not in doubt."""
+    if draft.sure >= SETTLED:
+        return None
+    part = close_up(draft, picture)
+    tall = UNSEEN_HEIGHT * len(picture)
+    if draft.boxes:
+        tall = float(np.median(np.diff(np.array(draft.boxes)[:, 1::2]))) * len(picture) / draft.region.ink.shape[0]
+    return thinner(picture if part is None else part, tall)
+
+
+def looked_again(
     drafts: Sequence[Draft], pictures: Sequence[NDArray[np.uint8]], rules: Rules | None, line: LineReader
 ) -> list[Draft]:
-    """Return what regions say if the line reader looks closer at doubtful small digits; pictures: as for `close_up`."""
-    parts = [close_up(draft, picture) for draft, picture in zip(drafts, pictures, strict=True)]
-    looks = iter(line([strip(part, WIDEST) for part in parts if part is not None]))
-    return [
-        draft if part is None else _compared(draft, spelt(next(looks), rules).log_probs, rules)
-        for draft, part in zip(drafts, parts, strict=True)
-    ]
+    """Return what regions say if the line reader looks again at what is in doubt: closer, and at thinner strokes.
+
+    pictures: as for `close_up`.
+    """
+    drafts = list(drafts)
+    for view in (close_up, thinned):
+        parts = [view(draft, picture) for draft, picture in zip(drafts, pictures, strict=True)]
+        looks = iter(line([strip(part, WIDEST) for part in parts if part is not None]))
+        drafts = [
+            draft if part is None else _compared(draft, spelt(next(looks), rules).log_probs, rules)
+            for draft, part in zip(drafts, parts, strict=True)
+        ]
+    return drafts
 
 
 def weighed(columns: Columns, text: str, own: float, said: Sequence[tuple[float, NDArray[np.float32]]]) -> Columns:
@@ -178,7 +196,7 @@ def reconsidered(
     elif opinion and doubtful:
         draft = seconded(draft, opinion.probs, rules, True)
     if not apart:
-        (draft,) = looked_closer([draft], [picture], rules, line)
+        (draft,) = looked_again([draft], [picture], rules, line)
     if other:
         (draft,) = compared([draft], other([picture]), rules)
     return draft, opinion

@@ -36,7 +36,7 @@ from digitnet.reading.doubts import reasons
 from digitnet.reading.effort import WIDEST, within
 from digitnet.reading.joining import put_together
 from digitnet.reading.likeness import Opinion, given, least_confidence, likelier, likeness, number_probs, readable
-from digitnet.reading.opinions import compared, lone_digit, looked_closer, opinions_of, reconsidered, seconded
+from digitnet.reading.opinions import compared, lone_digit, looked_again, opinions_of, reconsidered, seconded
 from digitnet.reading.orientation import CLEAR, LOST, View, better, upside_down
 from digitnet.reading.result import Digit, Number, Reading
 
@@ -249,7 +249,7 @@ class Reader:
         first = opinions_of(self.digits, judged)
         judged = [seconded(draft, first[id(draft)].probs, rules, False) for draft in judged]
         pictures = [its_strip if region.picture is None else region.picture for region, its_strip, _ in seen]
-        judged = looked_closer(judged, pictures[: len(judged)], rules, self.line)
+        judged = looked_again(judged, pictures[: len(judged)], rules, self.line)
         opinions = {id(draft): said for draft, said in zip(judged, first.values(), strict=True)}
         changed = [draft for draft in judged if len(draft.boxes) != len(opinions[id(draft)].probs)]
         opinions |= opinions_of(self.digits, changed)
