@@ -145,7 +145,7 @@ def spelt(columns: Columns, rules: Rules | None) -> Columns:
 
 
 def slashed(columns: Columns) -> Columns:
-    """Return columns in which the slashes of a date count `TALL_WEIGHT` times, if they are tall and that decides.
+    """Return columns in which the slashes of a date count `TALL_WEIGHT` times, each, if they are tall and that decides.
 
     In 8/4 the slash looks like a 1, but it is higher than the digits.
     """
@@ -154,12 +154,14 @@ def slashed(columns: Columns) -> Columns:
     if characters[:, slash].max() < MIN_SLASH:
         return columns
     dates = decode_language(characters, alphabet, _with_slashes(alphabet), 1)
-    if not dates or TALL_WEIGHT * dates[0].alone < decode(columns.log_probs, None, 1)[0].alone:
+    if not dates:
+        return columns
+    slashes = np.array(list(dates[0].text)) == "/"
+    if TALL_WEIGHT ** slashes.sum() * dates[0].alone < decode(columns.log_probs, None, 1)[0].alone:
         return columns
     spans = align(characters, dates[0].text, alphabet)
     peaks = [start + int(characters[start:stop].max(axis=1).argmax()) for start, stop in spans]
     tall = columns.boxes[peaks, 3] - columns.boxes[peaks, 1]
-    slashes = np.array(list(dates[0].text)) == "/"
     if tall[slashes].min() < TALL * tall[~slashes].mean():
         return columns
     characters = characters.copy()
