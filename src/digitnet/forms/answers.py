@@ -21,11 +21,11 @@ from digitnet.core.errors import DataError
 from digitnet.forms.cutting import INKED, SCALE, Cut, cut
 from digitnet.forms.template import Field
 from digitnet.models.onnx_models import Columns
-from digitnet.reading.candidates import spelt
 from digitnet.reading.constraints import Rules
 from digitnet.reading.ctc import decode_written
 from digitnet.reading.reader import Reader
 from digitnet.reading.result import Number
+from digitnet.reading.spelling import spelt
 from digitnet.reading.values import Value, value_text
 
 STATUSES = ("read", "empty", "unreadable", "ambiguous", "hidden", "written")

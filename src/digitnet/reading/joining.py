@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from digitnet.core.digits import STRIP_HEIGHT
 from digitnet.imaging.page_regions import gap, joined
 from digitnet.imaging.segmentation import Region
-from digitnet.reading.candidates import Draft, Seen, draft_of, middle, spikes
+from digitnet.reading.candidates import Draft, Seen, draft_of, middle
+from digitnet.reading.spelling import spikes
 
 JOINERS = "-/:"
 """Signs within telephone numbers, dates and times."""

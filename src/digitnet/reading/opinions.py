@@ -14,11 +14,12 @@ from digitnet.imaging.normalization import frame, strip
 from digitnet.imaging.thinning import thinner
 from digitnet.models.onnx_models import Columns, LineReader, OnnxClassifier, only_digits
 from digitnet.models.rapidocr import Recogniser
-from digitnet.reading.candidates import ALTERNATIVES, Draft, draft_of, glyphs_of, located, spelt
+from digitnet.reading.candidates import ALTERNATIVES, Draft, draft_of, glyphs_of, located
 from digitnet.reading.constraints import Rules
 from digitnet.reading.ctc import Hypothesis, align, decode, digit_probs, text_probability
 from digitnet.reading.effort import WIDEST
 from digitnet.reading.likeness import Opinion
+from digitnet.reading.spelling import spelt
 
 LINE_WEIGHT, DIGIT_WEIGHT = 0.85, 0.3
 """Of the logarithms of probabilities by the line reader, which sees digits beside each other, and by the classifier;
