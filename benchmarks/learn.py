@@ -46,7 +46,7 @@ def decided(folder: Path, reader: Reader, paths: list[str], truth: list[str]) ->
     with closing(Store(str(folder / "amounts.job"), create=True)) as store:
         for path in paths:
             filed = read_page(lambda page: reader.read_page(page, single=True), pages.page(path), keep=False)
-            store.add(stored_numbers(Done(path, 1, filed), reader.line.sha256, single=True))
+            store.add(stored_numbers(Done(path, 1, filed), reader.hashes(), single=True))
         store.set_policy(Policy(1.0, 1.0))
         known = dict(zip(paths, truth, strict=True))
         while tasks := store.next("clerk", 50):

@@ -107,7 +107,7 @@ def keystrokes(folder: Path) -> bool:
         sheet = composer.sheet("scanned")
         file = f"{number}.png"
         filed = read_page(partial(forms.read_page, alternatives=True), sheet.image, keep=True)
-        store.add(stored(Done(file, 1, filed), {FORM: template}, forms.reader.line.sha256))
+        store.add(stored(Done(file, 1, filed), {FORM: template}, forms.reader.hashes()))
         for field in template.fields:
             truth[file, field.name] = expected(field, sheet.contents[field.name])
     every = [(sheet, field) for sheet in store.sheets() for field in sheet.fields]
@@ -207,7 +207,7 @@ def _job(place: str, sheets: int, fields: int) -> Store:
             StoredField(f"f{n}", "digits", False, corners, str(1000 + n), 0.5, "read", doubt=0.9 - n / (10 * fields))
             for n in range(fields)
         )
-        store.add(StoredSheet(f"{page}.png", 1, "", None, "read", 0, (), None, None, None, "", picture, its))
+        store.add(StoredSheet(f"{page}.png", 1, "", None, "read", 0, (), None, None, None, {}, picture, its))
     return store
 
 

@@ -51,7 +51,7 @@ def make_job(place):
     picture = cv2.imencode(".png", sheet)[1].tobytes()
     store = Store(place, create=True)
     store.add_forms([parsed(TEMPLATE.encode(), "small")])
-    store.add(StoredSheet("a.png", 1, "", "small", "read", 0, (), None, None, None, "m", picture, tuple(fields)))
+    store.add(StoredSheet("a.png", 1, "", "small", "read", 0, (), None, None, None, {}, picture, tuple(fields)))
     return store
 
 
@@ -201,7 +201,7 @@ def test_two_clerks_at_once_decide_every_field_once(browser, tmp_path):
     )
     store = Store(str(tmp_path / "b.job"), create=True)
     picture = cv2.imencode(".png", np.full((400, 400), 255, np.uint8))[1].tobytes()
-    store.add(StoredSheet("a.png", 1, "", None, "read", 0, (), None, None, None, "m", picture, fields))
+    store.add(StoredSheet("a.png", 1, "", None, "read", 0, (), None, None, None, {}, picture, fields))
     clerks, seen = ("amara", "ben"), {"amara": [], "ben": []}
     with served(desk(store)) as url:
         pages = {}

@@ -52,7 +52,7 @@ def small_sheet(picture=None, path="", digest=None, number=1, **changes):
         plain = {"text": text, "confidence": 0.5, "status": "read", "alternatives": others, "doubt": 0.5 - place / 50}
         fields.append(StoredField(its["name"], its["kind"], False, corners, **(plain | changes)))
     return StoredSheet(
-        *(path or "a.png", number, path, "small", "read", 0, (), None, None, digest, "m", picture), tuple(fields)
+        *(path or "a.png", number, path, "small", "read", 0, (), None, None, digest, {}, picture), tuple(fields)
     )
 
 

@@ -24,7 +24,7 @@ def field(name="total", doubt=0.5, **changes):
 def sheet(file="a.png", *fields, status="read", page=1, error=None):
     to_page = [[8, 0, 0], [0, 8, 0], [0, 0, 1]]
     return StoredSheet(
-        file, page, f"/scans/{file}", None, status, 0, ("a note",), error, to_page, "d1", "m1", None, fields
+        file, page, f"/scans/{file}", None, status, 0, ("a note",), error, to_page, "d1", {"line": "m1"}, None, fields
     )
 
 
@@ -252,6 +252,26 @@ def test_the_migrations_make_the_tables_as_they_are_declared(place):
     name = its.run(lambda connection: MigrationContext.configure(connection).get_current_revision())
     assert name == database.REVISION
     its.close()
+
+
+def test_a_job_of_an_older_digitnet_keeps_the_hash_of_its_line_reader(place, monkeypatch):
+    import sqlalchemy as sa
+    from alembic import command
+
+    from digitnet.review import database
+
+    with monkeypatch.context() as patch:
+        upgrade = command.upgrade
+        patch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0001"))
+        patch.setattr(database, "REVISION", "0001")
+        its = Database(place, create=True)
+        values = "'a.png', 1, '\"/a.png\"', 'read', 0, '[]', 'abc', 1000"
+        columns = "file, page, path, status, turned, notes, model, at"
+        its.run(lambda connection: connection.execute(sa.text(f"INSERT INTO sheet ({columns}) VALUES ({values})")))
+        its.close()
+    store = Store(place)
+    assert [each.models for each in store.sheets()] == [{"line": "abc"}]
+    store.close()
 
 
 def test_a_job_of_a_newer_digitnet_is_refused(place):

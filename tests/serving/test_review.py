@@ -20,7 +20,7 @@ def store(tmp_path_factory):
     store = Store(str(tmp_path_factory.mktemp("review") / "a.job"), create=True)
     corners = [(1.0, 1.0), (9.0, 1.0), (9.0, 5.0), (1.0, 5.0)]
     fields = tuple(StoredField(name, "digits", False, corners, "12", 0.5, "read", doubt=0.5) for name in "ab")
-    store.add(StoredSheet("a.png", 1, "/nowhere/a.png", None, "read", 0, (), None, None, None, "m", None, fields))
+    store.add(StoredSheet("a.png", 1, "/nowhere/a.png", None, "read", 0, (), None, None, None, {}, None, fields))
     yield store
     store.close()
 

@@ -68,11 +68,11 @@ def _sheets(out: Path, form: str, count: int, seed: int, data_dir: Path | None) 
     from digitnet.core.terminal import say
     from digitnet.data.datasets import load
     from digitnet.forms.composing import SheetComposer, hands_of
-    from digitnet.forms.examples import EXAMPLES, path_of
+    from digitnet.forms.examples import file_of
     from digitnet.forms.template import load as load_template
     from digitnet.forms.truth import expected
 
-    template = load_template(path_of(form) if form in EXAMPLES else Path(form))
+    template = load_template(file_of(form))
     try:
         hands = hands_of(load("mnist", "test", data_dir))
     except DataError as error:

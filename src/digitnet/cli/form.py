@@ -70,13 +70,13 @@ def print_blank(
     Example: digitnet form print marks --out marks.pdf.
     """
     from digitnet.core.files import write_atomic
-    from digitnet.forms.examples import EXAMPLES, path_of
+    from digitnet.forms.examples import file_of
     from digitnet.forms.printing import pdf
     from digitnet.forms.template import load
 
     if out.suffix.lower() != ".pdf":
         raise DataError(f"{out}: expected a name that ends in .pdf")
-    form = load(path_of(template) if template in EXAMPLES else Path(template))
+    form = load(file_of(template))
     write_atomic(out, pdf(form))
     width, height = form.page
     put(f"{out}: a sheet of {width:g} x {height:g} mm; print it at actual size")
@@ -106,7 +106,7 @@ def read(
     recognised by its markers or its print. The exit status is 2 if a sheet was refused or a file could not be read; the
     others are still read.
     """
-    from digitnet.forms.examples import EXAMPLES, path_of
+    from digitnet.forms.examples import EXAMPLES, file_of
     from digitnet.forms.sheets import FormReader
     from digitnet.forms.table import format_of, writer
     from digitnet.forms.table import resume as go_on
@@ -127,7 +127,7 @@ def read(
     format_of(out)
     forms = FormReader(
         Reader(line, threads=1 if jobs > 1 else 0, second_opinion=second_opinion),
-        [path_of(path) if path in EXAMPLES else Path(path) for path in templates],
+        [file_of(path) for path in templates],
     )
     files = pictures(sources)
     done: set[str] = set()
@@ -173,7 +173,7 @@ def _into_job(forms: FormReader, files: list[str], place: str, keep: bool, resum
 
     def kept(each: Done[Filed[Sheet]]) -> StoredSheet:
         _told(replace(each, result=each.result and each.result.sheet))  # type: ignore[arg-type]
-        return stored(each, templates, forms.reader.line.sha256)
+        return stored(each, templates, forms.reader.hashes())
 
     fill(place, files, read, kept, templates=forms.templates, keep=keep, resume=resume, jobs=jobs)
 

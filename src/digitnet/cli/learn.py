@@ -20,7 +20,8 @@ def learn(
     job: Annotated[str, Argument(help="Job that was reviewed: a file, or postgresql://...")],
     out: Annotated[Path, Option(help="Folder for the new line reader, line.onnx.")],
     templates: Annotated[
-        list[Path] | None, Argument(help="Templates of the job's forms, needed for those without markers.")
+        list[str] | None,
+        Argument(help="Templates of the job's forms (*.form.json, or marks, ...), needed for those without markers."),
     ] = None,
     line: Line = "line",
     data_dir: DataDir = None,
@@ -34,6 +35,7 @@ def learn(
     """
     from contextlib import closing
 
+    from digitnet.forms.examples import file_of
     from digitnet.reading.reader import Reader
     from digitnet.review.lessons import lessons
     from digitnet.review.store import Store
@@ -43,7 +45,7 @@ def learn(
     if path.exists():
         raise DataError(f"{path}: already exists; choose another --out")
     with closing(Store(job)) as store:
-        found, notes = lessons(store, Reader(line), templates or ())
+        found, notes = lessons(store, Reader(line), [file_of(template) for template in templates or ()])
         name = store.name
     for note in notes:
         say(note)

@@ -231,7 +231,7 @@ def _into_job(
             say(f"Error: {each.error}")
         elif open_ends := note(Read(each.file, each.page, each.result.sheet)):
             say(open_ends)
-        return stored_numbers(each, reader.line.sha256, single)
+        return stored_numbers(each, reader.hashes(), single)
 
     read = partial(reader.read_page, single=single, rules=rules, printed=printed)
     fill(job, files, read, kept, keep=keep, resume=resume, jobs=jobs or 1)

@@ -20,7 +20,7 @@ from digitnet.core.errors import DataError
 from digitnet.core.text import printable, reason
 from digitnet.review.records import AwayError
 
-REVISION = "0001"
+REVISION = "0002"
 """The migration that this version of digitnet works with."""
 
 LOCK = 7_246_001

@@ -57,27 +57,27 @@ def name_of(file: str) -> str:
     return os.fsencode(file).decode("utf-8", "backslashreplace")
 
 
-def stored(done: Done[Filed[Sheet]], templates: Mapping[str, Template], model: str) -> StoredSheet:
-    """Return what a job keeps of a sheet of a form. model: SHA-256 of the line reader."""
+def stored(done: Done[Filed[Sheet]], templates: Mapping[str, Template], models: Mapping[str, str]) -> StoredSheet:
+    """Return what a job keeps of a sheet of a form. models: SHA-256 of each network, by its name."""
     file, path = name_of(done.file), _path(done.file)
     if done.result is None:
-        return _failed(done, model)
+        return _failed(done, models)
     sheet = done.result.sheet
     fields = _fields(sheet, templates[sheet.form], file, done.page) if sheet.form is not None else ()
     return StoredSheet(
         *(file, done.page, path, sheet.form, sheet.status, sheet.turned, sheet.notes, None),
         None if sheet.to_page is None else sheet.to_page.tolist(),
-        *(done.result.digest, model, done.result.picture, fields),
+        *(done.result.digest, models, done.result.picture, fields),
     )
 
 
-def stored_numbers(done: Done[Filed[Reading]], model: str, single: bool) -> StoredSheet:
+def stored_numbers(done: Done[Filed[Reading]], models: Mapping[str, str], single: bool) -> StoredSheet:
     """Return what a job keeps of a page without a template: each number, and each place left unread, is a field.
 
     single: whether the page holds one number, and the field is all of it.
     """
     if done.result is None:
-        return _failed(done, model)
+        return _failed(done, models)
     reading, file = done.result.sheet, name_of(done.file)
     high, wide = reading.page.shape
     fields = [
@@ -109,7 +109,7 @@ def stored_numbers(done: Done[Filed[Reading]], model: str, single: bool) -> Stor
             (),
             None,
         ),
-        *(None, done.result.digest, model, done.result.picture, tuple(fields)),
+        *(None, done.result.digest, models, done.result.picture, tuple(fields)),
     )
 
 
@@ -118,9 +118,9 @@ def _around(box: Box) -> Corners:
     return (left, top), (right, top), (right, bottom), (left, bottom)
 
 
-def _failed(done: Done[Filed[What]], model: str) -> StoredSheet:
+def _failed(done: Done[Filed[What]], models: Mapping[str, str]) -> StoredSheet:
     known = name_of(done.file), done.page, _path(done.file), None, "error", 0, (), done.error
-    return StoredSheet(*known, None, None, model, None)
+    return StoredSheet(*known, None, None, models, None)
 
 
 def _path(file: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from digitnet.core.errors import DataError
@@ -70,7 +70,10 @@ class StoredField:
 
 @dataclass(frozen=True)
 class StoredSheet:
-    """A page of a file; see `tables.sheet`. form: the template's name; to_page: three rows of three numbers."""
+    """A page of a file; see `tables.sheet`. form: the template's name; to_page: three rows of three numbers.
+
+    models: SHA-256 of each network that read it, as `Reader.hashes` has them.
+    """
 
     file: str
     page: int
@@ -82,7 +85,7 @@ class StoredSheet:
     error: str | None
     to_page: Sequence[Sequence[float]] | None
     digest: str | None
-    model: str
+    models: Mapping[str, str]
     picture: bytes | None
     fields: tuple[StoredField, ...] = ()
 

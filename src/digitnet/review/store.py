@@ -104,6 +104,7 @@ class Store:
             form = connection.execute(sa.select(t.form.c.id).where(t.form.c.name == sheet.form)).scalar()
             plain = {name: value for name, value in vars(sheet).items() if name != "fields"}
             plain |= {"form": form, "path": json.dumps(sheet.path), "notes": json.dumps(sheet.notes)}
+            plain["models"] = json.dumps(sheet.models)
             plain |= {"to_page": None if sheet.to_page is None else json.dumps(sheet.to_page), "at": self._clock()}
             (number,) = connection.execute(t.sheet.insert().values(plain).returning(t.sheet.c.id)).one()
             policy, rows = _policy(connection), []
@@ -372,7 +373,7 @@ def _sheets(numbers: Sequence[int], forms: Mapping[int, str], connection: sa.Con
         to_page = None if row.to_page is None else json.loads(row.to_page)
         its_sheet = StoredSheet(
             *(row.file, row.page, json.loads(row.path), forms.get(row.form), row.status, row.turned),
-            *(tuple(json.loads(row.notes)), row.error, to_page, row.digest, row.model, None),
+            *(tuple(json.loads(row.notes)), row.error, to_page, row.digest, json.loads(row.models), None),
             tuple(fields.get(number, ())),
         )
         sheets.append(its_sheet)

@@ -50,14 +50,15 @@ sheet = Table(
     Column("error", Text),
     Column("to_page", Text),
     Column("digest", String(64)),
-    Column("model", String(64), nullable=False),
+    Column("models", Text, nullable=False, server_default="{}"),
     Column("picture", LargeBinary),
     Column("at", Float, nullable=False),
     UniqueConstraint("file", "page"),
 )
 """Pages. file: as it was named; path: where it lies, "" for standard input, as JSON. notes: JSON. to_page: homography
-from millimetres to pixels, JSON. digest: SHA-256 of the page's pixels, by which a scan that changed is noticed. model:
-SHA-256 of the line reader. picture: PNG, only where pictures are kept. at: seconds since 1970, as all times here."""
+from millimetres to pixels, JSON. digest: SHA-256 of the page's pixels, by which a scan that changed is noticed. models:
+SHA-256 of each network that read it, JSON. picture: PNG, only where pictures are kept. at: seconds since 1970, as all
+times here."""
 
 field = Table(
     "field",

@@ -19,6 +19,11 @@ def path_of(name: str) -> Path:
     return Path(__file__).parent / f"{name}{SUFFIX}"
 
 
+def file_of(name: str | Path) -> Path:
+    """Return the file of an example, by its name, or a file as it was named."""
+    return path_of(str(name)) if str(name) in EXAMPLES else Path(name)
+
+
 def example(name: str) -> Template:
     """Return an example. Raises DataError where there is none of that name."""
     return load(path_of(name))
