@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers import served
+from PIL import Image
 
 pytest.importorskip("fastapi", reason="the page needs the extra serve")
 playwright = pytest.importorskip("playwright.sync_api", reason="the page's tests need Playwright")
@@ -466,3 +467,20 @@ def test_axe_finds_nothing_wrong_with_forms(visit, axe, filled, width, scheme):
     expect(page.locator("#form-problem")).to_be_visible()
     page.click("#form-draw")
     check()
+
+
+def test_another_page_of_a_scan_becomes_the_form(page):
+    sheets = [Image.fromarray(picture(example(name), 6)) for name in ("meters", "marks")]
+    pdf = io.BytesIO()
+    sheets[0].save(pdf, "PDF", save_all=True, append_images=sheets[1:], resolution=152.4)
+    page.set_input_files("#form-files", {"name": "two.pdf", "mimeType": "application/pdf", "buffer": pdf.getvalue()})
+    expect(page.locator("#form-page-count")).to_have_text("of 2")
+    before = page.locator("#form-said").inner_text()
+    page.locator("#form-page").fill("2")
+    page.locator("#form-page").blur()
+    expect(page.locator("#form-said")).not_to_have_text(before)
+    expect(page.locator("#form-page")).to_have_value("2")
+    page.locator("#form-page").fill("7")
+    page.locator("#form-page").blur()
+    expect(page.locator("#form-trouble")).to_contain_text("has 2 pages, and page 7 is not one of them")
+    expect(page.locator("#form-page")).to_have_value("2")

@@ -1,6 +1,7 @@
 """The routes of the Forms view: a scan proposed, templates opened and checked, filled sheets read."""
 
 import base64
+import io
 import json
 import sys
 
@@ -8,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers import small_template
+from PIL import Image
 
 pytest.importorskip("fastapi", reason="the service needs the extra serve")
 
@@ -170,3 +172,15 @@ def test_the_limits_of_reading_hold_for_forms():
         assert "more than 1 files" in refused(asked.files("/v1/forms/read", ("a.png", b"1"), ("b.png", b"1")), 422)
         for path in ("open", "check", "read"):
             assert "MB" in refused(asked.post(f"/v1/forms/{path}", b"1" * 50_001), 413)
+
+
+def test_another_page_of_a_scan_can_be_the_form(ask):
+    sheets = [Image.fromarray(picture(example(name), 6)) for name in ("meters", "marks")]
+    pdf = io.BytesIO()
+    sheets[0].save(pdf, "PDF", save_all=True, append_images=sheets[1:], resolution=152.4)
+    first, second = (ask.files(f"/v1/forms/open{page}", ("two.pdf", pdf.getvalue())).json() for page in ("", "?page=2"))
+    assert [(its["page"], its["pages"]) for its in (first, second)] == [(1, 2), (2, 2)]
+    assert len(first["template"]["fields"]) != len(second["template"]["fields"])
+    assert "has 2 pages, and page 3 is not one" in refused(
+        ask.files("/v1/forms/open?page=3", ("two.pdf", pdf.getvalue())), 404
+    )

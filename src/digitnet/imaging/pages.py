@@ -162,6 +162,12 @@ def scan(
         return read(0)
 
 
+def page_count(source: Source, name: str | None = None, limits: PageLimits = LIMITS) -> int:
+    """Return how many pages a source has; raises as `pages` does."""
+    with _open(source, name, limits) as (count, _):
+        return count
+
+
 @contextmanager
 def _open(source: Source, name: str | None, limits: PageLimits) -> Iterator[tuple[int, _Read]]:
     """Give how many pages a source has, and the function that reads one of them. All below leave naming it to this."""

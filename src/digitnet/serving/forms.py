@@ -55,9 +55,12 @@ def add_forms(app: FastAPI, service: Service, intake: Intake) -> None:
             return _json(await service.work.run(lambda: _shown(Form(example(name), None, name))))
 
     @app.post("/v1/forms/open", **ROUTES["open"])
-    async def opened(request: Request) -> Response:
+    async def opened(
+        request: Request,
+        number: int = Query(1, alias="page", ge=1, description="Of a scan of several pages, the one that is the form."),
+    ) -> Response:
         async with intake.files(request) as given:
-            return _json(await service.work.run(partial(_opened, given, limits)))
+            return _json(await service.work.run(partial(_opened, given, limits, number)))
 
     @app.post("/v1/forms/check", **ROUTES["check"])
     async def checked(
@@ -101,8 +104,11 @@ async def _read(service: Service, given: Sequence[File], shown: bool) -> Plain:
     return {"results": results, "model": models.named()}
 
 
-def _opened(given: Sequence[File], limits: PageLimits) -> Plain:
-    """Return the form in some files: of a template and its reference, or proposed from a scan of a blank sheet."""
+def _opened(given: Sequence[File], limits: PageLimits, number: int) -> Plain:
+    """Return the form in some files: of a template and its reference, or proposed from a scan of a blank sheet.
+
+    number: of the scan's page.
+    """
     forms, others = _sorted(given, limits)
     if len(forms) + len(others) != 1:
         fact = f"{len(forms)} templates and {len(others)} other images"
@@ -110,10 +116,12 @@ def _opened(given: Sequence[File], limits: PageLimits) -> Plain:
     if forms:
         return _shown(forms[0])
     (scan,) = others
-    page, dpi = image.scan(scan.picture(), scan.name, limits, 1)
+    page, dpi = image.scan(scan.picture(), scan.name, limits, number)
+    count = image.page_count(scan.picture(), scan.name, limits)
     stem = PurePosixPath(scan.name or "form").stem
     draft = drafted(page, dpi, name_of(stem), f"{name_of(stem)}.png")
-    return {"template": draft.template, "picture": _png(draft.reference), "assumed": draft.assumed}
+    about = {"assumed": draft.assumed, "page": number, "pages": count}
+    return {"template": draft.template, "picture": _png(draft.reference)} | about
 
 
 def _sorted(given: Sequence[File], limits: PageLimits) -> tuple[list[Form], list[File]]:
@@ -138,7 +146,8 @@ def _shown(form: Form) -> Plain:
     """Return a form as the page edits it: its template and a picture of its blank sheet."""
     plain = form.template.model_dump(mode="json", exclude_defaults=True, by_alias=True)
     sheet = picture(form.template, SHOWN_SCALE) if form.template.markers else form.printed()
-    return {"template": plain | {"page": form.template.page}, "picture": _png(sheet), "assumed": None}
+    about = {"assumed": None, "page": 1, "pages": 1}
+    return {"template": plain | {"page": form.template.page}, "picture": _png(sheet)} | about
 
 
 def _checked(content: bytes, shown: bool) -> Plain:

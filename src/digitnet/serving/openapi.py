@@ -194,6 +194,8 @@ _FORM_OPENED = _named(
         template=_TEMPLATE,
         picture=_TEXT | {"description": "the blank sheet, edge to edge, as a PNG data URL"},
         assumed=_PERHAPS | {"description": "what was assumed of the size of a scanned sheet; null if it is known"},
+        page={"type": "integer", "description": "the page of the scan that is the form, from 1"},
+        pages={"type": "integer", "description": "how many pages the scan has"},
     ),
 )
 _FORMS = _named(
@@ -297,7 +299,7 @@ ROUTES: dict[str, dict[str, Any]] = {
     "open": _route(
         "Propose a template from a scan of a blank form, or open one with its reference image",
         _FORM_OPENED,
-        _WORK,
+        (*_WORK, 404),
         {"multipart/form-data": {"schema": _FORM}} | _BODIES | {"application/pdf": {"schema": _FILE}},
         "forms",
     ),

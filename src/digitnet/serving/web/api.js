@@ -57,8 +57,8 @@ export const report = () => ask("v1/report");
 export const formKinds = () => ask("v1/forms");
 export const formExample = (name) => ask(`v1/forms/examples/${name}`);
 
-/** A form of a scan, or of a template and its picture: {template, picture}. */
-export const openForm = (files) => ask("v1/forms/open", { body: together(files) });
+/** A form of a page of a scan, or of a template and its picture: {template, picture, assumed, page, pages}. */
+export const openForm = (files, page) => ask("v1/forms/open", { body: together(files), query: { page } });
 
 /** What is wrong with a template, {problem, field}, or its {file}; picture: whether its sheet is to be drawn, too. */
 export const checkForm = (text, picture) =>

@@ -25,6 +25,8 @@ let checked = null; // the template as it was checked last
 let timer = 0;
 let turn = 0; // of checks: the answer of an earlier one is not looked at
 let reading = new AbortController();
+let source = []; // files that the form was opened from
+let opened = 1; // page of the scan among them
 
 export async function startForms() {
   sheet = new SheetView($("form-sheet"), { doubtful, said: (text) => ($("form-said").textContent = text), asked: () => fields.name() });
@@ -54,6 +56,7 @@ export async function startForms() {
   for (const [name, work] of Object.entries(buttons)) $(`form-${name}`).addEventListener("click", work);
   $("form-name").addEventListener("input", ({ target }) => form.edit("name", (state) => (state.name = target.value)));
   $("form-relations").addEventListener("input", ({ target }) => form.edit("relations", (state) => (state.relations = target.value)));
+  $("form-page").addEventListener("change", ({ target }) => turnTo(target.valueAsNumber));
   for (const [id, place] of [["form-wide", 0], ["form-high", 1]])
     $(id).addEventListener("change", ({ target }) => {
       const size = [...form.state.page];
@@ -106,7 +109,8 @@ async function openFiles(files) {
   $("form-start").setAttribute("aria-busy", true);
   try {
     const packed = files.find(({ name }) => name.toLowerCase().endsWith(".zip"));
-    open(await openForm(packed ? await unpacked(packed) : files));
+    source = packed ? await unpacked(packed) : files;
+    open(await openForm(source, 1));
   } finally {
     $("form-start").removeAttribute("aria-busy");
   }
@@ -123,7 +127,15 @@ async function unpacked(file) {
   return kept.map(([name, bytes]) => new File([bytes], name, { type: TYPES[name.split(".").at(-1)] ?? "" }));
 }
 
-async function open({ template, picture, assumed }) {
+/** Propose a form from another page of the scan. */
+async function turnTo(page) {
+  const agreed = !unsaved() || confirm("Open another page? What was not saved is lost.");
+  const other = agreed && page >= 1 && (await attempt(() => openForm(source, page)));
+  if (other) open(other);
+  else $("form-page").value = opened;
+}
+
+async function open({ template, picture, assumed, page, pages }) {
   about ??= await formKinds();
   form = new Form(template, about.kinds, changed);
   blank = picture;
@@ -131,6 +143,10 @@ async function open({ template, picture, assumed }) {
   $("form-start").hidden = $("forms-title").hidden = true;
   $("form-desk").hidden = false;
   $("form-saved").textContent = "";
+  opened = page;
+  $("form-pages").hidden = pages === 1;
+  $("form-page-count").textContent = `of ${pages}`;
+  [$("form-page").max, $("form-page").value] = [pages, page];
   $("form-assumed").hidden = !assumed;
   $("form-assumed").textContent = assumed ? `${assumed[0].toUpperCase()}${assumed.slice(1)}; if it has another size, correct it here.` : "";
   for (const [id, value] of [["form-name", form.state.name], ["form-relations", form.state.relations]]) $(id).value = value;
