@@ -65,6 +65,7 @@ ALL = {
     "model": ("'digitnet'", "digitnet", lambda seen: seen["settings"].model, "digitnet"),
     "line": ("'mine.onnx'", "mine.onnx", lambda seen: seen["settings"].line, "mine.onnx"),
     "workers": ("3", "3", lambda seen: seen["workers"], 3),
+    "second-opinion": ("true", "1", lambda seen: seen["settings"].second_opinion, True),
     "report": ("'run/mine'", "run/mine", lambda seen: seen["settings"].report, Path("run/mine")),
     "name": ("['A.example', 'b']", "A.example b", lambda seen: seen["settings"].hosts, frozenset({"a.example", "b"})),
     "allow-train": ("true", "1", lambda seen: seen["settings"].train == "mnist", True),

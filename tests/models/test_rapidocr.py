@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -106,6 +107,22 @@ def test_its_model_counts_among_those_that_determine_a_result(rapidocr):
     assert "second_opinion" not in Reader(threads=1).hashes()
     rapidocr("1")
     assert len(Reader(threads=1, second_opinion=True).hashes()["second_opinion"]) == 64
+
+
+def test_a_service_can_ask_it_and_names_it(rapidocr):
+    pytest.importorskip("fastapi", reason="the service needs the extra serve")
+    from helpers import Asked
+
+    from digitnet.serving.app import create_app
+    from digitnet.serving.service import Settings
+
+    rapidocr("4713")
+    image = cv2.imencode(".png", write("4713", tall=40)[0])[1].tobytes()
+    with Asked(create_app(Settings(threads=1, second_opinion=True))) as ask:
+        answer = ask.until_ready().post("/v1/read?single=true", image).json()
+    assert answer["model"]["second_opinion"] == {"name": "rapidocr", "sha256": Recogniser(1).sha256}
+    (page,) = answer["results"][0]["pages"]
+    assert (page["text"], page["confidence"] > 0.9) == ("4713", True)
 
 
 def test_without_the_package_or_its_model_the_error_says_what_to_install(rapidocr, tmp_path, monkeypatch):

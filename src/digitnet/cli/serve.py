@@ -12,8 +12,8 @@ from typing import Annotated
 import click
 
 from digitnet.cli.command import Option
+from digitnet.cli.options import SecondOpinion, use_file, warn_of_typos
 from digitnet.cli.options import token as token_of
-from digitnet.cli.options import use_file, warn_of_typos
 from digitnet.core.errors import DataError
 from digitnet.core.terminal import say
 
@@ -27,6 +27,7 @@ def serve(
     model: Annotated[str, Option(help="Single-digit model: strong, digitnet or an .onnx file.")] = "strong",
     line: Annotated[str, Option(help='The line reader: the built-in "line" or an .onnx file.')] = "line",
     workers: Annotated[int, Option(min=1, max=256, help="Number of processes, each with its own models.")] = 1,
+    second_opinion: SecondOpinion = False,
     report: Annotated[
         Path | None, Option(show_default=False, help="Folder of a run whose errors the page shows.")
     ] = None,
@@ -71,7 +72,14 @@ def serve(
     if allow_train and workers > 1:
         raise DataError("--allow-train needs one process; omit --workers")
     train = "mnist" if allow_train else None
-    settings = Settings(model, report, token, hosts, access_log=access_log, line=line, address=address, train=train)
+    settings = Settings(
+        *(model, report, token, hosts),
+        access_log=access_log,
+        line=line,
+        address=address,
+        train=train,
+        second_opinion=second_opinion,
+    )
     run(settings, partial(listen, host, port), opened, workers)
 
 

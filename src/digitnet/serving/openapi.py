@@ -77,6 +77,10 @@ _URL = _named(
     {"type": "string", "format": "data-url", "description": "an image or PDF as data:image/png;base64,..."},
 )
 _MODEL = _named("Model", _object(name=_TEXT, sha256=_TEXT))
+_READERS = _named(
+    "Readers",
+    _object(line=_MODEL, digits=_MODEL, second_opinion={"anyOf": [_MODEL, {"type": "null"}]}),
+)
 _PROBLEM = _named("Problem", _object(type=_TEXT, title=_TEXT, status=_WHOLE, detail=_TEXT))
 _DIGIT = _named(
     "Digit",
@@ -134,7 +138,7 @@ _PAGE = _named(
 )
 SCHEMAS["Page"]["properties"]["picture"] = _TEXT | {"description": "the page as a JPEG data URL, if it was asked for"}
 _RESULT = _named("FileResult", _object(False, name=_PERHAPS, pages=_list(_PAGE), error=_PROBLEM))
-_READ = _named("ReadAnswer", _object(results=_list(_RESULT), model=_object(line=_MODEL, digits=_MODEL)))
+_READ = _named("ReadAnswer", _object(results=_list(_RESULT), model=_READERS))
 _CLASS = _named(
     "ImageResult", _object(digit=_WHOLE, confidence=_SHARE, digitness=_SHARE, accepted=_YES, probabilities=_TEN)
 )
@@ -234,7 +238,7 @@ _SHEET = _named(
     ),
 )
 _SHEET_RESULT = _named("SheetFile", _object(False, name=_PERHAPS, pages=_list(_SHEET), error=_PROBLEM))
-_SHEETS = _named("SheetsAnswer", _object(results=_list(_SHEET_RESULT), model=_object(line=_MODEL, digits=_MODEL)))
+_SHEETS = _named("SheetsAnswer", _object(results=_list(_SHEET_RESULT), model=_READERS))
 _STATUS = _named("Status", _object(status=_TEXT))
 _CLASSIFY_BODY = _named("ClassifyBody", _closed(images=_list(_IMAGE, maxItems=_MANY)))
 _INSIDE_BODY = _named("InsideBody", _closed(image={"oneOf": [_IMAGE, _URL]}))

@@ -34,6 +34,7 @@ from digitnet.imaging.segmentation import whole
 from digitnet.models.inspection import inside
 from digitnet.models.model_file import BATCH
 from digitnet.models.onnx_models import DEFAULT, LINE, OnnxClassifier, built_in, classifier
+from digitnet.models.rapidocr import PACKAGE
 from digitnet.reading.constraints import Rules, from_options
 from digitnet.reading.output import judged
 from digitnet.reading.reader import Printed, Reader
@@ -64,6 +65,7 @@ class Settings:
     address: the host under which other machines reach the service; None if it listens to this machine alone.
     train: what the page may train on, a named data set or a path, into the folder `run`; None if it may not train.
     places: an empty file by which several processes share one limit on waiting requests; None for a limit of their own.
+    second_opinion: as of `Reader`.
     """
 
     model: str = DEFAULT
@@ -78,6 +80,7 @@ class Settings:
     address: str | None = None
     train: str | None = None
     places: Path | None = None
+    second_opinion: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class Models:
         """Open them. Raises ModelError or DataError if one is missing or damaged."""
         self.default = settings.model if settings.model in built_in() else Path(settings.model).stem
         self.report = None if settings.report is None else json.dumps(load_report(settings.report))
-        self.reader = Reader(settings.line, settings.model, threads=1)
+        self.reader = Reader(settings.line, settings.model, threads=1, second_opinion=settings.second_opinion)
         others = {name: classifier(name, 1) for name in built_in() if name != self.default}
         self.by_name: dict[str, OnnxClassifier] = {self.default: self.reader.digits} | others
         self.key = json.dumps(self.reader.hashes(), sort_keys=True).encode()
@@ -124,10 +127,11 @@ class Models:
 
     def named(self) -> dict[str, Any]:
         """Return which models read, by name and SHA-256."""
-        line, digits = self.reader.line, self.reader.digits
+        line, digits, other = self.reader.line, self.reader.digits, self.reader.other
         return {
             "line": {"name": line.name, "sha256": line.sha256},
             "digits": {"name": self.default, "sha256": digits.sha256},
+            "second_opinion": {"name": PACKAGE, "sha256": other.sha256} if other else None,
         }
 
     def told(self) -> dict[str, Any]:
