@@ -61,9 +61,6 @@ CROP = 600
 CUT_OUT = 0.8
 """Share of the pictures of so few pixels that hold one number: most were cut out, or drawn, for it."""
 
-OBVIOUS = 0.9
-"""Probability from which the only number of a drawing is right, so that no network has to find it."""
-
 Printed = Literal["keep", "skip"]
 
 
@@ -191,15 +188,13 @@ class Reader:
         return self._number(draft, page, lone.get(id(draft)), known, rules), columns
 
     def _drawn(self, page: NDArray[np.uint8], rules: Rules | None) -> tuple[View, dict[int, Opinion]] | None:
-        """Look at the only number of a drawing; return None where there is none, or it is a sum or not obvious."""
+        """Look at the only number of a drawing; return None where there is none, or it is a sum."""
         if (region := lone(page)) is None:
             return None
         seen = self._seen([roomier(region, page)], page)
         if len(terms(seen[0][2])) > 1:
             return None
-        view, opinions = self._judged(0.0, Found([], ()), seen, 0, rules)
-        obvious = view.drafts[0].alone.probability * view.like[0] >= OBVIOUS
-        return (view, opinions) if obvious else None
+        return self._judged(0.0, Found([], ()), seen, 0, rules)
 
     def _upright(self, page: NDArray[np.uint8], rules: Rules | None) -> tuple[View, dict[int, Opinion]]:
         """Look at a page as it is, and where it shows little turned as its numbers suggest; return what shows most."""
@@ -211,9 +206,6 @@ class Reader:
         found = look(0.0)
         view = found[0]
         if view.sure >= CLEAR:
-            return found
-        drawing = lone(page)
-        if drawing and len(drawing.parts) == 1:  # a single stroke shows no direction
             return found
         lost = view.sure < LOST
         turn, aside = way_up(page, self.page, view.regions[: view.places]) if lost else (0.0, [])
