@@ -111,10 +111,11 @@ def test_both_looks_decide_and_may_find_more_digits():
         asked.extend(strips)
         return [second]
 
-    (seen,) = looked_again([draft], [np.zeros((100, 60), np.uint8)], None, line)
+    (seen,) = looked_again([draft], [np.zeros((100, 60), np.uint8)], None, line, True)
     assert (seen.text, len(asked), len(seen.boxes)) == ("41", 1, 2)
     assert (
-        looked_again([placed(0.99, 40, 70)], [np.zeros((100, 60), np.uint8)], None, lambda strips: [])[0].sure == 0.99
+        looked_again([placed(0.99, 40, 70)], [np.zeros((100, 60), np.uint8)], None, lambda strips: [], True)[0].sure
+        == 0.99
     )
 
 
@@ -131,8 +132,9 @@ def test_heavy_strokes_are_looked_at_thinner():
 
     columns = columns_of({"4": 0.5, "8": 0.4})
     doubtful = replace(placed(0.5, 0, 100), columns=columns, hypotheses=decode(columns.log_probs))
-    (seen,) = looked_again([doubtful], [heavy_ring()], None, line)
+    (seen,) = looked_again([doubtful], [heavy_ring()], None, line, alone=True)
     assert (seen.text, asked) == ("8", [0, 1]), "large digits are not looked at closer"
+    assert looked_again([doubtful], [heavy_ring()], None, line, alone=False) == [doubtful]
 
 
 def heavy_ring():

@@ -95,14 +95,15 @@ def thinned(draft: Draft, picture: NDArray[np.uint8]) -> NDArray[np.uint8] | Non
 
 
 def looked_again(
-    drafts: Sequence[Draft], pictures: Sequence[NDArray[np.uint8]], rules: Rules | None, line: LineReader
+    drafts: Sequence[Draft], pictures: Sequence[NDArray[np.uint8]], rules: Rules | None, line: LineReader, alone: bool
 ) -> list[Draft]:
     """Return what regions say if the line reader looks again at what is in doubt: closer, and at thinner strokes.
 
-    pictures: as for `close_up`.
+    pictures: as for `close_up`. alone: whether no other reader is asked. Beside one, thinner strokes gain little, and
+    the line reader would be surer of its errors.
     """
     drafts = list(drafts)
-    for view in (close_up, thinned):
+    for view in (close_up, thinned) if alone else (close_up,):
         parts = [view(draft, picture) for draft, picture in zip(drafts, pictures, strict=True)]
         looks = iter(line([strip(part, WIDEST) for part in parts if part is not None]))
         drafts = [
@@ -197,7 +198,7 @@ def reconsidered(
     elif opinion and doubtful:
         draft = seconded(draft, opinion.probs, rules, True)
     if not apart:
-        (draft,) = looked_again([draft], [picture], rules, line)
+        (draft,) = looked_again([draft], [picture], rules, line, other is None)
     if other:
         (draft,) = compared([draft], other([picture]), rules)
     return draft, opinion

@@ -241,7 +241,7 @@ class Reader:
         first = opinions_of(self.digits, judged)
         judged = [seconded(draft, first[id(draft)].probs, rules, False) for draft in judged]
         pictures = [its_strip if region.picture is None else region.picture for region, its_strip, _ in seen]
-        judged = looked_again(judged, pictures[: len(judged)], rules, self.line)
+        judged = looked_again(judged, pictures[: len(judged)], rules, self.line, self.other is None)
         opinions = {id(draft): said for draft, said in zip(judged, first.values(), strict=True)}
         changed = [draft for draft in judged if len(draft.boxes) != len(opinions[id(draft)].probs)]
         opinions |= opinions_of(self.digits, changed)
