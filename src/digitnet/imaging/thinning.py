@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-HEAVY = 0.13
+HEAVY = 0.16
 """Width of strokes, in heights of a digit, from which a pen is heavy; those of a ballpoint are half as wide."""
 
 REMOVED = 0.5
