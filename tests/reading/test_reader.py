@@ -775,3 +775,12 @@ def test_the_numbers_of_a_sum_are_read_one_by_one(reader, text, numbers):
     assert found.text == numbers
     boxes = [number.box for number in found.numbers]
     assert all(one[2] <= other[0] for one, other in itertools.pairwise(boxes))
+
+
+def test_a_drawing_that_is_no_number_says_so(reader):
+    for name in ("an X of 30 on 240", "letters"):
+        reading = reader.read(INKED[name])
+        if not reading.numbers:
+            assert reading.no_numbers == ("not_read" if reading.unread else "no_number"), name
+    crossed_out = reader.read(INKED["an X of 30 on 240"])
+    assert (crossed_out.numbers, crossed_out.no_numbers) == ((), "no_number")

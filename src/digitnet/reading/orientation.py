@@ -56,11 +56,14 @@ class View:
     drafts: Sequence[Draft]
     like: NDArray[np.float64]
 
-    def unread(self, numbers: Sequence[Number], handwritten: bool) -> tuple[Unread, ...]:
-        """Return the places that look like numbers and are not among those read; handwritten: and are not printed."""
+    def unread(self, numbers: Sequence[Number], handwritten: bool, count: int) -> tuple[Unread, ...]:
+        """Return those of the first `count` places that look like numbers and are not among the numbers read.
+
+        handwritten: and are not printed.
+        """
         found = [
             (draft.region.box, "low_confidence" if draft.boxes and like >= 0.5 else "not_a_digit", draft.region.printed)
-            for draft, like in zip(self.drafts[: self.places], self.like, strict=False)
+            for draft, like in zip(self.drafts[:count], self.like, strict=False)
         ]
         # What thresholds find may be ink of any kind: the page network shows no more than a trace of it.
         places = [

@@ -144,7 +144,8 @@ class Reader:
         said = str(rules) if rules else None
         if single:
             return Reading((self._only(page, rules)[0],), page, said)
-        view, opinions = (printed == "keep" and self._drawn(page, rules)) or self._upright(page, rules)
+        drawn = self._drawn(page, rules) if printed == "keep" else None
+        view, opinions = drawn or self._upright(page, rules)
         if self.other:
             drafts = compared(view.drafts, self.other(view.pictures), rules)
             opinions = opinions_of(self.digits, drafts[: view.places] or drafts)
@@ -160,8 +161,8 @@ class Reader:
             least = np.full(len(all_of_it), least_confidence(len(all_of_it)))
             kept = likelier(kept, self._numbers(all_of_it, given(CUT_OUT, like), opinions, page, rules, least))
         kept = tuple(replace(number, printed=view.printed(number)) for number in kept)
-        left = view.unread(kept, printed == "skip")
-        why = None if kept else "not_read" if left else "no_number" if places else "nothing_found"
+        left = view.unread(kept, printed == "skip", len(view.drafts) if drawn else places)
+        why = None if kept else "not_read" if left else "no_number" if places or drawn else "nothing_found"
         if printed == "skip" and kept:
             kept = tuple(number for number in kept if number.printed is None or number.printed < 0.5)
             why = None if kept else "printed"
