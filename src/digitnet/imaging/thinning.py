@@ -1,4 +1,4 @@
-"""Thinner ink: numbers written with a heavy pen, whose loops close, as a lighter pen would have written them."""
+"""Thinner strokes for numbers written with a heavy pen, whose loops are closed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 HEAVY = 0.16
-"""Width of strokes, in heights of a digit, from which a pen is heavy; those of a ballpoint are half as wide."""
+"""Width of strokes, in heights of a digit, above which a pen is heavy. The median of doubtful numbers drawn with a
+ballpoint is 0.13, with a felt tip 0.24."""
 
 REMOVED = 0.5
-"""Share of a stroke's width that is taken away."""
+"""Share of a stroke's width that is removed."""
 
 FINE, MOST_ENLARGED = 48, 6
-"""Height of digits, in pixels, that a picture is enlarged to at least before ink is taken away, and most times."""
+"""Least height of digits, in pixels, to which a picture is enlarged before ink is removed, and the largest factor."""
 
 
 def thinner(picture: NDArray[np.uint8], tall: float) -> NDArray[np.uint8] | None:

@@ -42,7 +42,8 @@ SMALL, ROOM = 0.45, 0.2
 brackets and slashes; and the paper left above and below its digits, in their heights."""
 
 UNSEEN_ROWS, UNSEEN_HEIGHT = 0.15, 0.6
-"""Share of a picture's height left out at top and bottom for a closer look where no digit was seen; digits' height."""
+"""Where no digit was seen: share of a picture's height left out at top and bottom for a closer look, and the assumed
+height of the digits."""
 
 TRIMMED = 0.1
 """Share of a picture's height that is left out at top and bottom for a closer look: paper, or the ends of the ink."""
@@ -65,6 +66,14 @@ def opinions_of(classifier: OnnxClassifier, drafts: Sequence[Draft]) -> dict[int
     return {id(draft): Opinion(its_probs, its_digitness) for draft, its_probs, its_digitness in said}
 
 
+def digit_height(draft: Draft, picture: NDArray[np.uint8]) -> float:
+    """Return the median height of a number's digits in pixels of its picture (h, w), or a guess if none was seen."""
+    if not draft.boxes:
+        return UNSEEN_HEIGHT * len(picture)
+    boxes = np.array(draft.boxes) * (len(picture) / draft.region.ink.shape[0])
+    return float(np.median(boxes[:, 3] - boxes[:, 1]))
+
+
 def close_up(draft: Draft, picture: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """Return the rows of a number's picture (h, w) that its digits are in; None if they fill it, or are not in doubt.
 
@@ -72,11 +81,10 @@ def close_up(draft: Draft, picture: NDArray[np.uint8]) -> NDArray[np.uint8] | No
     """
     if draft.sure >= SETTLED:
         return None
-    height = len(picture)
+    height, tall = len(picture), digit_height(draft, picture)
     if not draft.boxes:
         return picture[int(UNSEEN_ROWS * height) : height - int(UNSEEN_ROWS * height)]
     boxes = np.array(draft.boxes) * (height / draft.region.ink.shape[0])
-    tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
     if tall >= SMALL * height:
         return None
     room = ROOM * max(tall, 0.3 * height)
@@ -84,23 +92,20 @@ def close_up(draft: Draft, picture: NDArray[np.uint8]) -> NDArray[np.uint8] | No
 
 
 def thinned(draft: Draft, picture: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """Return a number's picture (h, w) in thinner strokes; None if its pen is not heavy, or it is not in doubt."""
+    """Return a number's picture (h, w) with thinner strokes; None if they are not heavy, or it is not in doubt."""
     if draft.sure >= SETTLED:
         return None
-    part = close_up(draft, picture)
-    tall = UNSEEN_HEIGHT * len(picture)
-    if draft.boxes:
-        tall = float(np.median(np.diff(np.array(draft.boxes)[:, 1::2]))) * len(picture) / draft.region.ink.shape[0]
-    return thinner(picture if part is None else part, tall)
+    closest = close_up(draft, picture)
+    return thinner(picture if closest is None else closest, digit_height(draft, picture))
 
 
 def looked_again(
     drafts: Sequence[Draft], pictures: Sequence[NDArray[np.uint8]], rules: Rules | None, line: LineReader, alone: bool
 ) -> list[Draft]:
-    """Return what regions say if the line reader looks again at what is in doubt: closer, and at thinner strokes.
+    """Return what regions contain after the line reader has read doubtful numbers again: closer, and with thin strokes.
 
-    pictures: as for `close_up`. alone: whether no other reader is asked. Beside one, thinner strokes gain little, and
-    the line reader would be surer of its errors.
+    pictures: as for `close_up`. alone: whether there is no second reader. With one, thin strokes hardly help, and they
+    raise the confidence of errors.
     """
     drafts = list(drafts)
     for view in (close_up, thinned) if alone else (close_up,):

@@ -189,7 +189,7 @@ class Reader:
         return self._number(draft, page, lone.get(id(draft)), known, rules), columns
 
     def _drawn(self, page: NDArray[np.uint8], rules: Rules | None) -> tuple[View, dict[int, Opinion]] | None:
-        """Look at the only number of a drawing; return None where there is none, or it is a sum."""
+        """Read a page that is a drawing of a single number; return None for other pages and for sums."""
         if (region := lone(page)) is None:
             return None
         seen = self._seen([roomier(region, page)], page)

@@ -1,4 +1,4 @@
-"""What the columns of a line reader spell: slashes that are ones, by the rules, and ones that are slashes of dates."""
+"""Corrections of the line reader's columns: slashes that must be ones, and ones that are slashes of dates."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from digitnet.reading.constraints import Rules
 from digitnet.reading.ctc import align, decode, decode_language
 
 SLASHLESS = "digits", "decimal", "integer"
-"""Kinds of numbers in which a slash is a 1 that leans."""
+"""Kinds of numbers that contain no slashes: what looks like one is a slanted 1."""
 
 TALL, TALL_WEIGHT = 1.1, 30.0
-"""How much higher than digits a slash is that no 1 is, and how many times likelier such slashes are in dates than the
-line reader says, which learned from as many numbers with a 1 there."""
+"""Least height of a slash, in heights of the digits beside it, to tell it from a 1; and the factor by which the
+probability of such a slash in a date is multiplied."""
 
 MIN_SLASH = math.log(0.003)
 """Log-probability of a slash below which no date is looked for."""
 
 
 def spelt(columns: Columns, rules: Rules | None) -> Columns:
-    """Return columns in which slashes count as the ones they look like, where numbers of a kind have no slashes.
+    """Return columns in which slashes count as ones if the rules ask for a kind of number without slashes.
 
-    Where strokes end an amount, as in 125/-, a slash before them is left. Without a kind, see `slashed`.
+    A slash before the strokes that end an amount, as in 125/-, stays a slash. Without a kind, see `slashed`.
     """
     if "/" not in columns.alphabet:
         return columns
@@ -47,9 +47,10 @@ def spelt(columns: Columns, rules: Rules | None) -> Columns:
 
 
 def slashed(columns: Columns) -> Columns:
-    """Return columns in which each slash of a date counts `TALL_WEIGHT` times, if they are tall and that decides.
+    """Return columns in which the slashes of a date are more probable, by the factor `TALL_WEIGHT` each.
 
-    In 8/4 the slash looks like a 1, but it is higher than the digits.
+    In 8/4 the slash looks like a 1, but it is taller than the digits. The columns stay as they are unless the slashes
+    are that tall, the date exists, and the factor makes it the most probable text.
     """
     alphabet, characters = columns.alphabet, columns.characters
     slash = alphabet.index("/")
