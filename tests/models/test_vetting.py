@@ -70,7 +70,7 @@ def accepted(made, tmp_path):
 @pytest.mark.parametrize("path", sorted(WEIGHTS.glob("*.onnx")), ids=lambda path: path.stem)
 def test_the_built_in_models_pass_as_strangers_do(path, tmp_path):
     (tmp_path / "copy.onnx").write_bytes(path.read_bytes() + b"\x32\x01x")  # some words more: another hash
-    opener = {"line": line_reader, "page": page_model}.get(path.stem, classifier)
+    opener = {"line": line_reader, "rows": line_reader, "page": page_model}.get(path.stem, classifier)
     opened = opener(tmp_path / "copy.onnx")
     assert opened.sha256 not in onnx_models.hashes().values()
 

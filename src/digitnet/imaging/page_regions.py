@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -42,9 +43,9 @@ def traced(page: NDArray[np.uint8], found: Found, network: Network) -> Found:
     return found._replace(regions=[each for each, peak in zip(found.regions, highest, strict=True) if peak >= TRACE])
 
 
-def region_of(page: NDArray[np.uint8], place: Place) -> Region:
-    """Cut a place out of its page."""
-    picture, to_page = cut(page, place)
+def region_of(page: NDArray[np.uint8], place: Place, highest: int = 96) -> Region:
+    """Cut a place out of its page; the picture is at most `highest` pixels high."""
+    picture, to_page = cut(page, place, highest=highest)
     height, width = page.shape
     low, high = np.floor(place.quad.min(axis=0)), np.ceil(place.quad.max(axis=0))
     left, top = (int(np.clip(v, 0, limit - 1)) for v, limit in zip(low, (width, height), strict=True))
@@ -72,19 +73,25 @@ def gap(one: Place, other: Place) -> float:
     return 2 * (begin - end) / (one.tall + other.tall)
 
 
-def joined(page: NDArray[np.uint8], one: Place, other: Place) -> Region:
-    """Return the region around two places of one line."""
-    first, second = (_extent(place, one.angle) for place in (one, other))
-    left, top = np.minimum(first[:2], second[:2])
-    right, bottom = np.maximum(first[2:], second[2:])
-    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]]) @ _axes(one.angle)
-    weights = len(one.characters) + 1, len(other.characters) + 1
+def joined(page: NDArray[np.uint8], places: Sequence[Place], room: float = 0.0, highest: int = 96) -> Region:
+    """Return the region around places of one line, with room before and after them, in heights of their digits.
+
+    highest: of its picture, pixels.
+    """
+    angle = places[0].angle
+    extents = np.array([_extent(place, angle) for place in places])
+    weights = np.array([len(place.characters) + 1 for place in places])
+    margin = room * float(np.median([place.tall for place in places]))
+    (left, top), (right, bottom) = extents[:, :2].min(axis=0), extents[:, 2:].max(axis=0)
+    left, right = left - margin, right + margin
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]]) @ _axes(angle)
     tall, score = (
-        float(np.average(pair, weights=weights)) for pair in ((one.tall, other.tall), (one.score, other.score))
+        float(np.average(each, weights=weights))
+        for each in ([place.tall for place in places], [place.score for place in places])
     )
-    kinds = np.average([one.kinds, other.kinds], axis=0, weights=weights).astype(np.float32)
-    characters = np.concatenate([one.characters, other.characters])
-    return region_of(page, Place(corners.astype(np.float32), tall, score, kinds, characters))
+    kinds = np.average([place.kinds for place in places], axis=0, weights=weights).astype(np.float32)
+    characters = np.concatenate([place.characters for place in places])
+    return region_of(page, Place(corners.astype(np.float32), tall, score, kinds, characters), highest)
 
 
 def _axes(angle: float) -> NDArray[np.float64]:

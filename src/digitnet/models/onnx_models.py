@@ -56,6 +56,9 @@ AGAIN = "; export its run again: digitnet export RUN --out FILE.onnx"
 LINE = "line"
 """The built-in model that reads whole numbers; it classifies no single digits."""
 
+ROWS = "rows"
+"""The built-in model that reads a line with all that is in it, letters as other marks; see `reading.formulas`."""
+
 PAGE = "page"
 """The built-in model that finds numbers on pages."""
 
@@ -269,8 +272,8 @@ def padded(strips: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 
 def line_reader(name_or_path: str | Path = LINE, threads: int = 0) -> LineReader:
-    """Return the built-in line reader, or the one in an `.onnx` file. Raises ModelError if it does not exist."""
-    path = WEIGHTS / f"{LINE}.onnx" if str(name_or_path) == LINE else Path(name_or_path)
+    """Return a built-in line reader, `LINE` or `ROWS`, or the one in a file. Raises ModelError if it does not exist."""
+    path = WEIGHTS / f"{name_or_path}.onnx" if str(name_or_path) in (LINE, ROWS) else Path(name_or_path)
     return LineReader(path, threads)
 
 
@@ -295,7 +298,7 @@ def hashes() -> dict[str, str]:
 
 def built_in() -> list[str]:
     """Return the names of the built-in classifiers."""
-    return [name for name in hashes() if name not in (LINE, PAGE)]
+    return [name for name in hashes() if name not in (LINE, ROWS, PAGE)]
 
 
 def mapping(threads: int) -> Callable[..., Iterable[Any]]:

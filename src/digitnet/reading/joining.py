@@ -46,7 +46,7 @@ def put_together(
         draft = draft_of(each[0], each[2], None, False)
         before = found[-1][1] if found else None
         if before and before.region.place and draft.region.place and _in_pieces(before, draft):
-            (both,) = read([joined(page, before.region.place, draft.region.place)], page)
+            (both,) = read([joined(page, (before.region.place, draft.region.place))], page)
             whole = draft_of(both[0], both[2], None, False)
             if _is_one(before, draft, whole):
                 found[-1] = both, whole
@@ -80,7 +80,7 @@ def _both(one: Draft, other: Draft) -> float:
 
 def _sign_between(one: Draft, other: Draft, whole: Draft) -> bool:
     """Return whether a sign of `JOINERS` is read between digits near the gap between two places."""
-    end, begin = _across(one.region, whole.region)[1], _across(other.region, whole.region)[0]
+    end, begin = across(one.region, whole.region)[1], across(other.region, whole.region)[0]
     read = spikes(whole.columns)
     return any(
         before.isdigit()
@@ -91,7 +91,7 @@ def _sign_between(one: Draft, other: Draft, whole: Draft) -> bool:
     )
 
 
-def _across(part: Region, whole: Region) -> tuple[float, float]:
+def across(part: Region, whole: Region) -> tuple[float, float]:
     """Return where a region begins and ends on another one of its line, in heights of that."""
     height, width = part.ink.shape
     corners = np.array([[0, width, width, 0], [0, 0, height, height], [1, 1, 1, 1]])

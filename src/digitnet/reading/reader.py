@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +25,7 @@ from digitnet.imaging.page_regions import regions, traced
 from digitnet.imaging.page_turn import turned_back, way_up
 from digitnet.imaging.reduction import LARGEST
 from digitnet.imaging.segmentation import Found, Region, lone, moved, search, whole
-from digitnet.models.onnx_models import LINE, PAGE, Columns, classifier, line_reader
+from digitnet.models.onnx_models import LINE, PAGE, ROWS, Columns, LineReader, classifier, line_reader
 from digitnet.models.page_model import page_model
 from digitnet.models.rapidocr import Recogniser
 from digitnet.reading.blank import has_writing, nothing_written, unread
@@ -34,6 +34,7 @@ from digitnet.reading.constraints import Rules, require_signs
 from digitnet.reading.ctc import digit_probs, written
 from digitnet.reading.doubts import reasons
 from digitnet.reading.effort import WIDEST, within
+from digitnet.reading.formulas import in_formulas
 from digitnet.reading.joining import put_together
 from digitnet.reading.likeness import Opinion, given, least_confidence, likelier, likeness, number_probs, readable
 from digitnet.reading.opinions import compared, lone_digit, looked_again, opinions_of, reconsidered, seconded
@@ -86,11 +87,18 @@ class Reader:
         self.digits = classifier(digits, threads)
         require_digits(self.digits, digits, "reading numbers")
         self.page = page_model(page, threads)
+        self._threads = threads
         self.other = Recogniser(threads) if second_opinion else None
+
+    @cached_property
+    def rows(self) -> LineReader:
+        """The line reader for formulas, which is opened when the first one may be on a page."""
+        return line_reader(ROWS, self._threads)
 
     def hashes(self) -> dict[str, str]:
         """Return the SHA-256 of the files of all networks, which determine every result."""
-        found = {"line": self.line.sha256, "digits": self.digits.sha256, "page": self.page.sha256}
+        found = {"line": self.line.sha256, "rows": self.rows.sha256}
+        found |= {"digits": self.digits.sha256, "page": self.page.sha256}
         return found | ({"second_opinion": self.other.sha256} if self.other else {})
 
     def read(
@@ -272,7 +280,8 @@ class Reader:
         found = within(self._found(page))
         all_of_it = [roomier(whole(page), page)] if max(page.shape) <= CROP else []
         seen = self._seen([*found.regions, *all_of_it], page)
-        places = self._terms(put_together(seen[: len(found.regions)], page, self._seen), page)
+        together = put_together(seen[: len(found.regions)], page, self._seen)
+        places = self._terms(in_formulas(together, page, lambda: self.rows), page)
         return found, [*places, *self._terms(seen[len(found.regions) :], page)], len(places)
 
     def _seen(self, regions: Sequence[Region], page: NDArray[np.uint8]) -> list[Seen]:

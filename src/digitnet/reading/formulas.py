@@ -1,0 +1,178 @@
+"""Formulas such as (4+5)/2=: the numbers of a row of places, read with the signs and digits between and around them.
+
+Alone, a bracket or a slash beside a digit is easily taken for a 1, and a lone digit is easily missed. In their row the
+signs are clear. Rows that are not formulas are left as they are. Not covered: fractions one above the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitnet.core.digits import STRIP_HEIGHT
+from digitnet.imaging.crop import picture_of, section
+from digitnet.imaging.normalization import strip
+from digitnet.imaging.page_regions import gap, joined
+from digitnet.imaging.segmentation import Region
+from digitnet.models.onnx_models import Columns, LineReader
+from digitnet.reading.candidates import Seen, middle
+from digitnet.reading.ctc import decode
+from digitnet.reading.effort import WIDEST
+from digitnet.reading.joining import across
+from digitnet.reading.spelling import spikes
+
+MAX_GAP = 6.0
+"""Between two neighbouring places of a row at most, in heights of their digits: a number between them may be missed."""
+
+ROOM = 2.5
+"""Room before and after a row for what was missed there, in heights of its digits."""
+
+HIGHEST = 48
+"""Height of a row's picture at most, pixels: a little more than a strip's, since most rows are no formulas."""
+
+LONGEST = 30.0
+"""Length of a row at most, in heights of its digits: so long are the lines that the line reader has learned from."""
+
+FORMULA = re.compile(r"[\d)][+=][(-]?\d|\(\d+([.,]\d+)?[-+/?:]\d")
+"""A row in which it is found is a formula: digits beside a plus or an equals sign, or an operation in brackets."""
+
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+
+MAX_OTHER = 0.5
+"""Marks that are neither digits nor signs at most, for each number: times signs and names, not words."""
+
+LEGIBLE = 0.55
+"""Probability of a row's digits at least, their geometric mean."""
+
+OPERATORS = "+=()"
+"""Signs of which a place in a formula often has one at its edge."""
+
+MIN_SIGN = 0.2
+"""Length of a sign at least, in heights of its row."""
+
+AROUND, BEYOND = 0.25, 0.25
+"""Paper that a number keeps beside its digits: in heights of the row at most, and as a share of the gap to a sign."""
+
+
+def in_formulas(seen: Sequence[Seen], page: NDArray[np.uint8], reader: Callable[[], LineReader]) -> list[Seen]:
+    """Return the places of a page, where those of each formula are replaced by its numbers.
+
+    seen: in reading order. page: (h, w) uint8. reader: gives the line reader for rows, once one is to be read.
+    """
+    found: dict[int, list[Seen]] = {}
+    within: set[int] = set()
+    for row in _rows(seen):
+        places = [place for one in row if (place := seen[one][0].place)]
+        if within.intersection(row):
+            continue
+        signs = any(sign in OPERATORS for one in row for _, sign in spikes(seen[one][2]))
+        if len(row) == 1 and not signs:
+            continue
+        region = joined(page, places, ROOM, HIGHEST)
+        if not signs and not _has_other_ink(region, [seen[one][0] for one in row]):
+            continue
+        its_strip = strip(picture_of(region, page), WIDEST)
+        (columns,) = reader()([its_strip])
+        if is_formula(columns):
+            found[row[0]] = list(_numbers((region, its_strip, columns), page))
+            within.update(one for one, each in enumerate(seen) if _inside(each[0], region))
+    parts = ([each] if one not in within else [] for one, each in enumerate(seen))
+    return [each for one, part in enumerate(parts) for each in (*found.get(one, ()), *part)]
+
+
+def _has_other_ink(row: Region, places: Sequence[Region]) -> bool:
+    """Return whether ink of a sign's size is beside the places of a row."""
+    height = len(row.ink)
+    spans = [across(place, row) for place in places]
+    return any(
+        MIN_SIGN * height < max(right - left, bottom - top) < height
+        and not any(low < (left + right) / (2 * height) < high for low, high in spans)
+        for left, top, right, bottom in row.parts
+    )
+
+
+def is_formula(columns: Columns) -> bool:
+    """Return whether a row is read as a formula, clearly."""
+    read = spikes(columns)
+    text = "".join(character for _, character in read)
+    if (
+        not FORMULA.search(text)
+        or text.count("?") > MAX_OTHER * len(NUMBER.findall(text))
+        or _has_spaces(read, columns)
+    ):
+        return False
+    likeliest = decode(columns.log_probs, None, 1)[0]
+    return likeliest.probability >= LEGIBLE ** len(likeliest.text)
+
+
+def _has_spaces(read: Sequence[tuple[int, str]], columns: Columns) -> bool:
+    """Return whether two digits, one after the other, are farther apart than they are high: numbers of a list."""
+    left, top, right, bottom = columns.boxes[[column for column, _ in read]].T
+    gaps, high = left[1:] - right[:-1], (bottom - top)[1:]
+    digits = np.array([character.isdigit() for _, character in read])
+    return bool((gaps > high)[digits[1:] & digits[:-1]].any())
+
+
+def _rows(seen: Sequence[Seen]) -> Iterator[list[int]]:
+    """Yield the places of each row by their numbers, in reading order; of long rows the parts."""
+    row: list[int] = []
+    for one, (region, _, _) in enumerate(seen):
+        if region.place is None:
+            continue
+        if row and not _beside(seen[row[0]][0], seen[row[-1]][0], region):
+            yield row
+            row = []
+        row.append(one)
+    if row:
+        yield row
+
+
+def _beside(first: Region, last: Region, region: Region) -> bool:
+    """Return whether a region continues the row from the first to the last one."""
+    if first.place is None or last.place is None or region.place is None:
+        return False
+    return -1 < gap(last.place, region.place) < MAX_GAP and gap(first.place, region.place) < LONGEST
+
+
+def _numbers(row: Seen, page: NDArray[np.uint8]) -> Iterator[Seen]:
+    """Yield each number of a formula with its part of what the line reader says."""
+    region, its_strip, columns = row
+    scale = region.ink.shape[1] / its_strip.shape[1]
+    read = spikes(columns)
+    for found in NUMBER.finditer("".join(character for _, character in read)):
+        begin, end = found.span()
+        left, right = (float(columns.boxes[read[at][0], side]) for at, side in ((begin, 0), (end - 1, 2)))
+        low = middle(read[begin - 1][0]) if begin else 0.0
+        high = middle(read[end][0]) if end < len(read) else float(its_strip.shape[1])
+        left = max(low, left - min(BEYOND * max(left - low, 0), AROUND * STRIP_HEIGHT), 0.0)
+        right = min(high, right + min(BEYOND * max(high - right, 0), AROUND * STRIP_HEIGHT), its_strip.shape[1])
+        start, stop = round(left * scale), round(right * scale)
+        inside = [at for at in range(len(columns.characters)) if left <= middle(at) <= right]
+        if start < stop and inside:
+            part = _cut(columns, slice(inside[0], inside[-1] + 1), start / scale)
+            yield section(region, start, stop, page), its_strip[:, int(left) : int(np.ceil(right))], part
+
+
+def _cut(columns: Columns, part: slice, left: float) -> Columns:
+    """Return a part of a strip's columns, for a strip that begins `left` pixels later."""
+    return replace(
+        columns,
+        log_probs=columns.log_probs[part],
+        boxes=columns.boxes[part] - np.array([left, 0, left, 0], np.float32),
+        presence=columns.presence[part],
+        characters=columns.characters[part],
+    )
+
+
+def _inside(region: Region, row: Region) -> bool:
+    """Return whether the middle of a region is within a row."""
+    if region.place is None:
+        return False
+    matrix, moved = row.to_page[:, :2], row.to_page[:, 2]
+    x, y = np.linalg.solve(matrix, region.place.quad.mean(axis=0) - moved)
+    height, width = row.ink.shape
+    return bool(0 < x < width and 0 < y < height)

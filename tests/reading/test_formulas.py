@@ -1,0 +1,103 @@
+import cv2
+import numpy as np
+import pytest
+from helpers import Says, write
+
+from digitnet.imaging.page_find import Place
+from digitnet.imaging.page_regions import region_of
+from digitnet.imaging.segmentation import Found
+from digitnet.reading import reader as module
+from digitnet.reading.formulas import is_formula
+from digitnet.reading.reader import Reader
+
+WIDE = 500
+"""Width of a strip that says a row, pixels."""
+
+KINDS = np.array([0, 0, 0, 0, 0, 0.1, 0.9], np.float32)
+"""Of a place that is handwritten, almost surely."""
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return Reader(threads=1)
+
+
+def around(boxes):
+    """The place of a number whose digits have these boxes."""
+    (left, top), (right, bottom) = boxes[:, :2].min(axis=0) - 2, boxes[:, 2:].max(axis=0) + 2
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
+    return Place(corners, bottom - top, 0.9, KINDS, np.zeros((0, 2), np.float32))
+
+
+def summed():
+    """A page with 34 + 7 = 41, and the boxes of its numbers' digits."""
+    page, boxes = write("34 7 41", tall=48, gap=0.3)
+    for one, other, rows in ((0, 1, (0,)), (1, 2, (-6, 6))):
+        middle = int(boxes[one][:, 2].max() + boxes[other][:, 0].min()) // 2
+        y = int(boxes[one][:, [1, 3]].mean())
+        for row in rows:
+            cv2.line(page, (middle - 12, y + row), (middle + 12, y + row), 30, 5, cv2.LINE_AA)
+        if one == 0:
+            cv2.line(page, (middle, y - 12), (middle, y + 12), 30, 5, cv2.LINE_AA)
+    return page, boxes
+
+
+def read_with(reader, monkeypatch, page, places):
+    """The numbers read on a page where the page network finds these places."""
+    found = Found([region_of(page, each) for each in places], ())
+    monkeypatch.setattr(module, "regions", lambda page, network: found)
+    return reader.read(np.pad(page, ((0, 700), (0, 0)), mode="edge")).numbers
+
+
+def test_a_number_of_a_sum_that_was_missed_is_read_in_its_row(reader, monkeypatch):
+    page, boxes = summed()
+    numbers = read_with(reader, monkeypatch, page, [around(boxes[0]), around(boxes[2])])
+    assert [number.text for number in numbers] == ["34", "7", "41"]
+    for number, its in zip(numbers, boxes, strict=True):
+        truth = (*its[:, :2].min(axis=0), *its[:, 2:].max(axis=0))
+        assert np.abs(np.array(number.box) - truth).max() < 8, "and lies where it was written"
+
+
+def test_numbers_in_a_row_without_signs_stay_as_they_were_found(reader, monkeypatch):
+    page, boxes = write("34 7 41", tall=48, gap=0.3)
+    numbers = read_with(reader, monkeypatch, page, [around(boxes[0]), around(boxes[2])])
+    assert [number.text for number in numbers] == ["34", "41"]
+
+
+def test_places_inside_a_formula_are_not_read_twice(reader, monkeypatch):
+    page, boxes = summed()
+    places = [around(its) for its in boxes]
+    places[2] = around(boxes[2] + (0, -22, 0, -22))  # too high for the row of the others
+    numbers = read_with(reader, monkeypatch, page, places)
+    assert [number.text for number in numbers] == ["34", "7", "41"]
+
+
+@pytest.mark.parametrize("text", ["12+3=15", "1=2", "(4-5)?2", "(2+6)/4", "4?(6+7)", "1.5+2", "7-(8+9)"], ids=str)
+def test_a_formula_has_a_plus_an_equals_sign_or_an_operation_in_brackets(text):
+    assert is_formula(Says(*text).columns(WIDE))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["(808)555-1234", "+49301234", "12/03/96", "100=", "??=0", "$30.00", "1984", "12-5", "1+2?????????", "50%"],
+    ids=str,
+)
+def test_phone_numbers_dates_amounts_and_words_are_no_formulas(text):
+    assert not is_formula(Says(*text).columns(WIDE))
+
+
+def test_numbers_of_a_list_with_a_sign_in_between_are_no_formula():
+    columns = Says(*"34+71").columns(300)
+    far = columns.boxes.copy()
+    read = np.flatnonzero(columns.characters.argmax(axis=1) < len(columns.alphabet))
+    far[read[4:], 0] += 60
+    far[read[4:], 2] += 60
+    assert is_formula(columns)
+    assert not is_formula(module.replace(columns, boxes=far)), "7 and 1 are two numbers"
+
+
+def test_what_is_hardly_legible_is_no_formula():
+    clear = Says(*"1+2").columns(WIDE)
+    doubtful = np.log(0.5 * np.exp(clear.log_probs) + 0.5 / clear.log_probs.shape[1])
+    assert is_formula(clear)
+    assert not is_formula(module.replace(clear, log_probs=doubtful.astype(np.float32)))
