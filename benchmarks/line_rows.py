@@ -2,8 +2,8 @@
 
 python benchmarks/line_rows.py --lines 325000 --out rows.onnx
 
-It starts from `line`. Half of its lines are rows (`data/synthesis/rows.py`), whose letters are other marks. `line` teaches
-those that it reads correctly (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015): its
+It starts from `line`. Half of its lines are rows (`data/synthesis/rows.py`), whose letters are other marks. Lines that
+`line` reads correctly are taught by it (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015): by its
 probabilities, column by column, and a quarter of the label. The rate rises to 1.2e-4 and falls to 0.
 
 The built-in file has learned from 325,000 lines in three such runs, each from the average of the one before: 89,000 and
