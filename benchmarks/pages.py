@@ -170,8 +170,9 @@ def finder(line: str) -> Engine:
 
 def paged(page: Path, line: str) -> Engine:
     """Return digitnet with a page network that is not built in yet."""
+    from digitnet.imaging.crop import cut
     from digitnet.imaging.normalization import strip
-    from digitnet.imaging.page_find import cut, find
+    from digitnet.imaging.page_find import find
     from digitnet.models.onnx_models import line_reader
     from digitnet.models.page_model import PageModel
     from digitnet.reading.ctc import decode
@@ -183,7 +184,7 @@ def paged(page: Path, line: str) -> Engine:
         for path in paths:
             began = time.perf_counter()
             picture = coloured(path)
-            places = [place for place in find(picture, network) if place.printed < 0.5]
+            places = [place for place in find(picture, network)[0] if place.printed < 0.5]
             strips = [strip(cut(picture, place)[0], 4000) for place in places]
             found = [decode(columns.log_probs, None, 1) for columns in reader(strips)]
             texts.append([paths[0].text for paths in found if paths and paths[0].text])

@@ -10,7 +10,8 @@ from digitnet.data.pages.truth import CHARACTER, IGNORED, KERNEL, OCTAVE, REGION
 from digitnet.data.pages.writers import Writers
 from digitnet.data.synthesis.strokes import inventions
 from digitnet.data.synthesis.texts import SIGNS
-from digitnet.imaging.page_find import cut, ordered, places_of
+from digitnet.imaging.crop import cut
+from digitnet.imaging.page_find import ordered, places_of
 
 
 def strokes(*runs):

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from helpers import dark, dotted
 
-from digitnet.imaging.page_find import MAX_PIXELS, MAX_PLACES, Place, _quantile, _without_doubles, find, see
+from digitnet.imaging.crop import _quantile
+from digitnet.imaging.page_find import MAX_PIXELS, MAX_PLACES, Place, _without_doubles, find, lines_of, see
 from digitnet.imaging.page_regions import regions, traced
 from digitnet.imaging.segmentation import Found, Region, search
 from digitnet.models.page_model import page_model
@@ -39,6 +40,26 @@ def test_of_two_places_that_share_most_of_one_the_earlier_groups_or_the_likelier
     likelier, later, beside = place(5, 0, 105, 20, 0.9), place(0, 0, 50, 20, 1.0), place(90, 0, 190, 20, 0.8)
     assert _without_doubles([wide, likelier, apart], [later, beside]) == [likelier, apart, beside]
     assert _without_doubles([], []) == []
+
+
+def written_on(*blocks):
+    """Maps of a page of 400x400 pixels with handwriting in blocks (left, top, right, bottom), digits 32 pixels high."""
+    fine, coarse = np.full((3, 200, 200), -9, np.float32), np.zeros((7 + 11 + 3, 100, 100), np.float32)
+    coarse[0], coarse[-1] = 4, np.log2(32) - 4
+    for kind, (left, top, right, bottom) in blocks:
+        coarse[kind, top // 4 : bottom // 4, left // 4 : right // 4] = 9
+    return fine, coarse
+
+
+def test_words_and_numbers_near_each_other_are_a_line_of_writing():
+    words, number, below, rule = (4, (40, 40, 120, 72)), (6, (140, 40, 180, 72)), (4, (40, 120, 140, 152)), 2
+    one, other = lines_of(written_on(words, number, below, (rule, (200, 200, 380, 204))))
+    assert one.quad[:, 0].min() == pytest.approx(40 - 0.4 * 32, abs=4)
+    assert one.quad[:, 0].max() == pytest.approx(180 + 0.4 * 32, abs=4)
+    assert other.quad[:, 1].mean() == pytest.approx(136, abs=4)
+    assert one.kinds[4] == pytest.approx(2 / 3, abs=0.05)
+    assert lines_of(written_on((4, (40, 40, 72, 180)), (4, (200, 40, 220, 60)))) == [], "upright, or a single letter"
+    assert lines_of(written_on()) == []
 
 
 def test_a_page_takes_a_share_of_the_work():

@@ -2,7 +2,8 @@ import numpy as np
 import torch
 
 from digitnet.data.pages.truth import CHARACTER, KERNEL, OCTAVE, REGION
-from digitnet.imaging.page_find import contrast, find
+from digitnet.imaging.crop import contrast
+from digitnet.imaging.page_find import find
 from digitnet.models.page_model import PageModel
 from digitnet.models.page_network import COARSE, PageNet
 from digitnet.training.halving import halved
@@ -84,7 +85,7 @@ def test_a_page_of_any_size_is_looked_at():
         )
 
     for shape in ((28, 28, 3), (3, 900, 3), (700, 2100, 3)):
-        assert find(np.full(shape, 200, np.uint8), nothing) == []
+        assert find(np.full(shape, 200, np.uint8), nothing) == ([], [])
 
 
 def test_ink_as_bright_as_its_paper_is_told_by_its_colour():

@@ -42,9 +42,23 @@ def summed():
     return page, boxes
 
 
-def read_with(reader, monkeypatch, page, places):
-    """The numbers read on a page where the page network finds these places."""
-    found = Found([region_of(page, each) for each in places], ())
+def assigned(text):
+    """A page with x = text, 7 below it, the boxes of both numbers, and the line of writing that the first is in."""
+    page, boxes = write(text, "7", tall=48, gap=0.3, room=160)
+    top, bottom = (int(boxes[0][:, side].mean()) for side in (1, 3))
+    cv2.line(page, (40, top + 14), (70, bottom), 30, 5, cv2.LINE_AA)
+    cv2.line(page, (70, top + 14), (40, bottom), 30, 5, cv2.LINE_AA)
+    for y in (top + 20, top + 34):
+        cv2.line(page, (98, y), (126, y), 30, 5, cv2.LINE_AA)
+    right = int(boxes[0][:, 2].max())
+    corners = np.array([[20, top - 4], [right + 20, top - 4], [right + 20, bottom + 4], [20, bottom + 4]], np.float32)
+    kinds = np.array([0, 0, 0, 0, 0.5, 0, 0.5], np.float32)
+    return page, boxes, Place(corners, bottom - top + 8, 0.45, kinds, np.zeros((0, 2), np.float32))
+
+
+def read_with(reader, monkeypatch, page, places, lines=()):
+    """The numbers read on a page where the page network finds these places and lines of writing."""
+    found = Found([region_of(page, each) for each in places], (), (), tuple(lines))
     monkeypatch.setattr(module, "regions", lambda page, network: found)
     return reader.read(np.pad(page, ((0, 700), (0, 0)), mode="edge")).numbers
 
@@ -56,6 +70,24 @@ def test_a_number_of_a_sum_that_was_missed_is_read_in_its_row(reader, monkeypatc
     for number, its in zip(numbers, boxes, strict=True):
         truth = (*its[:, :2].min(axis=0), *its[:, 2:].max(axis=0))
         assert np.abs(np.array(number.box) - truth).max() < 8, "and lies where it was written"
+
+
+def test_the_value_of_an_assignment_is_read_in_its_line(reader, monkeypatch):
+    page, boxes, line = assigned("41")
+    alone = read_with(reader, monkeypatch, page, [around(boxes[1])])
+    assert [number.text for number in alone] == ["7"]
+    numbers = read_with(reader, monkeypatch, page, [around(boxes[1])], [line])
+    assert [number.text for number in numbers] == ["41", "7"]
+    in_pieces = [around(boxes[0][:1]), around(boxes[1])]
+    numbers = read_with(reader, monkeypatch, page, in_pieces, [line])
+    assert [number.text for number in numbers] == ["41", "7"], "what was found of it is not read as well"
+
+
+def test_a_line_of_words_changes_nothing(reader, monkeypatch):
+    page, boxes, line = assigned("41")
+    page[:, 90:130] = page[0, 0]  # without the equals sign
+    numbers = read_with(reader, monkeypatch, page, [around(its) for its in boxes], [line])
+    assert [number.text for number in numbers] == ["41", "7"]
 
 
 def test_numbers_in_a_row_without_signs_stay_as_they_were_found(reader, monkeypatch):

@@ -60,3 +60,10 @@ def part_of(part: Box, box: Box) -> bool:
     left, top, right, bottom = box
     x, y = (part[0] + part[2]) / 2, (part[1] + part[3]) / 2
     return left <= x < right and top <= y < bottom and 1.25 * (part[3] - part[1]) < bottom - top
+
+
+def same_place(one: Box, other: Box) -> bool:
+    """Return whether the middle of one box is in the other, or the other's in it."""
+    return any(
+        a[0] <= (b[0] + b[2]) / 2 <= a[2] and a[1] <= (b[1] + b[3]) / 2 <= a[3] for a, b in ((one, other), (other, one))
+    )

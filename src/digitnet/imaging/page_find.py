@@ -1,4 +1,4 @@
-"""Finding numbers with the page network: a colour page -> oriented boxes in reading order, and their strips.
+"""Finding numbers with the page network: a colour page -> oriented boxes in reading order, and the lines of writing.
 
 The page is looked at whole, at a scale at which writing of usual size is well seen, and once much smaller, for
 numbers as large as the page. Not covered: what the numbers are.
@@ -55,7 +55,16 @@ MAX_PLACES = 250
 """Places of a page that are looked at, from its top: single digits of as much work as a page may take (`effort.py`)."""
 
 KINDS, DIGITS = 7, 11
-PRINTED_NUMBER, NUMBER = 5, 6
+WRITING, PRINTED_NUMBER, NUMBER = 4, 5, 6
+
+WRITTEN = 0.5
+"""Probability from which a pixel is of handwriting, words or numbers."""
+
+LINE_GAP, LINE_ROOM = 1.3, 0.4
+"""Between two words of a line of writing at most, and before and after it, in heights of its digits."""
+
+FLAT, HIGH, SHORT = 0.35, 2.6, 1.6
+"""Least and greatest height of a line of writing, in heights of its digits, and its least length in its own height."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,25 +95,25 @@ class Place:
         return math.atan2(float(across[1]), float(across[0]))
 
 
-def find(page: NDArray[np.uint8], network: Network) -> list[Place]:
-    """Find the numbers on a page, (h, w) grey or (h, w, 3) in colours, uint8; in reading order.
+def find(page: NDArray[np.uint8], network: Network) -> tuple[list[Place], list[Place]]:
+    """Find the numbers on a page, (h, w) grey or (h, w, 3) in colours, uint8, in reading order; and lines of writing.
 
     Each look finds at most one more than `MAX_PLACES`.
     """
     longest, scale = max(page.shape[:2]), first_scale(page)
-    places = look(page, network, scale)
+    places, lines = look(page, network, scale)
     talls = np.array([place.tall for place in places]) * scale
     if 0 < len(talls) <= MAX_PLACES and np.median(talls) < FINEST and scale < 1:
         most = math.sqrt(MAX_PIXELS / (page.shape[0] * page.shape[1]))
         finer = min(1.0, most, scale * 22 / float(np.median(talls)))
         if finer > 1.15 * scale:
             scale = finer
-            places = look(page, network, scale)
+            places, lines = look(page, network, scale)
     if longest * scale > 480 or any(place.tall * scale >= LARGE for place in places):
         near = [place for place in places if place.tall * scale < LARGE]
-        far = [place for place in look(page, network, scale / COARSER) if place.tall * scale >= 0.85 * LARGE]
+        far = [place for place in look(page, network, scale / COARSER)[0] if place.tall * scale >= 0.85 * LARGE]
         places = _without_doubles(near, [place for place in places if place.tall * scale >= LARGE], far)
-    return ordered(places)
+    return ordered(places), lines
 
 
 def first_scale(page: NDArray[np.uint8]) -> float:
@@ -132,12 +141,13 @@ def peaks(page: NDArray[np.uint8], network: Network, boxes: Sequence[Box]) -> Fl
     return highest
 
 
-def look(page: NDArray[np.uint8], network: Network, scale: float) -> list[Place]:
-    """Find numbers on a page at one scale."""
+def look(page: NDArray[np.uint8], network: Network, scale: float) -> tuple[list[Place], list[Place]]:
+    """Find numbers and lines of writing on a page at one scale."""
     page, border = bordered(page, scale)
     maps, size = see(page, network, scale)
     times = page.shape[1] / size[0], page.shape[0] / size[1]
-    return [_scaled(place, *times, border) for place in places_of(maps)]
+    numbers, lines = ([_scaled(each, *times, border) for each in found(maps)] for found in (places_of, lines_of))
+    return numbers, lines
 
 
 def bordered(page: NDArray[np.uint8], scale: float) -> tuple[NDArray[np.uint8], int]:
@@ -220,6 +230,31 @@ def places_of(maps: Maps) -> list[Place]:
         own = centres[inside[np.argsort(cu[inside])]].astype(np.float32)
         places.append(Place(quad.astype(np.float32), tall, score, kinds, own))
     return places
+
+
+def lines_of(maps: Maps) -> list[Place]:
+    """Return the level lines of handwriting that maps show, words and numbers, in pixels of the page looked at."""
+    coarse = maps[1]
+    kinds = _softmax(coarse[:KINDS])
+    written = kinds[WRITING] + kinds[NUMBER] > WRITTEN
+    if not written.any():
+        return []
+    tall = float(np.exp2(np.median(coarse[-1][written]) + 4))
+    kernel = np.ones((max(1, int(0.15 * tall / 4)), max(3, round(LINE_GAP * tall / 4) | 1)), np.uint8)
+    together = cv2.morphologyEx(written.astype(np.uint8), cv2.MORPH_CLOSE, kernel)
+    n, labels, stats, _ = cv2.connectedComponentsWithStats(together, connectivity=8)
+    lines = []
+    for label, (left, top, wide, high, _) in enumerate(stats[1:n].tolist(), 1):
+        if not FLAT * tall <= 4 * high <= HIGH * tall or wide < SHORT * high:
+            continue
+        part = np.s_[top : top + high, left : left + wide]
+        y, x = np.nonzero((labels[part] == label) & written[part])
+        (x0, y0), (x1, y1) = (4.0 * np.array([each(x) + left, each(y) + top]) + 1.5 for each in (np.min, np.max))
+        x0, x1, y0, y1 = x0 - LINE_ROOM * tall, x1 + LINE_ROOM * tall, y0 - 0.1 * tall, y1 + 0.1 * tall
+        quad = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32)
+        shares = kinds[:, y + top, x + left].mean(axis=1)
+        lines.append(Place(quad, y1 - y0, SURE, shares, np.zeros((0, 2), np.float32)))
+    return lines
 
 
 def _owners(labels: NDArray[Any], region: NDArray[np.bool_]) -> tuple[NDArray[np.int32], Floats]:
@@ -328,66 +363,3 @@ def ordered(places: Sequence[Place]) -> list[Place]:
                 continue
         lines.append([one])
     return [places[one] for line in lines for one in sorted(line, key=lambda i: float(x[i]))]
-
-
-def cut(
-    page: NDArray[np.uint8], place: Place, margin: float = 0.15, highest: int = 96
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Cut a number out of a page, upright: (h', w') uint8, paper dark, ink bright, of any colours.
-
-    Returns the map (2, 3) from its (x, y, 1) to pixels of the page, too. page: as `find` takes it. margin: paper kept
-    around it, in heights. Colours between paper and ink become grey levels by how far they are on the way from one to
-    the other.
-    """
-    quad = place.quad.astype(np.float64)
-    across, down = quad[1] - quad[0], quad[3] - quad[0]
-    wide, high = float(np.hypot(*across)), float(np.hypot(*down))
-    across, down = across / max(wide, 1e-6), down / max(high, 1e-6)
-    room = margin * high
-    corner = quad[0] - (across + down) * room
-    scale = min(1.0, highest / (high + 2 * room)) if high > 20 else 2.0
-    size = max(8, round((wide + 2 * room) * scale)), max(8, round((high + 2 * room) * scale))
-    to_page = np.stack([across / scale, down / scale, corner], axis=1)
-    if scale < 0.6:
-        left, top = np.maximum(np.floor(quad.min(axis=0)) - 2 * room - 2, 0).astype(int)
-        right, bottom = (np.ceil(quad.max(axis=0)) + 2 * room + 3).astype(int)
-        part = page[top:bottom, left:right]
-        times = scale
-        shape = max(1, round(part.shape[1] * times)), max(1, round(part.shape[0] * times))
-        page = cv2.resize(part, shape, interpolation=cv2.INTER_AREA).astype(np.uint8)
-        corner, scale = (corner - (left, top)) * times, 1.0
-    fit = np.stack([across / scale, down / scale, corner], axis=1)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    picture = cv2.warpAffine(page, fit, size, flags=flags, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
-    return contrast(np.atleast_3d(picture)), to_page
-
-
-def contrast(picture: Floats) -> NDArray[np.uint8]:
-    """Return a picture of ink on paper (h, w, channels) as (h, w) uint8, ink bright, by the colours of the two.
-
-    Paper is the commoner colour, ink what is farthest from it.
-    """
-    channels = np.ascontiguousarray(picture.reshape(-1, picture.shape[2]).T)
-    soft = cv2.GaussianBlur(picture, (0, 0), 0.7).reshape(-1, picture.shape[2]).T
-    paper = np.array([np.median(channel) for channel in soft], np.float32)
-    off = soft - paper[:, None]
-    far = np.abs(off).max(axis=0)
-    level = _quantile(far, 0.97)
-    strong = off[:, far >= level].T
-    if not len(strong) or level < 1:
-        return np.zeros(picture.shape[:2], np.uint8)
-    side = np.sign(strong @ strong.mean(axis=0))
-    way = (strong * np.where(side == 0, 1, side)[:, None])[side >= 0].mean(axis=0)
-    way /= np.linalg.norm(way) + 1e-6
-    along = way.astype(np.float32) @ (channels - paper[:, None])
-    high = max(_quantile(along, 0.995), 1.0)
-    return np.asarray(np.clip(along / high * 0.8 + 0.2, 0, 1) * 255, np.uint8).reshape(picture.shape[:2])
-
-
-def _quantile(values: Floats, share: float) -> float:
-    """Return what `np.quantile` does, of one-dimensional values and several times as fast."""
-    place = share * (len(values) - 1)
-    low = int(place)
-    high = min(low + 1, len(values) - 1)
-    a, b = np.partition(values, (low, high))[[low, high]].tolist()
-    return float(a + (b - a) * (place - low))

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.imaging.page_find import MAX_PLACES, Network, Place, cut, find, peaks
+from digitnet.imaging.crop import cut
+from digitnet.imaging.page_find import MAX_PLACES, Network, Place, find, peaks
 from digitnet.imaging.segmentation import Found, Region
 
 MAX_BACKGROUND = 0.4
@@ -30,9 +31,10 @@ MIN_LEVEL = 0.5
 
 def regions(page: NDArray[np.uint8], network: Network) -> Found:
     """Find the numbers on a page (h, w) uint8, in reading order; each region has its picture and its probability."""
-    found = [region_of(page, place) for place in find(page, network)]
+    places, lines = find(page, network)
+    found = [region_of(page, place) for place in places]
     limits = ("too_many_numbers",) if len(found) > MAX_PLACES else ()
-    return Found(found[:MAX_PLACES], limits, tuple(region.box for region in found[MAX_PLACES:]))
+    return Found(found[:MAX_PLACES], limits, tuple(region.box for region in found[MAX_PLACES:]), tuple(lines))
 
 
 def traced(page: NDArray[np.uint8], found: Found, network: Network) -> Found:

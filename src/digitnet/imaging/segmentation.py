@@ -71,11 +71,15 @@ class Region:
 
 
 class Found(NamedTuple):
-    """A page's regions in reading order; codes of `result.LIMITS` if some are left out, and their boxes if known."""
+    """A page's regions in reading order; codes of `result.LIMITS` if some are left out, and their boxes if known.
+
+    lines: of handwriting, words and numbers, as the page network finds them.
+    """
 
     regions: list[Region]
     limits: tuple[str, ...]
     beyond: tuple[Box, ...] = ()
+    lines: tuple[Place, ...] = ()
 
 
 def find(page: Gray) -> list[Region]:

@@ -1,7 +1,7 @@
-"""Formulas such as (4+5)/2=: the numbers of a row of places, read with the signs and digits between and around them.
+"""Formulas such as (4+5)/2, and assignments such as n=0: their numbers, read in their row with all that is in it.
 
-Alone, a bracket or a slash beside a digit is easily taken for a 1, and a lone digit is easily missed. In their row the
-signs are clear. Rows that are not formulas are left as they are. Not covered: fractions one above the other.
+Alone, a bracket or a slash beside a digit is easily taken for a 1, and a lone digit beside letters is easily missed. In
+their row both are clear. Rows that are neither are left as they are. Not covered: fractions one above the other.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitnet.core.digits import STRIP_HEIGHT
+from digitnet.data.synthesis.texts import OTHER
 from digitnet.imaging.crop import picture_of, section
+from digitnet.imaging.geometry import same_place
 from digitnet.imaging.normalization import strip
-from digitnet.imaging.page_regions import gap, joined
+from digitnet.imaging.page_find import KINDS, NUMBER, WRITING, Place
+from digitnet.imaging.page_regions import gap, joined, region_of
 from digitnet.imaging.segmentation import Region
 from digitnet.models.onnx_models import Columns, LineReader
 from digitnet.reading.candidates import Seen, middle
 from digitnet.reading.ctc import decode
-from digitnet.reading.effort import WIDEST
+from digitnet.reading.effort import MAX_EFFORT, WIDEST, effort
 from digitnet.reading.joining import across
 from digitnet.reading.spelling import spikes
 
@@ -40,7 +43,22 @@ LONGEST = 30.0
 FORMULA = re.compile(r"[\d)][+=][(-]?\d|\(\d+([.,]\d+)?[-+/?:]\d")
 """A row in which it is found is a formula: digits beside a plus or an equals sign, or an operation in brackets."""
 
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
+
+ASSIGNMENT = re.compile(r"[=+]\d")
+"""A row of handwriting with letters in which it is found has numbers behind signs: n=0, i=i+1."""
+
+BEFORE_VALUES = "=+-/:%"
+"""Signs before a number of an assignment."""
+
+MIN_WRITING = 0.2
+"""Share of letters in the ink of a line from which it is read as one that may be an assignment."""
+
+MAX_WORK = MAX_EFFORT / 4
+"""Effort that a page's lines may take; see `effort`."""
+
+SURELY, USUAL = np.eye(KINDS, dtype=np.float32)[NUMBER], 0.6
+"""Kinds of ink and score of a number behind a sign: its line tells what it is, and the page network often misses it."""
 
 MAX_OTHER = 0.5
 """Marks that are neither digits nor signs at most, for each number: times signs and names, not words."""
@@ -58,30 +76,68 @@ AROUND, BEYOND = 0.25, 0.25
 """Paper that a number keeps beside its digits: in heights of the row at most, and as a share of the gap to a sign."""
 
 
-def in_formulas(seen: Sequence[Seen], page: NDArray[np.uint8], reader: Callable[[], LineReader]) -> list[Seen]:
-    """Return the places of a page, where those of each formula are replaced by its numbers.
+def in_formulas(
+    seen: Sequence[Seen], lines: Sequence[Place], page: NDArray[np.uint8], reader: Callable[[], LineReader]
+) -> list[Seen]:
+    """Return the places of a page, where those of each formula and assignment are replaced by its numbers.
 
-    seen: in reading order. page: (h, w) uint8. reader: gives the line reader for rows, once one is to be read.
+    seen: in reading order. lines: of handwriting. page: (h, w) uint8. reader: gives the line reader for rows, once one
+    is to be read.
     """
-    found: dict[int, list[Seen]] = {}
-    within: set[int] = set()
+
+    def read(region: Region) -> Seen:
+        its_strip = strip(picture_of(region, page), WIDEST)
+        return region, its_strip, reader()([its_strip])[0]
+
+    found: list[tuple[Region, list[Seen]]] = []
     for row in _rows(seen):
-        places = [place for one in row if (place := seen[one][0].place)]
-        if within.intersection(row):
+        if any(_inside(seen[row[0]][0].place, region) for region, _ in found):
             continue
         signs = any(sign in OPERATORS for one in row for _, sign in spikes(seen[one][2]))
         if len(row) == 1 and not signs:
             continue
-        region = joined(page, places, ROOM, HIGHEST)
-        if not signs and not _has_other_ink(region, [seen[one][0] for one in row]):
+        region = joined(page, [place for one in row if (place := seen[one][0].place)], ROOM, HIGHEST)
+        if signs or _has_other_ink(region, [seen[one][0] for one in row]):
+            whole = read(region)
+            if is_formula(whole[2]):
+                found.append((region, [number for _, number in _numbers(whole, page)]))
+    work = 0.0
+    for line in lines:
+        if line.kinds[WRITING] < MIN_WRITING or any(_inside(line, region) for region, _ in found):
             continue
-        its_strip = strip(picture_of(region, page), WIDEST)
-        (columns,) = reader()([its_strip])
-        if is_formula(columns):
-            found[row[0]] = list(_numbers((region, its_strip, columns), page))
-            within.update(one for one, each in enumerate(seen) if _inside(each[0], region))
-    parts = ([each] if one not in within else [] for one, each in enumerate(seen))
-    return [each for one, part in enumerate(parts) for each in (*found.get(one, ()), *part)]
+        region = region_of(page, line, HIGHEST)
+        work += effort(region)
+        if work > MAX_WORK:
+            break
+        whole = read(replace(region, place=replace(line, kinds=SURELY, score=USUAL)))
+        text = "".join(character for _, character in spikes(whole[2]))
+        if ASSIGNMENT.search(text) and OTHER in text:
+            numbers = [number for (begin, end), number in _numbers(whole, page) if _is_value(text, begin, end)]
+            found += [(region, numbers)] if 2 * len(numbers) >= max(len(DIGITS.findall(text)), 1) else []
+    return _with(seen, found)
+
+
+def _with(seen: Sequence[Seen], found: Sequence[tuple[Region, list[Seen]]]) -> list[Seen]:
+    """Return places with those within each row that was found replaced by its numbers, in reading order."""
+    placed = list(seen)
+    for row, numbers in found:
+        inside = [
+            one
+            for one, (region, _, _) in enumerate(placed)
+            if _inside(region.place, row) or any(same_place(number.box, region.box) for number, _, _ in numbers)
+        ]
+        below = (one for one, each in enumerate(placed) if each[0].box[1] > (row.box[1] + row.box[3]) / 2)
+        at = inside[0] if inside else next(below, len(placed))
+        before, after = (
+            [placed[one] for one in part if one not in inside] for part in (range(at), range(at, len(placed)))
+        )
+        placed = [*before, *numbers, *after]
+    return placed
+
+
+def _is_value(text: str, begin: int, end: int) -> bool:
+    """Return whether a number in an assignment stands behind a sign, and not as a part of a name."""
+    return begin > 0 and text[begin - 1] in BEFORE_VALUES and text[end : end + 1] != OTHER
 
 
 def _has_other_ink(row: Region, places: Sequence[Region]) -> bool:
@@ -101,7 +157,7 @@ def is_formula(columns: Columns) -> bool:
     text = "".join(character for _, character in read)
     if (
         not FORMULA.search(text)
-        or text.count("?") > MAX_OTHER * len(NUMBER.findall(text))
+        or text.count(OTHER) > MAX_OTHER * len(DIGITS.findall(text))
         or _has_spaces(read, columns)
     ):
         return False
@@ -138,12 +194,12 @@ def _beside(first: Region, last: Region, region: Region) -> bool:
     return -1 < gap(last.place, region.place) < MAX_GAP and gap(first.place, region.place) < LONGEST
 
 
-def _numbers(row: Seen, page: NDArray[np.uint8]) -> Iterator[Seen]:
-    """Yield each number of a formula with its part of what the line reader says."""
+def _numbers(row: Seen, page: NDArray[np.uint8]) -> Iterator[tuple[tuple[int, int], Seen]]:
+    """Yield where each number is in the text of a row, and the number with its part of what the line reader says."""
     region, its_strip, columns = row
     scale = region.ink.shape[1] / its_strip.shape[1]
     read = spikes(columns)
-    for found in NUMBER.finditer("".join(character for _, character in read)):
+    for found in DIGITS.finditer("".join(character for _, character in read)):
         begin, end = found.span()
         left, right = (float(columns.boxes[read[at][0], side]) for at, side in ((begin, 0), (end - 1, 2)))
         low = middle(read[begin - 1][0]) if begin else 0.0
@@ -154,7 +210,10 @@ def _numbers(row: Seen, page: NDArray[np.uint8]) -> Iterator[Seen]:
         inside = [at for at in range(len(columns.characters)) if left <= middle(at) <= right]
         if start < stop and inside:
             part = _cut(columns, slice(inside[0], inside[-1] + 1), start / scale)
-            yield section(region, start, stop, page), its_strip[:, int(left) : int(np.ceil(right))], part
+            yield (
+                (begin, end),
+                (section(region, start, stop, page), its_strip[:, int(left) : int(np.ceil(right))], part),
+            )
 
 
 def _cut(columns: Columns, part: slice, left: float) -> Columns:
@@ -168,11 +227,10 @@ def _cut(columns: Columns, part: slice, left: float) -> Columns:
     )
 
 
-def _inside(region: Region, row: Region) -> bool:
-    """Return whether the middle of a region is within a row."""
-    if region.place is None:
+def _inside(place: Place | None, row: Region) -> bool:
+    """Return whether the middle of a place is within a row."""
+    if place is None:
         return False
-    matrix, moved = row.to_page[:, :2], row.to_page[:, 2]
-    x, y = np.linalg.solve(matrix, region.place.quad.mean(axis=0) - moved)
+    x, y = np.linalg.solve(row.to_page[:, :2], place.quad.mean(axis=0) - row.to_page[:, 2])
     height, width = row.ink.shape
     return bool(0 < x < width and 0 < y < height)

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from digitnet.imaging.geometry import Box
+from digitnet.imaging.geometry import Box, same_place
 from digitnet.imaging.page_turn import rotation, slant, snapped
 from digitnet.imaging.segmentation import Region
 from digitnet.models.onnx_models import LineReader
@@ -72,12 +72,12 @@ class View:
             if (reason != "not_a_digit" if printed is None else printed < 0.5 or not handwritten)
         ]
         places += [Unread(box, "over_limit") for box in self.beyond]
-        return tuple(place for place in places if not any(_within(place.box, number.box) for number in numbers))
+        return tuple(place for place in places if not any(same_place(place.box, number.box) for number in numbers))
 
     def printed(self, number: Number) -> float | None:
         """Return the probability that a number is printed, by the places found where it is; None if it is unknown."""
         places = self.regions[: self.places]
-        known = [place.printed for place in places if place.printed is not None and _within(place.box, number.box)]
+        known = [place.printed for place in places if place.printed is not None and same_place(place.box, number.box)]
         return sum(known) / len(known) if known else None
 
     @property
@@ -131,13 +131,6 @@ def upside_down(view: View, line: LineReader) -> bool:
     reverse = [draft_of(draft.region, columns, None, False) for draft, columns in zip(found, answers, strict=True)]
     one, other = (sum(map(_said, drafts)) for drafts in (found, reverse))
     return other > 1.1 * one
-
-
-def _within(one: Box, other: Box) -> bool:
-    """Return whether the middle of one box is in the other, or the other's in it."""
-    return any(
-        a[0] <= (b[0] + b[2]) / 2 <= a[2] and a[1] <= (b[1] + b[3]) / 2 <= a[3] for a, b in ((one, other), (other, one))
-    )
 
 
 def _said(draft: Draft) -> float:

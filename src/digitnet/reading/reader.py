@@ -281,7 +281,7 @@ class Reader:
         all_of_it = [roomier(whole(page), page)] if max(page.shape) <= CROP else []
         seen = self._seen([*found.regions, *all_of_it], page)
         together = put_together(seen[: len(found.regions)], page, self._seen)
-        places = self._terms(in_formulas(together, page, lambda: self.rows), page)
+        places = self._terms(in_formulas(together, found.lines, page, lambda: self.rows), page)
         return found, [*places, *self._terms(seen[len(found.regions) :], page)], len(places)
 
     def _seen(self, regions: Sequence[Region], page: NDArray[np.uint8]) -> list[Seen]:
@@ -308,7 +308,7 @@ class Reader:
         if not found.regions:
             if page.size > LARGEST:
                 self.page.release()
-            return within(traced(page, search(page), self.page), UNSEEN)
+            return within(traced(page, search(page), self.page)._replace(lines=found.lines), UNSEEN)
         high = [region.box[3] - region.box[1] for region in found.regions]
         if len(high) > FEW or max(high) < HUGE:
             return found
