@@ -45,8 +45,8 @@ FORMULA = re.compile(r"[\d)][+=][(-]?\d|\(\d+([.,]\d+)?[-+/?:]\d")
 
 DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
 
-ASSIGNMENT = re.compile(r"[=+]\d")
-"""A row of handwriting with letters in which it is found has numbers behind signs: n=0, i=i+1."""
+ASSIGNMENT = re.compile(r"[=+]\d|=\?+[-/%]\d")
+"""A row of handwriting with letters in which it is found has numbers behind signs: n=0, i=i+1, n=n/10."""
 
 BEFORE_VALUES = "=+-/:%"
 """Signs before a number of an assignment."""
