@@ -44,6 +44,7 @@ FORMULA = re.compile(r"[\d)][+=][(-]?\d|\(\d+([.,]\d+)?[-+/?:]\d")
 """A row in which it is found is a formula: digits beside a plus or an equals sign, or an operation in brackets."""
 
 DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
+"""A number in the text of a row, with points and commas between its digits."""
 
 ASSIGNMENT = re.compile(r"[=+]\d|=\?+[-/%]\d")
 """A row of handwriting with letters in which it is found has numbers behind signs: n=0, i=i+1, n=n/10."""
@@ -61,7 +62,7 @@ SURELY, USUAL = np.eye(KINDS, dtype=np.float32)[NUMBER], 0.6
 """Kinds of ink and score of a number behind a sign: its line tells what it is, and the page network often misses it."""
 
 MAX_OTHER = 0.5
-"""Marks that are neither digits nor signs at most, for each number: times signs and names, not words."""
+"""Marks other than digits and signs at most, for each number of a formula: times signs and names, not words."""
 
 LEGIBLE = 0.55
 """Probability of a row's digits at least, their geometric mean."""
