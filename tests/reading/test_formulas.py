@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from helpers import Says, write
+from helpers import PAPER, Says, write
 
 from digitnet.imaging.page_find import Place
 from digitnet.imaging.page_regions import region_of
@@ -81,6 +81,27 @@ def test_the_value_of_an_assignment_is_read_in_its_line(reader, monkeypatch):
     in_pieces = [around(boxes[0][:1]), around(boxes[1])]
     numbers = read_with(reader, monkeypatch, page, in_pieces, [line])
     assert [number.text for number in numbers] == ["41", "7"], "what was found of it is not read as well"
+
+
+def test_a_number_before_the_signs_of_an_assignment_stays(reader, monkeypatch):
+    (left, one), (right, other) = write("34", tall=48, gap=0.3), write("41", tall=48, gap=0.3)
+    signs = np.full((len(left), 170), PAPER, np.uint8)
+    y, low, high = 64, 46, 84
+    for ends in (((10, y), (36, y)), ((23, y - 13), (23, y + 13)), ((60, low), (92, high)), ((92, low), (60, high))):
+        cv2.line(signs, *ends, 30, 5, cv2.LINE_AA)
+    for height in (y - 7, y + 7):
+        cv2.line(signs, (120, height), (146, height), 30, 5, cv2.LINE_AA)
+    page = np.hstack([left[:, :-25], signs, right[:, 25:]])
+    other = other[0] + (left.shape[1] - 50 + 170, 0, left.shape[1] - 50 + 170, 0)
+    places = [around(one[0]), around(other)]
+    corners = np.concatenate([places[0].quad[[0]], places[1].quad[[1, 2]], places[0].quad[[3]]])
+    kinds = np.array([0, 0, 0, 0, 0.4, 0, 0.6], np.float32)
+    line = Place(
+        corners + np.array([[-20, -4], [20, -4], [20, 4], [-20, 4]], np.float32), 56, 0.45, kinds, np.zeros((0, 2))
+    )
+    for found in (places, places[:1]):
+        numbers = read_with(reader, monkeypatch, page, found, [line])
+        assert [number.text for number in numbers] == ["34", "41"]
 
 
 def test_a_line_of_words_changes_nothing(reader, monkeypatch):

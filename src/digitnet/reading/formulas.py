@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,9 @@ BEFORE_VALUES = "=+-/:%"
 
 MIN_WRITING = 0.2
 """Share of letters in the ink of a line from which it is read as one that may be an assignment."""
+
+WORD = 1.1
+"""From the middle of a letter to that of the next one in a word at most, in heights of digits."""
 
 MAX_WORK = MAX_EFFORT / 4
 """Effort that a page's lines may take; see `effort`."""
@@ -102,6 +106,9 @@ def in_formulas(
             whole = read(region)
             if is_formula(whole[2]):
                 found.append((region, [number for _, number in _numbers(whole, page)]))
+    placed = list(seen)
+    for region, numbers in found:
+        placed = _replaced(placed, region, numbers, [])
     work = 0.0
     for line in lines:
         if line.kinds[WRITING] < MIN_WRITING or any(_inside(line, region) for region, _ in found):
@@ -113,32 +120,48 @@ def in_formulas(
         whole = read(replace(region, place=replace(line, kinds=SURELY, score=USUAL)))
         text = "".join(character for _, character in spikes(whole[2]))
         if ASSIGNMENT.search(text) and OTHER in text:
-            numbers = [number for (begin, end), number in _numbers(whole, page) if _is_value(text, begin, end)]
-            found += [(region, numbers)] if 2 * len(numbers) >= max(len(DIGITS.findall(text)), 1) else []
-    return _with(seen, found)
-
-
-def _with(seen: Sequence[Seen], found: Sequence[tuple[Region, list[Seen]]]) -> list[Seen]:
-    """Return places with those within each row that was found replaced by its numbers, in reading order."""
-    placed = list(seen)
-    for row, numbers in found:
-        inside = [
-            one
-            for one, (region, _, _) in enumerate(placed)
-            if _inside(region.place, row) or any(same_place(number.box, region.box) for number, _, _ in numbers)
-        ]
-        below = (one for one, each in enumerate(placed) if each[0].box[1] > (row.box[1] + row.box[3]) / 2)
-        at = inside[0] if inside else next(below, len(placed))
-        before, after = (
-            [placed[one] for one in part if one not in inside] for part in (range(at), range(at, len(placed)))
-        )
-        placed = [*before, *numbers, *after]
+            values, others = _values(whole, page)
+            placed = _replaced(placed, region, values, others) if 0 < len(values) >= len(others) else placed
     return placed
 
 
-def _is_value(text: str, begin: int, end: int) -> bool:
-    """Return whether a number in an assignment stands behind a sign, and not as a part of a name."""
-    return begin > 0 and text[begin - 1] in BEFORE_VALUES and text[end : end + 1] != OTHER
+def _replaced(placed: Sequence[Seen], row: Region, numbers: Sequence[Seen], kept: Sequence[Seen]) -> list[Seen]:
+    """Return places in reading order, those in a row replaced by its numbers; but those that are also `kept` stay."""
+    inside = [_inside(each[0].place, row) or _among(each, numbers) for each in placed]
+    stay = [each for each, its in zip(placed, inside, strict=True) if its and _among(each, kept)]
+    below = (one for one, each in enumerate(placed) if each[0].box[1] > (row.box[1] + row.box[3]) / 2)
+    at = inside.index(True) if any(inside) else next(below, len(placed))
+    new = sorted([*numbers, *(each for each in stay if not _among(each, numbers))], key=lambda each: each[0].box[0])
+    before, after = ([placed[one] for one in part if not inside[one]] for part in (range(at), range(at, len(placed))))
+    return [*before, *new, *after]
+
+
+def _among(place: Seen, numbers: Sequence[Seen]) -> bool:
+    """Return whether a place is that of one of these numbers."""
+    return any(same_place(place[0].box, number.box) for number, _, _ in numbers)
+
+
+def _values(row: Seen, page: NDArray[np.uint8]) -> tuple[list[Seen], list[Seen]]:
+    """Return the numbers behind signs in an assignment, and the others that are no part of a name."""
+    columns = row[2]
+    read = spikes(columns)
+    near = [False, *(_touch(columns, one, other) for one, other in pairwise(column for column, _ in read)), False]
+    values: list[Seen] = []
+    others: list[Seen] = []
+    for (begin, end), number in _numbers(row, page):
+        before = read[begin - 1][1] if begin else ""
+        if near[begin] and before == OTHER:
+            continue
+        behind = bool(before) and before in BEFORE_VALUES
+        named = near[end] and read[end][1] == OTHER
+        (values if behind and not named else others).append(number)
+    return values, others
+
+
+def _touch(columns: Columns, one: int, other: int) -> bool:
+    """Return whether two characters, by their columns, stand as close as those of a word do."""
+    high = float(np.mean(columns.boxes[[one, other], 3] - columns.boxes[[one, other], 1]))
+    return middle(other) - middle(one) < WORD * high
 
 
 def _has_other_ink(row: Region, places: Sequence[Region]) -> bool:
