@@ -142,7 +142,7 @@ def _among(place: Seen, numbers: Sequence[Seen]) -> bool:
 
 
 def _values(row: Seen, page: NDArray[np.uint8]) -> tuple[list[Seen], list[Seen]]:
-    """Return the numbers behind signs in an assignment, and the others that are no part of a name."""
+    """Return the numbers behind signs in an assignment, and the others that are not part of a name."""
     columns = row[2]
     read = spikes(columns)
     near = [False, *(_touch(columns, one, other) for one, other in pairwise(column for column, _ in read)), False]
