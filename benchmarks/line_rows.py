@@ -103,7 +103,8 @@ def stream(sources: line_sources.Sources) -> Iterator[Batch]:
 
 def written(sources: line_sources.Sources, seed: int, rows: float, count: int) -> list[Written]:
     """Return lines of these sources, a share of them rows."""
-    scribe = RowScribe(sources.groups, sources.signs, sources.letters, seed, nothing=0, rows=rows)
+    scribe = RowScribe(sources.groups, sources.signs, sources.letters, seed, nothing=0)
+    scribe.rows = rows
     return [line for line in (scribe.line() for _ in range(count)) if line.written]
 
 

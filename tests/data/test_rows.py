@@ -17,7 +17,13 @@ def scribe():
     signs = {sign: [strokes([[0.3, 0], [0, 1]])] for sign in SIGNS + DRAWN_MARKS + "#"}
     letters = {letter: [strokes([[0, 0], [0.6, 0.2], [0, 1]])] for letter in string.ascii_letters}
     letters |= {"das": [strokes([[0, 0.5], [0.2, 1], [0.3, 0], [0.6, 1], [1, 0.4]])]}
-    return lambda seed, rows=1.0: RowScribe([(1.0, inventions(6, 3))], signs, letters, seed, rows=rows)
+
+    def writer(seed, rows=1.0):
+        made = RowScribe([(1.0, inventions(6, 3))], signs, letters, seed)
+        made.rows = rows
+        return made
+
+    return writer
 
 
 def test_rows_are_formulas_assignments_and_words_of_known_characters():

@@ -36,7 +36,7 @@ ROOM = 2.5
 """Room before and after a row for what was missed there, in heights of its digits."""
 
 HIGHEST = 48
-"""Height of a row's picture at most, pixels: a little more than a strip's, since most rows are no formulas."""
+"""Height of a row's picture at most, pixels: a little more than a strip's, since most rows are not formulas."""
 
 LONGEST = 30.0
 """Length of a row at most, in heights of its digits: so long are the lines that the line reader has learned from."""

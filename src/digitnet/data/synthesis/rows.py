@@ -162,21 +162,13 @@ def _one(rng: np.random.Generator, items: Sequence[str]) -> str:
 
 
 class RowScribe(Scribe):
-    """A scribe that writes rows as well."""
+    """A scribe that writes rows as well.
 
-    def __init__(
-        self,
-        groups: Sequence[tuple[float, Sequence[Hand]]],
-        signs: Hand,
-        letters: Hand,
-        seed: int,
-        nothing: float = 0.12,
-        rows: float = 0.5,
-    ) -> None:
-        """Take what is written with; see `Scribe`. rows: share of lines that are rows."""
-        super().__init__(groups, signs, letters, seed, nothing)
-        self.rows = rows
-        self._in_row = False
+    rows: share of lines that are rows.
+    """
+
+    rows = 0.5
+    _in_row = False
 
     def line(self, text: str | None = None) -> Written:
         """Write a line as `Scribe.line` does, or at times a row; letters and marks count as `texts.OTHER`."""
